@@ -1,0 +1,297 @@
+"""Every etcd key and value of the contract, both ways (contract 1, 2.3, 5.5, 10.3).
+
+Guarantees: a key is built and parsed here only; JSON members and their order are those of the seed; values
+that are JSON *text* inside JSON (`heat_outputs`, `state_monitoring`) have the spacing of the seed.
+Does not guarantee anything about who may write a key: that is the EtcdBridge's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject, OnFailure, Param, Ref, Template
+
+CONFIG = "/config/"
+JOBS = "/jobs/all/"
+STATE = "/state/"
+MONITORING = "/monitoring/"
+HEAT_STACKS = "/esi-worker/heat_stacks/"
+JOB_STATE = "/esi-worker/job_state/"
+ACCEPTED = "/esi-worker/config/"
+TEMPLATES = "/config/v2.0/heat_templates/"
+#: Our own name space: ownership, registered monitoring targets.
+OWN = "/gatewright/"
+TARGETS = "/gatewright/targets/"
+OWNER = "/gatewright/owner"
+
+
+class BadValue(ValueError):
+    """A value in etcd that cannot be read. The text names the key and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """What is known of one resource type: where it lives, what it refers to, which templates it has.
+
+    `relations`: property → type, top-level scalar properties only (contract 2.1). `template_path`:
+    handler → mapping in the language of contract 3, evaluated on the body (contract 4).
+    """
+
+    name: str
+    plural: str
+    prefix: str = "v2.0"
+    relations: Mapping[str, str] = field(default_factory=dict)
+    template_path: Mapping[Handler, Json] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """`v2.0/ese_logical_ports`: what follows each root in a key."""
+        return f"{self.prefix}/{self.plural}"
+
+
+class TypeTable:
+    """All resource types, found by name or by the path in a key. Immutable once built."""
+
+    def __init__(self, types: Sequence[ResourceType]) -> None:
+        self._by_name = {t.name: t for t in types}
+        self._by_path = {t.path: t for t in types}
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._by_name.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def get(self, name: str) -> ResourceType | None:
+        """The type of that name, or None."""
+        return self._by_name.get(name)
+
+    @property
+    def relations(self) -> Mapping[str, Mapping[str, str]]:
+        """type → property → type, as the mapping language wants it."""
+        return {name: t.relations for name, t in self._by_name.items()}
+
+    def path(self, ref: Ref) -> str:
+        """`v2.0/<plural>/<id>`. Raises KeyError for an unknown type."""
+        return f"{self._by_name[ref.type].path}/{ref.id}"
+
+    def ref(self, key: str, root: str) -> Ref | None:
+        """The resource that `root + path` names, or None if it is not of a known type."""
+        if not key.startswith(root):
+            return None
+        path, _, rid = key[len(root) :].rpartition("/")
+        found = self._by_path.get(path)
+        return Ref(found.name, rid) if found is not None and rid else None
+
+
+# ------------------------------------------------------------------------------------------------ values
+
+
+def compact(value: Json) -> bytes:
+    """A value as it is stored: JSON, UTF-8, no needless spaces."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def text(value: Json) -> str:
+    """JSON *text* inside JSON, in the spacing of the seed: `{"logical_port": "ACTIVE"}`."""
+    return json.dumps(value)
+
+
+def _object(key: str, raw: bytes) -> dict[str, Json]:
+    try:
+        value = json.loads(raw)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BadValue(f"{key}: value is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise BadValue(f"{key}: value is JSON but no object")
+    return value
+
+
+def _body(key: str, value: JsonObject) -> dict[str, Json]:
+    """`body` may be an object or JSON text of one (contract 1.1, quirk 4)."""
+    body = value.get("body")
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError as error:
+            raise BadValue(f"{key}: member 'body' is text but not JSON ({error})") from error
+    if not isinstance(body, dict):
+        raise BadValue(f"{key}: member 'body' must be an object or JSON text of one")
+    return body
+
+
+def decode_declared(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
+    """Read a `/config/<path>` value. Raises BadValue, naming the key."""
+    value = _object(key, raw)
+    body = _body(key, value)
+    version = value.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise BadValue(f"{key}: member 'version' must be a positive integer, not {version!r}")
+    marked = value.get("marked_for_deletion", False)
+    if not isinstance(marked, bool):
+        raise BadValue(f"{key}: member 'marked_for_deletion' must be true or false, not {marked!r}")
+    return Declared(ref, version, body, marked, revision)
+
+
+def encode_declared(body: JsonObject, version: int, *, marked_for_deletion: bool = False) -> bytes:
+    """A `/config/<path>` value as Gohan writes it: `body` is JSON text."""
+    return compact(
+        {"body": compact(body).decode(), "version": version, "marked_for_deletion": marked_for_deletion}
+    )
+
+
+def decode_template(key: str, raw: bytes, revision: int) -> Template:
+    """Read a `/config/v2.0/heat_templates/<id>` value. Raises BadValue, naming the key."""
+    body = _body(key, _object(key, raw))
+    mappings = body.get("parameter_mappings", {})
+    if isinstance(mappings, str):
+        try:
+            mappings = json.loads(mappings)
+        except ValueError as error:
+            raise BadValue(f"{key}: member 'parameter_mappings' is text but not JSON ({error})") from error
+    if not isinstance(mappings, dict):
+        raise BadValue(f"{key}: member 'parameter_mappings' must be an object")
+    source = body.get("template_file")
+    if not isinstance(source, str):
+        raise BadValue(f"{key}: member 'template_file' must be text")
+    try:
+        handler = Handler(body.get("handler", Handler.HEAT))
+    except ValueError as error:
+        raise BadValue(f"{key}: unknown handler {body.get('handler')!r}") from error
+    return Template(key.rpartition("/")[2], handler, mappings, source, revision)
+
+
+def encode_job(job: Job) -> bytes:
+    """`/jobs/all/<job id>`: an array of three (contract 1.2, seed check point 2)."""
+    body = {
+        "is_first": job.is_first,
+        "resource_id": job.ref.id,
+        "handler": job.handler.value,
+        "job_name": job.name,
+        "dependency": list(job.dependency),
+        "version": job.version,
+        "params": [param.to_json() for param in job.params],
+        "resource_type": job.ref.type,
+        "action": job.action.value,
+        "is_last": job.is_last,
+        "on_failure": job.on_failure.value,
+        "id": job.id,
+        "resource_input": job.resource_input,
+    }
+    return compact([job.handler.value, body, 0])
+
+
+def decode_job(key: str, raw: bytes) -> Job:
+    """Read a `/jobs/all/<job id>` value. Raises BadValue, naming the key. The third element is ignored."""
+    try:
+        _, body, *_ = json.loads(raw)
+        return Job(
+            id=body["id"],
+            action=Action(body["action"]),
+            handler=Handler(body["handler"]),
+            ref=Ref(body["resource_type"], body["resource_id"]),
+            version=body["version"],
+            resource_input=body["resource_input"],
+            params=tuple(Param.from_json(entry) for entry in body["params"]),
+            dependency=tuple(body["dependency"]),
+            is_first=body["is_first"],
+            is_last=body["is_last"],
+            on_failure=OnFailure(body["on_failure"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadValue(f"{key}: not a job ({type(error).__name__}: {error})") from error
+
+
+def stack_name(ref: Ref) -> str:
+    """The Heat stack of a resource: `<type>_<id>` (contract 5.2)."""
+    return f"{ref.type}_{ref.id}"
+
+
+def encode_heat_stack(ref: Ref, tenant: str, status: str, reason: str, outputs: Sequence[JsonObject]) -> bytes:
+    """`/esi-worker/heat_stacks/<path>` after a create or update (contract 1.2, 5.5)."""
+    return compact(
+        {
+            "stack_id": stack_name(ref),
+            "tenant_id": tenant,
+            "stack_status": status,
+            "output": list(outputs),
+            "status_reason": reason,
+            "id": str(ref),
+        }
+    )
+
+
+def encode_deleted_stack(ref: Ref, tenant: str) -> bytes:
+    """`/esi-worker/heat_stacks/<path>` after a delete (contract 1.2)."""
+    return compact(
+        {
+            "id": str(ref),
+            "tenant_id": tenant,
+            "output": [],
+            "stack_id": "",
+            "stack_status": "DELETE_COMPLETE",
+            "status_reason": "",
+        }
+    )
+
+
+def decode_outputs(key: str, raw: bytes) -> tuple[JsonObject, ...]:
+    """The `output` list of a `/esi-worker/heat_stacks/<path>` value. Raises BadValue."""
+    output = _object(key, raw).get("output", [])
+    if not isinstance(output, list):
+        raise BadValue(f"{key}: member 'output' must be a list")
+    return tuple(output)
+
+
+def encode_accepted(declared: Declared) -> bytes:
+    """`/esi-worker/config/<path>`: the last declaration that was accepted (contract 1.2)."""
+    return compact(
+        {"body": declared.body, "version": declared.version, "deleted": declared.marked_for_deletion}
+    )
+
+
+def decode_accepted(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
+    """Read `/esi-worker/config/<path>`. Raises BadValue, naming the key."""
+    value = _object(key, raw)
+    return Declared(ref, int(value["version"]), _body(key, value), bool(value.get("deleted", False)), revision)
+
+
+def encode_job_state(results: JsonObject) -> bytes:
+    """`/esi-worker/job_state/<path>`: native values, not text (contract quirk 3)."""
+    return compact(results)
+
+
+def state_object(results: JsonObject, worker_state: str) -> dict[str, Json]:
+    """The `state` member of `/state/<path>`: results as JSON text, absent when there was no such job (5.5)."""
+    state: dict[str, Json] = {}
+    if "state_monitoring" in results:
+        state["state_monitoring"] = text(results["state_monitoring"])
+    state["worker_state"] = worker_state
+    if "orchestration_state" in results:
+        state["orchestration_state"] = results["orchestration_state"]
+    if "heat_outputs" in results:
+        state["heat_outputs"] = text(results["heat_outputs"])
+    return state
+
+
+def encode_state(state: JsonObject, version: int, error: str = "") -> bytes:
+    """`/state/<path>` (contract 1.1)."""
+    return compact({"state": state, "version": version, "error": error})
+
+
+def decode_state(key: str, raw: bytes) -> tuple[int, str, str]:
+    """(version, error, worker_state) of a `/state/<path>` value. Raises BadValue."""
+    value = _object(key, raw)
+    version = value.get("version")
+    if not isinstance(version, int):
+        raise BadValue(f"{key}: member 'version' must be an integer, not {version!r}")
+    state = value.get("state")
+    worker_state = state.get("worker_state", "") if isinstance(state, dict) else ""
+    return version, str(value.get("error") or ""), str(worker_state)
+
+
+def encode_monitoring(statuses: Mapping[str, str], version: int) -> bytes:
+    """`/monitoring/<path>`, flat form (contract 1.1, 6.8, 10.16)."""
+    return compact({**statuses, "version": version})

@@ -1,0 +1,260 @@
+"""The four ports through which the actors reach the world, and the values that pass through them.
+
+`Store` (etcd), `Stacks` (Heat), `Agent` (SNMP) and `Clock`. Each has a real adapter under `adapters/` and a
+fake under `sim/`; one contract suite runs over both. Every method raises `core.errors.PortError` and nothing
+else for what the backend does; a programming error stays what it is.
+
+`Store` and `Stacks` block and are called from worker threads only; `Agent` is asynchronous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from actors.core.model import JsonObject
+
+
+class Clock(Protocol):
+    """Monotonic time. Nothing is ever decided by a wall clock."""
+
+    def now(self) -> float:
+        """Seconds since an arbitrary start, never going back."""
+
+
+# ------------------------------------------------------------------------------------------------- Store
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key with its value and the revision at which it was last written."""
+
+    key: str
+    value: bytes
+    mod_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries of a prefix, in key order, all as of `revision`. `more`: there are keys after these."""
+
+    entries: tuple[Entry, ...]
+    revision: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Set `key` to `value`."""
+
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove `key`; no error if it is not there."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition: `key` was last written at `mod_revision` (0: it does not exist)."""
+
+    key: str
+    mod_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """Writes that happen together or not at all, and only if every guard holds. No key twice."""
+
+    writes: tuple[Put | Delete, ...]
+    guards: tuple[Guard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResult:
+    """What one transaction of several write sets did.
+
+    `fenced`: the fence did not hold and nothing was written. Else `accepted[i]` tells whether the guards of
+    set i held; sets whose guards failed wrote nothing and did not hinder their neighbours.
+    """
+
+    revision: int
+    fenced: bool
+    accepted: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All changes of one or more whole revisions, in order; never a part of a revision."""
+
+    revision: int
+    puts_and_deletes: tuple[Entry | Delete, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """History is gone (or it is another store): the consumer must list again and compare. The watch ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The watch has no connection at present; it goes on trying and resumes without loss."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The watch is (again) established; nothing was lost."""
+
+    revision: int
+
+
+WatchEvent = Changes | Compacted | Down | Up
+
+
+class Watch(Protocol):
+    """A running watch."""
+
+    def cancel(self) -> None:
+        """Stop it; no event is delivered after this returned, or at most one that was under way."""
+
+
+class Ownership(Protocol):
+    """A key held through a lease that is kept alive in the background."""
+
+    @property
+    def fence(self) -> Guard:
+        """The condition that every write of the owner carries."""
+
+    def valid(self) -> bool:
+        """Local and conservative: False before the store could have expired the lease, never after."""
+
+    def release(self) -> None:
+        """Give it up at once."""
+
+
+class Store(Protocol):
+    """etcd, as far as we use it. Keys are text, values bytes. Every call has a deadline of its own."""
+
+    def page(self, prefix: str, *, after: str = "", limit: int = 2000, revision: int = 0) -> Page:
+        """At most `limit` entries under `prefix` with keys > `after`, as of `revision` (0: now)."""
+
+    def read(self, keys: Sequence[str]) -> tuple[int, Mapping[str, Entry]]:
+        """The present entries of these keys, all as of one revision, and that revision."""
+
+    def commit(self, sets: Sequence[WriteSet], fence: Guard | None = None) -> CommitResult:
+        """Write all sets in one transaction, each on its own condition.
+
+        Raises PortError(IN_DOUBT) if the answer was lost: the writes may have happened.
+        """
+
+    def watch(self, prefix: str, *, revision: int, sink: Callable[[WatchEvent], None]) -> Watch:
+        """Deliver every change under `prefix` after `revision`, in order, to `sink` (called on a foreign thread)."""
+
+    def acquire(self, key: str, owner: str, ttl_s: float) -> Ownership | None:
+        """Take `key` if it is free or already held in the name of `owner` (an earlier life of ours, whose
+        fence ends by this). None: another owner lives."""
+
+    def version(self) -> str:
+        """The server's version."""
+
+    def close(self) -> None:
+        """End watches, leases and connections."""
+
+
+# ------------------------------------------------------------------------------------------------ Stacks
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """A stack as it should be. `template` is a HOT document; `timeout_min` is Heat's `timeout_mins`."""
+
+    tenant: str
+    name: str
+    template: JsonObject
+    parameters: JsonObject
+    timeout_min: int
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack as Heat shows it. `action` CREATE|UPDATE|DELETE|…, `status` IN_PROGRESS|COMPLETE|FAILED."""
+
+    id: str
+    name: str
+    action: str
+    status: str
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+    outputs: tuple[JsonObject, ...] = ()
+
+
+class Stacks(Protocol):
+    """Heat, as far as we use it. `tenant` is the project id of contract 5.2; "" is the admin project (10.19)."""
+
+    def find(self, tenant: str, name: str) -> tuple[Stack, ...]:
+        """All living stacks of exactly that name, oldest first (Heat does not keep names unique)."""
+
+    def create(self, spec: StackSpec) -> str:
+        """Begin a create; returns Heat's stack id. Raises CONFLICT/StackExists, IN_DOUBT when it may exist."""
+
+    def update(self, spec: StackSpec, stack_id: str) -> None:
+        """Begin an update of that very stack."""
+
+    def delete(self, tenant: str, name: str, stack_id: str) -> None:
+        """Begin a delete. A stack that is gone is no error."""
+
+    def in_progress(self, tenant: str) -> frozenset[str]:
+        """Ids of all stacks of the tenant that are IN_PROGRESS: one request for all of them."""
+
+    def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool) -> Stack:
+        """One stack. Raises NOT_FOUND only if Heat says that this stack is gone."""
+
+
+# ------------------------------------------------------------------------------------------------- Agent
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAddress:
+    """Where an agent listens, and the *name* of the community to use (the secret is the adapter's)."""
+
+    host: str
+    port: int = 161
+    community_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTimeouts:
+    """How long to wait for one answer and how often to ask again."""
+
+    timeout_s: float = 1.0
+    retries: int = field(default=2)
+
+
+class Agent(Protocol):
+    """SNMP v2c. OIDs are dotted text without a leading dot.
+
+    Values: int for INTEGER, TimeTicks, Counter and Gauge; bytes for OCTET STRING; None for noSuchObject,
+    noSuchInstance and endOfMibView; text (dotted) for OBJECT IDENTIFIER and IpAddress.
+    """
+
+    async def get(self, device: DeviceAddress, oids: Sequence[str]) -> Mapping[str, int | bytes | str | None]:
+        """The values of these OIDs, matched by OID, never by position.
+
+        Raises PortError: TRANSIENT/Timeout for silence, TERMINAL/TooBig if the agent says so, TERMINAL/Malformed.
+        """
+
+    async def walk(self, device: DeviceAddress, root: str) -> Mapping[str, int | bytes | str | None]:
+        """Everything under `root`. Raises like `get`; never loops for ever, whatever the agent answers."""
+
+    def close(self) -> None:
+        """Close sockets; outstanding requests fail."""
