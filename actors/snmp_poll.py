@@ -1,0 +1,152 @@
+"""One poll of one device over the `Agent` port, by the rules of `core.polling`.
+
+Guarantees: `poll` never raises for what a device or the network does, walks ifName at most once, sends a
+bounded number of requests, and reports a status only from a PDU that the rules believe. It keeps no state
+between polls: that travels in PollRequest and PollAnswer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from actors.core.errors import PortError
+from actors.core.polling import (
+    FULL_CHUNK,
+    IF_NAME,
+    Epoch,
+    PollAnswer,
+    PollRequest,
+    Row,
+    candidates_in,
+    candidates_of,
+    oids_of,
+    read,
+    rows_of,
+    settle,
+    unreachable,
+)
+from actors.ports import Agent, DeviceAddress
+
+
+async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
+    """Ask the device everything that `request` wants (contract 6.2, 6.7; fields in `core.polling`)."""
+    device = DeviceAddress(request.host, request.port, request.community_name)
+    conversation = _Conversation(agent, device, max(1, request.chunk), request.epoch)
+    candidates = candidates_of(request.cached())
+    try:
+        await conversation.ask(rows_of(request, candidates))
+    except PortError as error:
+        return unreachable(request, str(error.failure))
+    walked = False
+    lacking = any(not indexes for indexes in candidates.values())
+    if request.may_walk and (conversation.distrust or lacking):
+        try:
+            candidates = candidates_in(await agent.walk(device, IF_NAME))
+            walked = True
+        except PortError as error:
+            # The old indexes stay: a failed walk must not lose what was learned.
+            conversation.note(f"walk of ifName: {error.failure}")
+    if walked:
+        await _ask_again(conversation, rows_of(request, candidates))
+    findings = settle(request, candidates, conversation.statuses, walked=walked)
+    return PollAnswer(
+        reachable=True,
+        reason=conversation.reason,
+        # Distrusted values keep the old epoch, so that the next poll distrusts them again until re-indexed.
+        epoch=request.epoch if conversation.distrust else conversation.epoch,
+        indexes=findings.indexes,
+        ports=findings.ports,
+        vrrp=findings.vrrp,
+        bgp=findings.bgp,
+        reindexed=walked,
+        chunk=conversation.next_chunk(),
+    )
+
+
+async def _ask_again(conversation: _Conversation, rows: tuple[Row, ...]) -> None:
+    """The poll after a walk: its own first answer is the reference."""
+    if conversation.distrust:
+        conversation.chunk = FULL_CHUNK
+    conversation.reset()
+    try:
+        await conversation.ask(rows)
+    except PortError as error:
+        conversation.note(str(error.failure))
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """The requests of one poll. `epoch` is the reference and then what was seen last."""
+
+    agent: Agent
+    device: DeviceAddress
+    chunk: int
+    epoch: Epoch | None
+    heard: bool = False
+    shrunk: bool = False
+    distrust: str = ""
+    reason: str = ""
+    statuses: dict[Row, str] = field(default_factory=dict)
+
+    def note(self, reason: str) -> None:
+        """Keep the last explanation of what is missing."""
+        self.reason = reason
+
+    def reset(self) -> None:
+        """Forget what was said in another epoch."""
+        self.epoch, self.distrust, self.reason, self.statuses = None, "", "", {}
+
+    async def ask(self, rows: tuple[Row, ...]) -> None:
+        """Ask for all rows, a chunk per PDU, until one cannot be believed or is not answered.
+
+        Raises PortError only if the device has not answered anything in this poll.
+        """
+        rest = rows
+        while True:
+            part = rest[: self.chunk]
+            try:
+                reply = await self.agent.get(self.device, oids_of(part))
+            except PortError as error:
+                if not await self._smaller(len(part), error):
+                    return
+                continue
+            self.heard = True
+            look = read(part, reply, self.epoch)
+            if look.distrust:
+                self.distrust = self.reason = look.distrust
+                self.statuses = {}
+                return
+            self.epoch = look.epoch if self.epoch is None else self.epoch.then(look.epoch)
+            self.statuses.update(look.statuses)
+            rest = rest[len(part) :]
+            if not rest:
+                return
+
+    async def _smaller(self, asked: int, error: PortError) -> bool:
+        """Decide about a PDU that failed: True, if it is worth asking with fewer rows.
+
+        An agent that finds an answer too big says so, or it stays silent to big requests only: that is
+        told from a dead device by asking for the header alone, once.
+        """
+        if error.failure.kind == "TooBig" and asked > 0:
+            self.heard = True
+        elif not self.heard and asked > 0:
+            await self.agent.get(self.device, oids_of(()))
+            self.heard = True
+        elif not self.heard:
+            raise error
+        else:
+            self.note(str(error.failure))
+            return False
+        if asked == 1:
+            self.note(str(error.failure))
+            return False
+        self.chunk, self.shrunk = asked // 2, True
+        return True
+
+    def next_chunk(self) -> int:
+        """The chunk for the next poll: after a poll without trouble one more row, up to FULL_CHUNK.
+
+        Growing slowly heals a shrink that only packet loss had caused.
+        """
+        return self.chunk if self.shrunk or self.reason else min(FULL_CHUNK, self.chunk + 1)
