@@ -1,0 +1,270 @@
+"""The settings themselves: one frozen dataclass per section, with defaults, units and limits.
+
+Guarantees: no pydantic at run time, so a snapshot can be pickled to any process; secrets are masked in every
+text form and come out by `reveal()` only; what contradicts itself inside a section cannot be built.
+Where the values come from is `config.settings`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from actors.core.keys import ResourceType
+from actors.core.options import Options
+
+Seconds = Annotated[float, Gt(0), Le(86_400)]
+Count = Annotated[int, Ge(1), Le(1_000_000)]
+Port = Annotated[int, Ge(1), Le(65_535)]
+
+_ENDPOINT = re.compile(r"(https?://[^\s/:]+|https?://\[[0-9a-fA-F:]+\]):\d{1,5}|unix://\S+")
+_HOST_PORT = re.compile(r"([^\s:]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+
+
+def _seen(address: str) -> str:
+    """An address as it may be shown: without what stands before an @."""
+    return repr(re.sub(r"[^/@]*@", "***@", address))
+
+
+class Secret:
+    """Text that must not be seen. Pickles; compares; `str` and `repr` are masked."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself: for the adapter that authenticates with it, and nobody else."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self._value else "Secret('')"
+
+    def __str__(self) -> str:
+        return "***" if self._value else ""
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return Secret, (self._value,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(cls._validate)
+
+    @classmethod
+    def _validate(cls, value: object) -> Secret:
+        if isinstance(value, Secret):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        raise ValueError("must be text")
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdSection:
+    """etcd. No endpoints: standalone starts an etcd of its own."""
+
+    endpoints: tuple[str, ...] = ()  # http://host:port, https://host:port or unix:///path
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    user: str = ""
+    password: Secret = Secret()  # noqa: RUF009 - immutable
+    timeout_s: Seconds = 3.0  # of one call
+    owner_ttl_s: Annotated[float, Ge(2), Le(300)] = 10.0  # lease of the ownership
+
+    def __post_init__(self) -> None:
+        for endpoint in self.endpoints:
+            if not _ENDPOINT.fullmatch(endpoint):
+                raise ValueError(f"endpoints: {_seen(endpoint)} is not http(s)://host:port or unix:///path")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if bool(self.user) != bool(self.password):
+            raise ValueError("user and password go together")
+
+
+@dataclass(frozen=True, slots=True)
+class HeatSection:
+    """OpenStack Heat: exactly one of `endpoint`, `cloud`, `use_os_variables`, or none (embedded)."""
+
+    endpoint: str = ""  # a Heat without Keystone: http://host:port/v1
+    cloud: str = ""  # a name in clouds.yaml; OS_CLOUD gives the default
+    use_os_variables: bool = False  # OS_AUTH_URL, OS_USERNAME, …; true by itself where OS_AUTH_URL is set
+    admin_tenant: str = "admin"  # for resources without tenant_id (contract 10.19)
+    timeout_s: Seconds = 30.0  # of one request
+    tick_s: Seconds = 1.0  # between two looks at the stacks in progress of a tenant
+    max_in_flight: Annotated[int, Ge(1), Le(512)] = 16  # concurrent requests of one Heat actor
+    grace_s: Seconds = 60.0  # beyond heat_timeout, until Heat's silence about a stack is a failure
+    silence_s: Seconds = 30.0  # without any answer of Heat, until its stacks are reported as unobserved
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.endpoint, self.cloud, self.use_os_variables))) > 1:
+            raise ValueError("endpoint, cloud and use_os_variables exclude each other")
+        if self.endpoint and not re.match(r"https?://[^\s/]+", self.endpoint):
+            raise ValueError(f"endpoint: {_seen(self.endpoint)} is not an http or https address")
+
+    @property
+    def source(self) -> Literal["endpoint", "cloud", "environment", "embedded"]:
+        """Where Heat is found."""
+        if self.endpoint:
+            return "endpoint"
+        if self.cloud:
+            return "cloud"
+        return "environment" if self.use_os_variables else "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpSection:
+    """SNMP v2c. A community that is not listed is its own name (contract 10.30)."""
+
+    port: Port = 161
+    timeout_s: Seconds = 1.0  # of one try
+    retries: Annotated[int, Ge(0), Le(10)] = 2
+    answer_timeout_s: Seconds = 20.0  # of one whole poll, index walk included
+    interval_active_s: Seconds = 5.0  # while a target is not ACTIVE yet
+    interval_s: Seconds = 30.0  # afterwards
+    communities: Mapping[str, Secret] = field(default_factory=dict)  # community name → community
+    devices: Mapping[str, str] = field(default_factory=dict)  # declared address → host:port of its agent
+    default_community_name: str = "EDGE_ROUTER_COMMUNITY"  # where a monitor names none (vrrp, bgp)
+
+    def __post_init__(self) -> None:
+        for address, place in self.devices.items():
+            if not _HOST_PORT.fullmatch(place):
+                raise ValueError(f"devices: {address!r} must map to host:port, not {place!r}")
+
+    def community(self, name: str) -> Secret:
+        """The community that a template means by `name`."""
+        return self.communities.get(name) or Secret(name)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersSection:
+    """Processes of each kind."""
+
+    shards: Annotated[int, Ge(1), Le(64)] = 1
+    heat_actors: Annotated[int, Ge(1), Le(64)] = 1
+    snmp_actors: Annotated[int, Ge(1), Le(64)] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSection:
+    """Bounds of queues, waits and retries."""
+
+    live_resources_max: Count = 10_000  # in flight on this controller
+    missing_resource_wait_s: Seconds = 60.0  # for a related resource that is not declared (contract 10.6)
+    request_timeout_s: Seconds = 10.0  # until a request to another actor is sent again
+    retry_base_s: Seconds = 0.5
+    retry_cap_s: Seconds = 60.0
+    retry_attempts_max: Annotated[int, Ge(1), Le(1000)] = 8
+
+    def __post_init__(self) -> None:
+        if self.retry_cap_s < self.retry_base_s:
+            raise ValueError("retry_cap_s must not be less than retry_base_s")
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionSection:
+    """When a silent or dying process is replaced, and when the controller gives up."""
+
+    heartbeat_s: Seconds = 5.0
+    heartbeats_missed_max: Annotated[int, Ge(1), Le(100)] = 4
+    restarts_max: Annotated[int, Ge(0), Le(1000)] = 10  # within restarts_window_s
+    restarts_window_s: Seconds = 60.0
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/gatewright`, else `~/.local/state/gatewright`."""
+    home = environ.get("XDG_STATE_HOME", "")
+    base = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
+    return base / "gatewright"
+
+
+@dataclass(frozen=True, slots=True)
+class PathsSection:
+    """Where data is kept."""
+
+    state_dir: Path = field(default_factory=lambda: default_state_dir(os.environ))
+
+
+@dataclass(frozen=True, slots=True)
+class StandaloneSection:
+    """What `python run.py` starts by itself in place of what is not configured."""
+
+    embedded: bool = True  # false: never; whatever is not configured is then an error
+    resource_seconds: Annotated[float, Ge(0), Le(3600)] = (
+        0.5  # a resource of the embedded Heat takes that long
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSection:
+    """Logging. `auto`: for people on a terminal, JSON lines elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "human", "json"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All settings, as handed to other processes. `origin`: the file they came from, or "defaults"."""
+
+    etcd: EtcdSection = field(default_factory=EtcdSection)
+    heat: HeatSection = field(default_factory=HeatSection)
+    snmp: SnmpSection = field(default_factory=SnmpSection)
+    workers: WorkersSection = field(default_factory=WorkersSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    supervision: SupervisionSection = field(default_factory=SupervisionSection)
+    paths: PathsSection = field(default_factory=PathsSection)
+    standalone: StandaloneSection = field(default_factory=StandaloneSection)
+    log: LogSection = field(default_factory=LogSection)
+    origin: str = "defaults"
+
+    def options(self, types: tuple[ResourceType, ...], *, terminal: bool = False) -> Options:
+        """What the actors read (no secrets). `terminal`: whether logs go to one (decides `auto`)."""
+        return Options(
+            types=types,
+            shards=self.workers.shards,
+            heat_actors=self.workers.heat_actors,
+            snmp_actors=self.workers.snmp_actors,
+            heat_threads=self.heat.max_in_flight,
+            live_resources_max=self.limits.live_resources_max,
+            missing_resource_wait_s=self.limits.missing_resource_wait_s,
+            request_timeout_s=self.limits.request_timeout_s,
+            retry_base_s=self.limits.retry_base_s,
+            retry_cap_s=self.limits.retry_cap_s,
+            retry_attempts_max=self.limits.retry_attempts_max,
+            owner_ttl_s=self.etcd.owner_ttl_s,
+            admin_tenant=self.heat.admin_tenant,
+            heat_tick_s=self.heat.tick_s,
+            heat_grace_s=self.heat.grace_s,
+            heat_silence_s=self.heat.silence_s,
+            snmp_port=self.snmp.port,
+            snmp_interval_active_s=self.snmp.interval_active_s,
+            snmp_interval_s=self.snmp.interval_s,
+            snmp_answer_timeout_s=self.snmp.answer_timeout_s,
+            default_community_name=self.snmp.default_community_name,
+            devices=dict(self.snmp.devices),
+            heartbeat_s=self.supervision.heartbeat_s,
+            heartbeats_missed_max=self.supervision.heartbeats_missed_max,
+            restarts_max=self.supervision.restarts_max,
+            restarts_window_s=self.supervision.restarts_window_s,
+            log_level=self.log.level,
+            log_json=self.log.format == "json" or (self.log.format == "auto" and not terminal),
+        )
