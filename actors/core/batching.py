@@ -40,8 +40,10 @@ class Batchable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """`width`: etcd's --max-txn-ops. `size`: bytes of a request (etcd refuses 1.5 MiB). `look_ahead`: how many
-    queued sets are looked at for one batch, which bounds the work of a long queue on one key."""
+    """`width`: etcd's --max-txn-ops. `size`: bytes of a request (etcd refuses 1.5 MiB).
+
+    `look_ahead`: how many queued sets are looked at for one batch (bounds the work).
+    """
 
     width: int = 128
     size: int = 1024 * 1024
@@ -72,8 +74,8 @@ def fits(sets: Sequence[Batchable], limits: BatchLimits = LIMITS) -> bool:
 def next_batch(queue: Sequence[Batchable], limits: BatchLimits = LIMITS) -> tuple[int, ...]:
     """Indexes into `queue`, ascending, of the sets for the next transaction. Empty only for an empty queue.
 
-    A set that has to wait for an earlier one is passed over, and so is whatever depends on it; one that merely
-    has no room ends the batch, so that a large set is never overtaken for ever.
+    A set that has to wait for an earlier one is passed over, and so is whatever depends on it; one that has
+    merely no room ends the batch, so that a large set is never overtaken for ever.
     """
     batch: list[int] = []
     keys = _Keys()
