@@ -1,0 +1,1 @@
+"""Embedded SNMP agents: one process that answers real SNMPv2c over loopback UDP for many devices."""
