@@ -72,14 +72,12 @@ def observe(
     """Take one look into account. Returns the new record and the status to publish now, or None.
 
     UNKNOWN, NOT_FOUND and FAIL are failed looks; they come out as FAIL. What follows a FAIL counts at once,
-    as a first value does: nothing was known meanwhile.
+    as a first value does: nothing was known meanwhile. A status comes out only at a look that shows it.
     """
-    record = (
-        _failed(record, options)
-        if _is_failure(status)
-        else _seen(replace(record, failures=0), status, now_s, options)
-    )
-    return _publish(record, now_s, options)
+    if _is_failure(status):
+        record = _failed(record, options)
+        return _publish(record, now_s, options) if record.confirmed == FAIL else (record, None)
+    return _publish(_seen(replace(record, failures=0), status, now_s, options), now_s, options)
 
 
 def _is_failure(status: Observed) -> bool:
