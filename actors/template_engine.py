@@ -147,7 +147,7 @@ def _range(*bounds: int) -> range:
 
 def _environment() -> _Environment:
     # the result is YAML, not HTML: nothing to escape
-    environment = _Environment(autoescape=False, keep_trailing_newline=True, cache_size=0)
+    environment = _Environment(autoescape=False, cache_size=0)
     filters: dict[str, Callable[..., Any]] = environment.filters
     filters["match"] = _match
     filters.pop("random", None)

@@ -273,7 +273,8 @@ def _walk(path: tuple[Step, ...], scope: _Scope, *, ignore_missing: bool) -> _Wa
     try:
         for step in path:
             target = _target(step, here, resources)
-            here = replace(here, type=target.type, current=_declared(target, scope.context))
+            body = _declared(target, scope.context)
+            here = _Scope(scope.context, scope.parameter, target.type, body)
             resources.append(target)
     except (MissingResource, _AbsentError):
         if not ignore_missing:
