@@ -50,6 +50,11 @@ class EtcdBinary:
     remark: str
 
 
+def default_cache_dir() -> Path:
+    """Beside the environment that runs us, so that it goes away together with it."""
+    return Path(sys.prefix) / "etcd-cache"
+
+
 def grade_version(version: str) -> tuple[Grade, str]:
     """Grade and remark of a version such as "3.5.16"."""
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)

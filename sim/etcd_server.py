@@ -21,7 +21,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from sim.etcd_binary import EtcdBinary, EtcdNotFoundError, Grade, find_etcd, grade_version
+from sim.etcd_binary import (
+    EtcdBinary,
+    EtcdNotFoundError,
+    Grade,
+    default_cache_dir,
+    find_etcd,
+    grade_version,
+)
 
 __all__ = [
     "EtcdBinary",
@@ -29,6 +36,7 @@ __all__ = [
     "EtcdStartError",
     "Grade",
     "RunningEtcd",
+    "default_cache_dir",
     "find_etcd",
     "grade_version",
     "start_etcd",

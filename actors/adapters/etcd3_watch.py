@@ -64,7 +64,8 @@ class EtcdWatch:
     ) -> None:
         self._connection = connection
         self._prefix = prefix
-        self._last = revision  # the consumer has taken everything up to this revision
+        # The consumer has taken everything up to this revision. Never 0: to etcd that means "from now on".
+        self._last = max(revision, 1)
         self._sink = sink
         self._heartbeat_s = heartbeat_s
         self._cluster_id = connection.cluster_id
@@ -171,8 +172,7 @@ class EtcdWatch:
         if self._cluster_id not in (0, header.cluster_id):
             raise _HistoryGoneError("another etcd cluster answers")
         self._cluster_id = header.cluster_id
-        if header.revision < self._last:
-            self._check_regress()
+        self._check_history()
         try:
             self._exact_progress = progress_is_exact(self._connection.version())
         except PortError:
@@ -180,15 +180,15 @@ class EtcdWatch:
         self._up = True
         self._deliver(Up(self._last))
 
-    def _check_regress(self) -> None:
-        """A member may lag behind its cluster; only a linearizable answer proves that the store went back."""
-        request = page_request(self._prefix, "", 1, 0)
-        response = self._connection.call(self._connection.kv.Range, request, writes=False)
-        if response.header.revision < self._last:
-            raise _HistoryGoneError(
-                f"the store is at revision {response.header.revision}, before {self._last}"
-            )
-        raise _BrokenError("the member lags behind its cluster")
+    def _check_history(self) -> None:
+        """Whether the store has our revision. A linearizable read: a member may lag behind its cluster."""
+        request = page_request(self._prefix, "", 1, self._last)
+        try:
+            self._connection.call(self._connection.kv.Range, request, writes=False)
+        except PortError as error:
+            if error.failure.kind in ("Compacted", "FutureRevision"):
+                raise _HistoryGoneError(f"revision {self._last}: {error.failure.text}") from error
+            raise
 
     def _hand_over(self, *, complete: bool) -> None:
         """Deliver all whole revisions of the buffer. A fragment may end in the midst of its last revision."""

@@ -1,0 +1,176 @@
+"""The two worlds in which the `Store` contract must hold: the fake, and a real etcd."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from actors.ports import Changes, Delete, Entry, Put, Store, WatchEvent, WriteSet
+from sim.fake_etcd import FakeEtcd
+from sim.fake_store import FakeStore
+
+ROOT = Path(__file__).resolve().parents[2]
+_OWNER_PROCESS = """
+import sys, time
+from actors.adapters.etcd3_store import EtcdStore
+endpoint, key, owner, ttl = sys.argv[1:]
+ownership = EtcdStore([endpoint]).acquire(key, owner, float(ttl))
+print(ownership.fence.mod_revision, flush=True)
+time.sleep(600)
+"""
+
+
+class World(Protocol):
+    """What a test of the contract can do with a store besides the port."""
+
+    def store(self) -> Store:
+        """Another client."""
+
+    def compact(self) -> None:
+        """Forget all history before now."""
+
+    def own_and_die(self, key: str, owner: str, ttl_s: float) -> None:
+        """A process acquires the key and is killed."""
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Let time pass until the condition holds; fails after `timeout_s`."""
+
+    def close(self) -> None:
+        """Close all clients."""
+
+
+class FakeWorld:
+    """A FakeEtcd and a clock that moves only in `until`."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self.etcd = FakeEtcd(self)
+        self._stores: list[FakeStore] = []
+
+    def now(self) -> float:
+        """The virtual time."""
+        return self.time
+
+    def store(self) -> FakeStore:
+        """See `World`."""
+        self._stores.append(FakeStore(self.etcd))
+        return self._stores[-1]
+
+    def compact(self) -> None:
+        """See `World`."""
+        self.etcd.compact(self.etcd.revision)
+
+    def own_and_die(self, key: str, owner: str, ttl_s: float) -> None:
+        """See `World`."""
+        store = FakeStore(self.etcd)
+        assert store.acquire(key, owner, ttl_s) is not None
+        store.kill()
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """See `World`."""
+        end = self.time + timeout_s
+        while not condition():
+            assert self.time < end, "the condition did not come true"
+            self.time += 0.1
+            self.etcd.expire()
+
+    def close(self) -> None:
+        """See `World`."""
+        for store in self._stores:
+            store.close()
+
+
+class EtcdWorld:
+    """A real etcd. The adapter is imported here, so that collecting tests does not load gRPC."""
+
+    def __init__(self, endpoint: str) -> None:
+        from actors.adapters.etcd3_store import EtcdStore
+
+        self._type = EtcdStore
+        self._endpoint = endpoint
+        self._stores: list[EtcdStore] = []
+
+    def store(self) -> Store:
+        """See `World`."""
+        self._stores.append(self._type([self._endpoint], heartbeat_s=0.5))
+        return self._stores[-1]
+
+    def compact(self) -> None:
+        """See `World`."""
+        store = self._type([self._endpoint])
+        store.compact(store.page("/").revision)
+        store.close()
+
+    def own_and_die(self, key: str, owner: str, ttl_s: float) -> None:
+        """See `World`."""
+        command = [sys.executable, "-c", _OWNER_PROCESS, self._endpoint, key, owner, str(ttl_s)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert int(process.stdout.readline()) > 0
+            finally:
+                os.kill(process.pid, signal.SIGKILL)
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """See `World`."""
+        until(condition, timeout_s)
+
+    def close(self) -> None:
+        """See `World`."""
+        for store in self._stores:
+            store.close()
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Poll until the condition holds; fails after `timeout_s` seconds."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.01)
+
+
+class Recorder:
+    """A sink that remembers. `state` is what the prefix holds according to the events."""
+
+    def __init__(self) -> None:
+        self.events: list[WatchEvent] = []
+        self.state: dict[str, bytes] = {}
+        self.lock = threading.Lock()
+
+    def __call__(self, event: WatchEvent) -> None:
+        """Take one event."""
+        with self.lock:
+            self.events.append(event)
+            for change in event.puts_and_deletes if isinstance(event, Changes) else ():
+                if isinstance(change, Delete):
+                    self.state.pop(change.key, None)
+                else:
+                    self.state[change.key] = change.value
+
+    def kinds(self) -> list[type]:
+        """The types of all events so far."""
+        with self.lock:
+            return [type(event) for event in self.events]
+
+    def changes(self) -> list[Entry | Delete]:
+        """All changes so far, in order."""
+        with self.lock:
+            batches = [event for event in self.events if isinstance(event, Changes)]
+            return [change for batch in batches for change in batch.puts_and_deletes]
+
+    def revisions(self) -> list[int]:
+        """The revisions of the batches of changes."""
+        with self.lock:
+            return [event.revision for event in self.events if isinstance(event, Changes)]
+
+
+def puts(**values: str) -> WriteSet:
+    """A set of puts under `/t/`, without guards."""
+    return WriteSet(tuple(Put(f"/t/{name}", value.encode()) for name, value in values.items()))
