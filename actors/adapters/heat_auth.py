@@ -1,0 +1,100 @@
+"""How to reach Heat and who we are there: three ways, one dataclass.
+
+Guarantees: no secret in `repr`; the libraries for clouds.yaml are loaded only when it is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from keystoneauth1 import loading
+from keystoneauth1.identity import v3
+from keystoneauth1.noauth import NoAuth
+
+#: keystoneauth's plugins are untyped.
+AuthPlugin = Any
+_PROJECT_SCOPE = (
+    "project_id", "project_name", "project_domain_id", "project_domain_name", "tenant_id", "tenant_name",
+    "system_scope", "domain_id", "domain_name",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class HeatConfig:
+    """Give `endpoint_template`, or `cloud`, or `auth_url` with a user.
+
+    `endpoint_template`: Heat without Keystone, `http://host:port/v1/{tenant}`.
+    `cloud`: a name in clouds.yaml; "envvars" for the OS_* variables.
+    `auth_url`, `username`, `password`, domains: Keystone v3 with a password. (Application credentials cannot
+    create stacks: Heat's trusts refuse them.)
+    `admin_tenant`: the project id of resources without a tenant (contract 10.19).
+    `timeout_s`: of one request, in seconds. `pool_size`: connections, at least the number of calling threads.
+    `ca_file` "" means the system's.
+    """
+
+    endpoint_template: str = ""
+    cloud: str = ""
+    auth_url: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    user_domain: str = "default"
+    region: str = ""
+    interface: str = "public"
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    admin_tenant: str = "admin"
+    timeout_s: float = 30.0
+    pool_size: int = 16
+
+    def __post_init__(self) -> None:
+        ways = [bool(self.endpoint_template), bool(self.cloud), bool(self.auth_url)]
+        if ways.count(True) != 1:
+            raise ValueError("give exactly one of endpoint_template, cloud and auth_url")
+        if self.timeout_s <= 0 or self.pool_size < 1:
+            raise ValueError("timeout_s and pool_size must be positive")
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Texts that must never be shown."""
+        return frozenset({self.password} if self.password else ())
+
+    @property
+    def verify(self) -> bool | str:
+        """What requests wants: a CA file, or True."""
+        return self.ca_file or True
+
+    @property
+    def cert(self) -> tuple[str, str] | None:
+        """What requests wants: the client certificate, or None."""
+        return (self.cert_file, self.key_file) if self.cert_file else None
+
+    def endpoint_override(self, tenant: str) -> str:
+        """Heat's address for that tenant, or "" to ask Keystone's catalogue."""
+        return self.endpoint_template.replace("{tenant}", quote(tenant or self.admin_tenant, safe=""))
+
+
+def auth_plugin(config: HeatConfig, project: str) -> AuthPlugin:
+    """A plugin that speaks for `project` (a project id) and renews its token by itself."""
+    if config.endpoint_template:
+        return NoAuth(endpoint=config.endpoint_override(project))
+    if config.cloud:
+        return _from_cloud(config.cloud, project)
+    return v3.Password(
+        auth_url=config.auth_url,
+        username=config.username,
+        password=config.password,
+        user_domain_id=config.user_domain,
+        project_id=project,
+    )
+
+
+def _from_cloud(cloud: str, project: str) -> AuthPlugin:
+    from openstack.config import OpenStackConfig
+
+    found = OpenStackConfig().get_one(cloud=cloud)
+    options = {name: value for name, value in found.config["auth"].items() if name not in _PROJECT_SCOPE}
+    loader = loading.get_plugin_loader(found.config["auth_type"])
+    return loader.load_from_options(**options, project_id=project)

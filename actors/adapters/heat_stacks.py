@@ -1,0 +1,213 @@
+"""`Stacks` over python-heatclient 5.3 and keystoneauth (research/heat.md 3).
+
+Guarantees: every request has a timeout and is sent once, to `name/id`, so that no redirect is needed; each
+failure of heatclient, keystoneauth or requests becomes one `PortError`, whose text holds no secret; an answer
+that Heat would not give (a proxy's page, a wrong status) is a failure, never a success. Thread-safe.
+Does not retry: who asks looks first (`find`), then decides.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+from urllib.parse import quote
+
+import requests
+from heatclient.common.http import SessionClient
+from heatclient.v1.stacks import StackManager
+from keystoneauth1.session import Session
+
+from actors.adapters.heat_auth import AuthPlugin, HeatConfig, auth_plugin
+from actors.adapters.heat_errors import BrokenAnswerError, port_error
+from actors.core.errors import ErrorClass, PortError
+from actors.core.model import Json, JsonObject
+from actors.core.redact import secret_values
+from actors.ports import Stack, StackSpec
+
+T = TypeVar("T")
+#: Authenticated projects kept at a time.
+_TENANTS = 1024
+_NOTHING: frozenset[str] = frozenset()
+
+
+class HeatStacks:
+    """Heat behind the `Stacks` port. One instance per process; any number of threads up to `pool_size`.
+
+    Every method takes `request_id` (`req-<uuid>`), which Heat writes into its own log.
+    """
+
+    def __init__(self, config: HeatConfig) -> None:
+        self._config = config
+        self._session = _session(config)
+        self._lock = threading.Lock()
+        self._auth: dict[str, AuthPlugin] = {}
+
+    def find(self, tenant: str, name: str, *, request_id: str = "") -> tuple[Stack, ...]:
+        """All living stacks of exactly that name, oldest first. Raises PortError."""
+
+        def ask(heat: StackManager) -> tuple[Stack, ...]:
+            found = heat.list(filters={"name": name}, sort_keys="creation_time", sort_dir="asc")
+            return tuple(stack for stack in map(_stack, found) if stack.name == name)
+
+        return self._call(tenant, ask, request_id=request_id)
+
+    def create(self, spec: StackSpec, *, request_id: str = "") -> str:
+        """Begin a create; returns Heat's stack id. Raises PortError (CONFLICT/StackExists, IN_DOUBT…)."""
+
+        def ask(heat: StackManager) -> str:
+            answer = heat.create(stack_name=spec.name, disable_rollback=True, **_fields(spec))
+            return str(_member(_member(answer, "stack"), "id"))
+
+        return self._call(spec.tenant, ask, write=True, secrets=_secrets(spec), request_id=request_id)
+
+    def update(self, spec: StackSpec, stack_id: str, *, request_id: str = "") -> None:
+        """Begin an update of that very stack. Tags are sent again: a PUT without them drops them (3.4)."""
+
+        def ask(heat: StackManager) -> None:
+            heat.update(_path(spec.name, stack_id), disable_rollback=True, **_fields(spec))
+
+        self._call(spec.tenant, ask, write=True, secrets=_secrets(spec), request_id=request_id)
+
+    def delete(self, tenant: str, name: str, stack_id: str, *, request_id: str = "") -> None:
+        """Begin a delete. A stack that is gone is no error."""
+
+        def ask(heat: StackManager) -> None:
+            heat.delete(_path(name, stack_id))
+
+        try:
+            self._call(tenant, ask, write=True, request_id=request_id)
+        except PortError as error:
+            if error.failure.error_class is not ErrorClass.NOT_FOUND:
+                raise
+
+    def in_progress(self, tenant: str, *, request_id: str = "") -> frozenset[str]:
+        """Ids of all stacks of the tenant that are IN_PROGRESS, by one request."""
+
+        def ask(heat: StackManager) -> frozenset[str]:
+            return frozenset(_stack(one).id for one in heat.list(filters={"status": "IN_PROGRESS"}))
+
+        return self._call(tenant, ask, request_id=request_id)
+
+    def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool, request_id: str = "") -> Stack:
+        """One stack. Raises PortError: NOT_FOUND only if Heat says that this stack is gone or deleted."""
+
+        def ask(heat: StackManager) -> Stack:
+            return _stack(heat.get(_path(name, stack_id), resolve_outputs=outputs))
+
+        stack = self._call(tenant, ask, request_id=request_id)
+        if (stack.action, stack.status) == ("DELETE", "COMPLETE"):
+            raise PortError(ErrorClass.NOT_FOUND, "EntityNotFound", f"The Stack ({name}) was deleted.")
+        return stack
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.session.close()
+
+    def _call(
+        self,
+        tenant: str,
+        ask: Callable[[StackManager], T],
+        *,
+        write: bool = False,
+        secrets: frozenset[str] = _NOTHING,
+        request_id: str = "",
+    ) -> T:
+        # Whatever the three libraries throw is sorted in one place; a programming error passes unchanged.
+        try:
+            return ask(self._manager(tenant, request_id))
+        except Exception as error:
+            sorted_error = port_error(error, write=write, secrets=secrets | self._config.secrets)
+            if sorted_error is None:
+                raise
+            # The library's text may quote what was sent: nothing of it is chained.
+            raise sorted_error from None
+
+    def _manager(self, tenant: str, request_id: str) -> StackManager:
+        client = _CheckedClient(
+            self._session,
+            auth=self._plugin(tenant or self._config.admin_tenant),
+            service_type="orchestration",
+            interface=self._config.interface,
+            region_name=self._config.region or None,
+            endpoint_override=self._config.endpoint_override(tenant) or None,
+            global_request_id=request_id or None,
+        )
+        return StackManager(client)
+
+    def _plugin(self, project: str) -> AuthPlugin:
+        with self._lock:
+            found = self._auth.get(project)
+            if found is None:
+                if len(self._auth) >= _TENANTS:
+                    del self._auth[next(iter(self._auth))]
+                found = self._auth[project] = auth_plugin(self._config, project)
+            return found
+
+
+class _CheckedClient(SessionClient):  # type: ignore[misc]  # heatclient is untyped
+    """heatclient's client, but an answer that Heat does not give is an error, and nothing is logged.
+
+    heatclient reads the body of neither PUT nor DELETE: it would take a proxy's page for success.
+    keystoneauth logs bodies at DEBUG, and they hold passwords.
+    """
+
+    _EXPECTED: Mapping[str, int] = {"GET": 200, "POST": 201, "PUT": 202, "DELETE": 204}
+
+    def request(self, url: str, method: str, **kwargs: Json) -> requests.Response:
+        """Send it. Raises BrokenAnswerError besides what heatclient raises."""
+        response: requests.Response = super().request(url, method, log=False, **kwargs)
+        kind = response.headers.get("Content-Type", "")
+        if response.status_code != self._EXPECTED[method] or (response.content and "json" not in kind):
+            raise BrokenAnswerError(f"HTTP {response.status_code} {kind or 'without a type'} to {method}")
+        return response
+
+
+def _session(config: HeatConfig) -> Session:
+    inner = requests.Session()
+    # Without Keystone Heat is local: the environment's proxies and .netrc do not concern it.
+    inner.trust_env = not config.endpoint_template
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=config.pool_size, max_retries=0)
+    inner.mount("http://", adapter)
+    inner.mount("https://", adapter)
+    return Session(session=inner, timeout=config.timeout_s, verify=config.verify, cert=config.cert)
+
+
+def _fields(spec: StackSpec) -> dict[str, Json]:
+    fields: dict[str, Json] = {
+        "template": spec.template,
+        "parameters": dict(spec.parameters),
+        "timeout_mins": spec.timeout_min,
+    }
+    if spec.tags:
+        fields["tags"] = ",".join(spec.tags)
+    return fields
+
+
+def _secrets(spec: StackSpec) -> frozenset[str]:
+    return secret_values(spec.template, spec.parameters)
+
+
+def _path(name: str, stack_id: str) -> str:
+    return f"{quote(name, safe='')}/{quote(stack_id, safe='')}"
+
+
+def _member(value: Json, name: str) -> Json:
+    if not isinstance(value, Mapping) or name not in value:
+        raise BrokenAnswerError(f"no member '{name}'")
+    return value[name]
+
+
+def _stack(shown: Json) -> Stack:
+    """Heat's JSON of a stack, wrapped by heatclient. Raises BrokenAnswerError."""
+    plain: JsonObject = shown.to_dict()
+    action, _, status = str(_member(plain, "stack_status")).partition("_")
+    return Stack(
+        str(_member(plain, "id")),
+        str(_member(plain, "stack_name")),
+        action,
+        status,
+        str(plain.get("stack_status_reason") or ""),
+        tuple(tag for tag in plain.get("tags") or () if tag),
+        tuple(plain.get("outputs") or ()),
+    )
