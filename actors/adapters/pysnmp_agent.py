@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from actors.adapters.snmp_wire import (
+    END_OF_MIB,
     MISSING,
     Address,
     Reply,
@@ -89,9 +90,9 @@ class PysnmpAgent:
                 raise _malformed(device, "an empty answer to GETBULK")
             for oid, value in reply.varbinds:
                 here = tuple(map(int, oid.split(".")))
-                if here[: len(top)] != top or isinstance(value, MISSING):
+                if here[: len(top)] != top or isinstance(value, END_OF_MIB):
                     return rows
-                if here <= last:
+                if here <= last or isinstance(value, MISSING):
                     raise _malformed(device, "OIDs of a walk do not increase")
                 if len(rows) >= _MAX_ROWS:
                     raise _malformed(device, f"more than {_MAX_ROWS} rows")

@@ -1,14 +1,16 @@
-"""SNMP v2c on one UDP socket: pysnmp's carrier, codec and types, with the checks that its v1arch lacks.
+"""SNMP v2c on one UDP socket: pysnmp's codec and types, with the checks that its v1arch lacks.
 
 Guarantees: a reply reaches its waiter only if it comes from the address that was asked, with the community,
 the request id and the PDU type RESPONSE; nothing that arrives can raise into the event loop.
 pysnmp's v1arch `get_cmd` is not used, because there a reply is accepted from any source and of any type, one
-exception stops all timeouts, and close() leaves waiters hanging. Retries and timeouts are the caller's.
+exception stops all timeouts, and close() leaves waiters hanging; nor its carrier, which raises into the loop
+for what arrives while it closes. Retries and timeouts are the caller's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import socket
 from collections.abc import Sequence
@@ -18,8 +20,6 @@ from typing import Any, Final
 from pyasn1.codec.ber import decoder, encoder
 from pyasn1.error import PyAsn1Error
 from pyasn1.type import univ
-from pysnmp.carrier.asyncio.dgram import udp
-from pysnmp.carrier.asyncio.dispatch import AsyncioDispatcher
 from pysnmp.error import PySnmpError
 from pysnmp.proto import rfc1902, rfc1905
 from pysnmp.proto.api import v2c
@@ -51,7 +51,8 @@ _CODEC_ERRORS: Final = (
 
 _NULL = rfc1902.Null("")
 _RESPONSE = v2c.ResponsePDU()
-MISSING = (rfc1905.NoSuchObject, rfc1905.NoSuchInstance, rfc1905.EndOfMibView)
+END_OF_MIB = rfc1905.EndOfMibView
+MISSING = (rfc1905.NoSuchObject, rfc1905.NoSuchInstance, END_OF_MIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +79,16 @@ def closed() -> PortError:
     return PortError(ErrorClass.TRANSIENT, "Closed", "the SNMP agent port is closed")
 
 
-class SnmpSocket:
+class SnmpSocket(asyncio.DatagramProtocol):
     """One UDP socket with the requests that are under way on it; belongs to one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.limit = asyncio.Semaphore(_IN_FLIGHT)
         self.waiting: dict[int, Waiting] = {}
+        #: Datagrams that were not an answer to anything: late, forged, unreadable.
         self.refused = 0
-        self._dispatcher = AsyncioDispatcher(loop=loop)
-        self._dispatcher.set_timer_resolution(10)  # its timers are not used
-        self._dispatcher.register_recv_callback(self._received)
+        self._transport: asyncio.DatagramTransport | None = None
 
     async def open(self, local_host: str) -> None:
         """Bind. Raises OSError."""
@@ -97,34 +97,34 @@ class SnmpSocket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             sock.setblocking(False)
             sock.bind((local_host, 0))
-            transport = udp.UdpAsyncioTransport(loop=self.loop)
-            self._dispatcher.register_transport(udp.DOMAIN_NAME, transport)
-            await self.loop.create_datagram_endpoint(lambda: transport, sock=sock)
+            self._transport, _ = await self.loop.create_datagram_endpoint(lambda: self, sock=sock)
         except BaseException:
             sock.close()
-            self._dispatcher.close_dispatcher()
             raise
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Hand over to the network; what it refuses is the same as lost."""
-        try:
-            self._dispatcher.send_message(datagram, udp.DOMAIN_NAME, address)
-        except (PySnmpError, OSError):
-            self.refused += 1
+        if self._transport is not None:
+            with contextlib.suppress(OSError):
+                self._transport.sendto(datagram, address)
 
     def close(self) -> None:
-        """Fail what is under way and close."""
-        for waiting in list(self.waiting.values()):
-            if not waiting.reply.done() and not self.loop.is_closed():
-                waiting.reply.set_exception(closed())
-        self.waiting.clear()
-        if not self.loop.is_closed():
-            self._dispatcher.close_dispatcher()
+        """Fail what is under way and close. In a closed loop there is nobody left to tell."""
+        waiting, self.waiting = list(self.waiting.values()), {}
+        transport, self._transport = self._transport, None
+        if self.loop.is_closed():
+            return
+        for request in waiting:
+            if not request.reply.done():
+                request.reply.set_exception(closed())
+        if transport is not None:
+            transport.close()
 
-    def _received(self, _dispatcher: Any, _domain: Any, address: Any, datagram: bytes) -> None:
-        source = (str(address[0]), int(address[1]))
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        """Called by asyncio."""
+        source = (addr[0], addr[1])
         try:
-            request_id, community, reply = _decode(datagram)
+            request_id, community, reply = _decode(data)
         except _CODEC_ERRORS:
             self._garbled(source)
             return
@@ -154,8 +154,8 @@ def _decode(datagram: bytes) -> tuple[int, bytes, Reply]:
     if rest or int(v2c.apiMessage.get_version(message)) != _V2C or pdu.tagSet != _RESPONSE.tagSet:
         raise ValueError("no v2c response")
     reply = Reply(
-        int(v2c.apiPDU.get_error_status(pdu)),
-        int(v2c.apiPDU.get_error_index(pdu)),
+        int(pdu[1]),
+        int(pdu[2]),  # not get_error_index: that refuses an index when the agent echoed no varbinds
         [(str(oid), value) for oid, value in v2c.apiPDU.get_varbinds(pdu)],
     )
     return int(v2c.apiPDU.get_request_id(pdu)), bytes(v2c.apiMessage.get_community(message)), reply

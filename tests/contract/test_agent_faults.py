@@ -1,0 +1,125 @@
+"""Hostile and broken agents over real UDP: a poll ends, raises nothing and never tells a false status."""
+
+import asyncio
+import itertools
+import time
+
+import pytest
+
+from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.errors import PortError
+from actors.core.polling import IF_NAME, PollAnswer, PollRequest, PortQuery
+from actors.ports import AgentTimeouts, DeviceAddress
+from actors.snmp_poll import poll
+from tests.contract.fault_agent import (
+    DROPS_BIG,
+    NOTHING_KNOWN,
+    ONE_MISSING,
+    TRUTH_WINS,
+    Fault,
+    FaultAgent,
+    serving,
+)
+
+TIMEOUTS = AgentTimeouts(timeout_s=0.2, retries=1)
+PORTS = (PortQuery("ge0"), PortQuery("ge1"), PortQuery("ge2"))
+
+
+def polls(fault: Fault, times: int = 1, *, indexed: bool = False) -> tuple[list[PollAnswer], FaultAgent]:
+    """Poll a faulty agent, each poll with what the one before had learned; loop errors fail the test."""
+    escaped: list[object] = []
+
+    async def run() -> tuple[list[PollAnswer], FaultAgent]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+        port_agent = PysnmpAgent({"name": "secret"}, TIMEOUTS, local_host="127.0.0.1")
+        answers: list[PollAnswer] = []
+        async with serving(fault) as (agent, port):
+            index = {q.name: 501 + i if indexed else None for i, q in enumerate(PORTS)}
+            request = PollRequest(
+                "127.0.0.1", port, "name", ports=tuple(PortQuery(n, i) for n, i in index.items())
+            )
+            for _ in range(times):
+                answers.append(await poll(port_agent, request))
+                request = PollRequest(
+                    "127.0.0.1",
+                    port,
+                    "name",
+                    ports=tuple(PortQuery(n, i) for n, i in answers[-1].indexes.items()),
+                    epoch=answers[-1].epoch,
+                    chunk=answers[-1].chunk,
+                )
+            port_agent.close()
+        return answers, agent
+
+    result = asyncio.run(asyncio.wait_for(run(), 30))
+    assert escaped == []
+    return result
+
+
+@pytest.mark.parametrize("indexed", [False, True], ids=["first poll", "known indexes"])
+@pytest.mark.parametrize("fault", TRUTH_WINS.values(), ids=TRUTH_WINS)
+def test_truth_wins(fault, indexed):
+    """Forged, broken, late and doubled replies do not keep the true status from being found."""
+    answers, _ = polls(fault, indexed=indexed)
+    assert answers[0].reachable
+    assert answers[0].ports == {"ge0": "UP", "ge1": "UP", "ge2": "UP"}
+
+
+@pytest.mark.parametrize("fault", NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
+def test_nothing_is_invented(fault):
+    """From an agent that tells nothing usable, no port gets a status, in the first poll and the next."""
+    answers, _ = polls(fault, times=2)
+    for answer in answers:
+        assert set(answer.ports.values()) <= {"UNKNOWN", "NOT_FOUND"}
+        assert answer.reason or answer.reachable
+
+
+@pytest.mark.parametrize("fault", ONE_MISSING.values(), ids=ONE_MISSING)
+def test_one_bad_port_does_not_hide_the_others(fault):
+    """A port that the agent cannot tell is UNKNOWN, and its neighbours in the PDU keep their status."""
+    answers, _ = polls(fault)
+    assert answers[0].ports == {"ge0": "UP", "ge1": "UNKNOWN", "ge2": "UP"}
+
+
+def test_agent_that_drops_big_requests_is_asked_for_less():
+    """Silence to big requests only shrinks the PDU, in that poll and in the next ones."""
+    answers, _ = polls(DROPS_BIG, times=2, indexed=True)
+    assert answers[0].reachable
+    assert answers[0].chunk == 1
+    assert answers[1].ports == {"ge0": "UP", "ge1": "UP", "ge2": "UP"}
+
+
+def test_requests_have_unpredictable_ids_and_retries_keep_theirs():
+    """Each PDU has an id of its own, not its neighbour's plus one, and a retry repeats the id."""
+    _, agent = polls(NOTHING_KNOWN["silent"])
+    assert len(agent.ids) == 2
+    assert agent.ids[0] == agent.ids[1]
+    _, honest = polls(TRUTH_WINS["duplicated"], times=4)
+    numbers = [int.from_bytes(i[2:], "big") for i in honest.ids]
+    assert len(set(numbers)) == len(numbers)
+    assert all(abs(b - a) > 1 for a, b in itertools.pairwise(numbers))
+
+
+@pytest.mark.parametrize("name", ["walk repeats a row", "walk goes back", "walk is empty-handed"])
+def test_a_walk_that_would_never_end_is_malformed(name):
+    """A walk whose OIDs do not increase ends with TERMINAL/Malformed."""
+
+    async def run() -> PortError:
+        agent = PysnmpAgent({}, TIMEOUTS, local_host="127.0.0.1")
+        async with serving(NOTHING_KNOWN[name]) as (_, port):
+            with pytest.raises(PortError) as caught:
+                await agent.walk(DeviceAddress("127.0.0.1", port, "secret"), IF_NAME)
+            agent.close()
+        return caught.value
+
+    assert str(asyncio.run(run())).startswith("Malformed: ")
+
+
+def test_a_dead_device_costs_its_timeouts_only():
+    """Silence is told after the timeouts of one request, and a walk is not even tried."""
+    started = time.monotonic()
+    answers, agent = polls(NOTHING_KNOWN["silent"])
+    assert agent.requests == 2
+    assert not answers[0].reachable
+    assert answers[0].reason.startswith("Timeout: ")
+    assert time.monotonic() - started < 10
