@@ -28,11 +28,12 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key with its value and the revision at which it was last written."""
+    """A key with its value, the revision at which it was last written, and the one that created it."""
 
     key: str
     value: bytes
     mod_revision: int
+    create_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ def text(value: Json) -> str:
     return json.dumps(value)
 
 
-def _object(key: str, raw: bytes) -> dict[str, Json]:
+def decode_object(key: str, raw: bytes) -> dict[str, Json]:
+    """Any JSON object. Raises BadValue, naming the key."""
     try:
         value = json.loads(raw)
     except (ValueError, UnicodeDecodeError) as error:
@@ -124,7 +125,7 @@ def _body(key: str, value: JsonObject) -> dict[str, Json]:
 
 def decode_declared(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read a `/config/<path>` value. Raises BadValue, naming the key."""
-    value = _object(key, raw)
+    value = decode_object(key, raw)
     body = _body(key, value)
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -144,7 +145,7 @@ def encode_declared(body: JsonObject, version: int, *, marked_for_deletion: bool
 
 def decode_template(key: str, raw: bytes, revision: int) -> Template:
     """Read a `/config/v2.0/heat_templates/<id>` value. Raises BadValue, naming the key."""
-    body = _body(key, _object(key, raw))
+    body = _body(key, decode_object(key, raw))
     mappings = body.get("parameter_mappings", {})
     if isinstance(mappings, str):
         try:
@@ -239,7 +240,7 @@ def encode_deleted_stack(ref: Ref, tenant: str) -> bytes:
 
 def decode_outputs(key: str, raw: bytes) -> tuple[JsonObject, ...]:
     """The `output` list of a `/esi-worker/heat_stacks/<path>` value. Raises BadValue."""
-    output = _object(key, raw).get("output", [])
+    output = decode_object(key, raw).get("output", [])
     if not isinstance(output, list):
         raise BadValue(f"{key}: member 'output' must be a list")
     return tuple(output)
@@ -254,7 +255,7 @@ def encode_accepted(declared: Declared) -> bytes:
 
 def decode_accepted(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read `/esi-worker/config/<path>`. Raises BadValue, naming the key."""
-    value = _object(key, raw)
+    value = decode_object(key, raw)
     return Declared(ref, int(value["version"]), _body(key, value), bool(value.get("deleted", False)), revision)
 
 
@@ -283,7 +284,7 @@ def encode_state(state: JsonObject, version: int, error: str = "") -> bytes:
 
 def decode_state(key: str, raw: bytes) -> tuple[int, str, str]:
     """(version, error, worker_state) of a `/state/<path>` value. Raises BadValue."""
-    value = _object(key, raw)
+    value = decode_object(key, raw)
     version = value.get("version")
     if not isinstance(version, int):
         raise BadValue(f"{key}: member 'version' must be an integer, not {version!r}")

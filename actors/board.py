@@ -1,0 +1,167 @@
+"""The monitoring side of a shard: who is watched, what is known, when `/monitoring` is written.
+
+Guarantees: a value is written only when every member is known, only while `/state` of the same version stands
+without error, only if it differs from what etcd holds, and one write at a time per resource; a write that was
+refused or lost is considered again. Targets survive in etcd (`core.monitors`), so a restart watches at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from actors.core import keys
+from actors.core.model import Json, Ref
+from actors.core.monitors import Target, statuses_to_write, watched
+from actors.desk import Desk
+from actors.messages import Commit, TargetStatus, Tick, UnwatchTargets, WatchTarget
+from actors.transactions import paths, publish_monitoring
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import BaseActor
+
+#: A write without an answer is looked at again after this.
+RETRY_S = 5.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """What one resource has being watched. `writing`: the request under way and when it began."""
+
+    version: int
+    targets: tuple[Target, ...]
+    statuses: dict[str, str] = field(default_factory=dict)
+    writing: tuple[str, float] | None = None
+
+
+class MonitorBoard:
+    """All watches of one shard. Works through its shard's `tell`; not an actor of its own."""
+
+    def __init__(self, shard: BaseActor, desk: Desk) -> None:
+        self._shard = shard
+        self._desk = desk
+        self._watches: dict[Ref, Watch] = {}
+        self._writing: dict[str, Ref] = {}
+        self._writes = 0
+
+    def register(self, ref: Ref, version: int, targets: tuple[Target, ...]) -> None:
+        """Watch these; targets of the same name keep what is known of them."""
+        looked_at = watched(targets)
+        known = self._watches.get(ref)
+        if known is not None and known.version == version and known.targets == looked_at:
+            self._publish(ref, known)
+            return
+        if known is not None:
+            gone = {t.device for t in known.targets} - {t.device for t in looked_at}
+            self._unwatch(ref, gone)
+        if not looked_at:
+            self._watches.pop(ref, None)
+            return
+        kept = known.statuses if known is not None else {}
+        names = {t.name for t in looked_at}
+        self._watches[ref] = Watch(version, looked_at, {n: s for n, s in kept.items() if n in names})
+        self._watch(ref)
+
+    def unregister(self, ref: Ref) -> None:
+        """Watch nothing for `ref`."""
+        known = self._watches.pop(ref, None)
+        if known is not None:
+            self._unwatch(ref, {t.device for t in known.targets})
+
+    def watch_again(self) -> None:
+        """A shard, and with it its DeviceActors, was replaced: register everything anew (it is idempotent)."""
+        for ref in self._watches:
+            self._watch(ref)
+
+    def restore(self) -> None:
+        """After a listing: watch what etcd says is watched."""
+        world = self._desk.world
+        for ref in list(world.targeted()):
+            self.changed(ref)
+
+    def changed(self, ref: Ref) -> None:
+        """Targets, outcome or `/monitoring` of `ref` changed in etcd."""
+        if not self._desk.mine(ref):
+            return
+        recorded = self._desk.world.targets(ref)
+        known = self._watches.get(ref)
+        if recorded is not None and (known is None or recorded[0] >= known.version):
+            self.register(ref, *recorded)
+        elif known is not None:
+            self._publish(ref, known)
+
+    def status(self, message: TargetStatus) -> None:
+        """A confirmed status of one target."""
+        known = self._watches.get(message.ref)
+        if known is not None and any(t.name == message.name for t in known.targets):
+            known.statuses[message.name] = message.status
+            self._publish(message.ref, known)
+
+    def statuses(self, ref: Ref) -> Mapping[str, str]:
+        """What is known of a resource's targets."""
+        known = self._watches.get(ref)
+        return dict(known.statuses) if known is not None else {}
+
+    def answered(self, rid: str) -> None:
+        """The bridge wrote or refused: look again (the mirror tells what stands now)."""
+        ref = self._writing.pop(rid, None)
+        known = self._watches.get(ref) if ref is not None else None
+        if ref is not None and known is not None and known.writing is not None and known.writing[0] == rid:
+            known.writing = (rid, self._shard.now())
+            self._shard.after(RETRY_S, Tick("board"))
+
+    def retry(self) -> None:
+        """Whatever is older than RETRY_S is considered anew."""
+        for ref, known in self._watches.items():
+            if known.writing is not None and self._shard.now() - known.writing[1] >= RETRY_S:
+                self._writing.pop(known.writing[0], None)
+                known.writing = None
+                self._publish(ref, known)
+
+    # ------------------------------------------------------------------------------------------- inside
+
+    def _watch(self, ref: Ref) -> None:
+        known = self._watches[ref]
+        for target in known.targets:
+            message = WatchTarget(ref, known.version, target, self._shard.me)
+            self._shard.tell(self._desk.device_shard(target.device), message)
+
+    def _unwatch(self, ref: Ref, devices: set[str]) -> None:
+        for device in sorted(devices):
+            self._shard.tell(self._desk.device_shard(device), UnwatchTargets(ref, device))
+
+    def _publish(self, ref: Ref, known: Watch) -> None:
+        """T5, if it is due."""
+        world, outcome = self._desk.world, self._desk.world.outcome(ref)
+        if outcome is None or outcome.version != known.version or outcome.error:
+            return
+        statuses = statuses_to_write(known.targets, known.statuses)
+        if statuses is None:
+            return
+        wanted: dict[str, Json] = {**statuses, "version": known.version}
+        if _parsed(world.monitoring(ref)) == wanted:
+            if known.writing is not None:
+                self._writing.pop(known.writing[0], None)
+                known.writing = None
+            return
+        if known.writing is not None:
+            return
+        self._writes += 1
+        rid = f"monitoring:{ref}@{self._shard.now():.6f}/{self._writes}"
+        known.writing = (rid, self._shard.now())
+        self._writing[rid] = ref
+        value = keys.encode_monitoring(statuses, known.version)
+        write_set = publish_monitoring(paths(world.types, ref), value, outcome.revision)
+        self._shard.tell(self._desk.bridge, Commit(rid, write_set))
+        self._shard.after(RETRY_S, Tick("board"))
+
+
+def _parsed(raw: bytes | None) -> Json:
+    """A `/monitoring` value, or None if there is none that can be read."""
+    if raw is None:
+        return None
+    try:
+        return keys.decode_object("/monitoring", raw)
+    except keys.BadValue:
+        return None

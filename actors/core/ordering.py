@@ -1,0 +1,146 @@
+"""When a declaration can be planned: what it sees, what it must wait for, and cycles (contract 2.5, 10.6).
+
+Guarantees: deterministic whatever the timing. A mapping with `ignore_missing` sees only resources that were
+declared before its own declaration, as the original did by handling one event after the other; a mapping
+without it sees all, and waits for what is not there. A producer that is declared but not planned yet is waited
+for; if that chain leads back, the cycle is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from actors.core.keys import TypeTable
+from actors.core.mapping import MissingResource
+from actors.core.model import Action, Declared, Handler, JsonObject, Ref, Workflow
+from actors.core.plan import (
+    CompiledTemplate,
+    Jobless,
+    LiveJob,
+    PlanError,
+    plan,
+    references,
+    template_ids,
+)
+from actors.core.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Cannot be planned now. `bounded`: waiting for a declaration, which must not last for ever (10.6)."""
+
+    reason: str
+    awaits: tuple[Ref, ...]
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedView:
+    """The world as one declaration may see it (a `plan.PlanView`)."""
+
+    world: World
+    me: Declared
+    forced: Collection[Ref] = ()
+    mine: frozenset[Handler] = frozenset()
+
+    @property
+    def types(self) -> TypeTable:
+        """All resource types."""
+        return self.world.types
+
+    def declared(self, ref: Ref) -> JsonObject | None:
+        """The body of `ref`, if it was declared before, or must be seen."""
+        if ref == self.me.ref:
+            return self.me.body
+        if ref in self.forced or self.world.created(ref) < self.me.revision or not self.me.revision:
+            return self.world.body(ref)
+        return None
+
+    def template(self, template_id: str) -> CompiledTemplate | None:
+        """The newest template of that id."""
+        return self.world.template(template_id)
+
+    def built(self, ref: Ref) -> frozenset[Handler]:
+        """Which handlers left something of it; known for the planned resource only, which is all a plan asks."""
+        return self.mine if ref == self.me.ref else frozenset()
+
+    def jobs_of(self, ref: Ref) -> Iterable[LiveJob]:
+        """Unfinished jobs of a resource."""
+        return self.world.jobs_of(ref)
+
+    def jobs_referring(self, ref: Ref) -> Iterable[LiveJob]:
+        """Unfinished jobs that refer to it."""
+        return self.world.jobs_referring(ref)
+
+
+def try_plan(
+    world: World,
+    declared: Declared,
+    previous: Declared | None,
+    action: Action,
+    *,
+    built: frozenset[Handler] = frozenset(),
+) -> Workflow | Jobless | Held:
+    """Plan now, or say what to wait for. Raises PlanError, with the cycle printed if there is one."""
+    forced: set[Ref] = set()
+    while True:
+        view = OrderedView(world, declared, forced, built)
+        try:
+            made = plan(view, declared, previous, action, salt=str(declared.revision))
+        except MissingResource as missing:
+            if missing.ref in forced or world.body(missing.ref) is None:
+                reason = f"{missing.ref} is not declared (parameter '{missing.parameter}' refers to it)"
+                return Held(reason, (missing.ref,), bounded=True)
+            forced.add(missing.ref)
+            continue
+        break
+    if isinstance(made, Jobless):
+        return made
+    producers = {ref for job in made.jobs for param in job.params for ref in param.resources} - {declared.ref}
+    unplanned = tuple(sorted(ref for ref in producers if is_unplanned(world, ref)))
+    if not unplanned or action is Action.LOGICAL_DELETE:
+        return made
+    cycle = find_cycle(world, declared.ref, unplanned)
+    if cycle:
+        raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
+    return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
+
+
+def is_unplanned(world: World, ref: Ref) -> bool:
+    """Whether a stack of `ref` is to be expected, but no job of its declared version is recorded."""
+    declared, outcome = world.declaration(ref), world.outcome(ref)
+    if declared is None or (outcome is not None and outcome.version >= declared.version):
+        return False
+    if any(job.version == declared.version for job in world.jobs_of(ref)):
+        return False
+    try:
+        return Handler.HEAT in template_ids(OrderedView(world, declared), declared)
+    except (PlanError, MissingResource):
+        return True
+
+
+def find_cycle(world: World, start: Ref, first: Iterable[Ref]) -> tuple[Ref, ...] | None:
+    """A chain of unplanned resources from `start` back to it, or None."""
+    trail: dict[Ref, Ref] = dict.fromkeys(first, start)
+    todo = list(trail)
+    while todo:
+        here = todo.pop()
+        declared = world.declaration(here)
+        if declared is None or not is_unplanned(world, here):
+            continue
+        for ref in references(OrderedView(world, declared), declared):
+            if ref == start:
+                return (start, *reversed(_back(trail, here, start)), start)
+            if ref not in trail:
+                trail[ref] = here
+                todo.append(ref)
+    return None
+
+
+def _back(trail: dict[Ref, Ref], here: Ref, start: Ref) -> list[Ref]:
+    chain = []
+    while here != start:
+        chain.append(here)
+        here = trail[here]
+    return chain

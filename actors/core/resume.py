@@ -1,0 +1,99 @@
+"""How to go on with a resource, decided from what is recorded and from nothing else.
+
+Guarantees: pure; the same records give the same answer, so a restart at any point continues where the
+records end (contract 10.8, 10.25). Transactions T1 to T4 of the design are the only points in between:
+T1 leaves jobs and job_state `{}`, T2 and T3 put the result of a job into job_state (and remove the job, unless
+it is the last), T4 writes the outcome and removes the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject
+from actors.core.world import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Everything etcd holds of one resource. `jobs` are (job, mod_revision) pairs in workflow order."""
+
+    declared: Declared | None
+    accepted: Declared | None
+    outcome: Outcome | None
+    jobs: tuple[tuple[Job, int], ...]
+    results: JsonObject | None  # job_state
+    has_stack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """This version is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """To be planned. `stale` are recorded jobs of an older version that never started: the plan replaces them."""
+
+    declared: Declared
+    stale: tuple[tuple[Job, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Run `jobs[0]` next; `results` holds what earlier jobs gave."""
+
+    jobs: tuple[tuple[Job, int], ...]
+    results: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Only the outcome is missing: `last` is the last job, its result is in `results`."""
+
+    last: tuple[Job, int]
+    results: JsonObject
+
+
+Resumption = Nothing | Fresh | Continue | Finish
+
+
+def in_order(jobs: Sequence[tuple[Job, int]]) -> tuple[tuple[Job, int], ...]:
+    """Jobs of one workflow in the order they run: a job depends on all earlier ones (contract 2.5)."""
+    ids = {job.id for job, _ in jobs}
+    return tuple(sorted(jobs, key=lambda pair: (len(ids.intersection(pair[0].dependency)), pair[0].id)))
+
+
+def result_of(job: Job, results: JsonObject) -> bool:
+    """Whether job_state holds the result of this job."""
+    if job.handler is Handler.HEAT:
+        return "heat_outputs" in results
+    # a stop of monitoring leaves no trace in job_state: it is simply done again
+    return job.action is Action.CREATE and "state_monitoring" in results
+
+
+def resume(records: Records) -> Resumption:
+    """Decide. A newer declaration replaces a workflow that has not started, and follows one that has."""
+    declared, jobs = records.declared, in_order(records.jobs)
+    newest = max((job.version for job, _ in jobs), default=0)
+    current = tuple(pair for pair in jobs if pair[0].version == newest)
+    if current:
+        results = dict(records.results or {})
+        newer = declared is not None and declared.version > newest
+        started = bool(results) or not current[0][0].is_first
+        if newer and not started and declared is not None:
+            return Fresh(declared, jobs)
+        if len(current) == 1 and current[0][0].is_last and result_of(current[0][0], results):
+            return Finish(current[0], results)
+        return Continue(current, results)
+    if declared is None:
+        return Nothing()
+    if records.outcome is not None and records.outcome.version >= declared.version:
+        return Nothing()
+    return Fresh(declared)
+
+
+def merge(results: Mapping[str, Json], more: Mapping[str, Json]) -> dict[str, Json]:
+    """job_state after one more job."""
+    return {**results, **more}

@@ -1,0 +1,126 @@
+"""What to do with a stack next, decided from what Heat shows and from what is wanted (contract 5.2, 10.7).
+
+Guarantees: pure and level-triggered: given the living stacks of the name, the same answer whoever asks and
+however often, so a request may be repeated after any lost answer and still ends in one stack. A stack that is
+not marked as ours is never touched. The mark is a tag; a second tag carries the version that was applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from actors.core.errors import ErrorClass, Failure
+from actors.core.model import Action
+
+MARK = "gatewright"
+
+#: Texts of Heat for stacks that failed because an engine died, not because they are wrong.
+_ENGINE_LOST = ("status manually reset", "Engine went down", "Worker went down", "engine went down")
+
+
+class Next(StrEnum):
+    """What to ask of Heat."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    WAIT = "wait"
+    FINISH = "finish"  # complete: fetch the outputs
+    GONE = "gone"  # deleted, as wanted
+    REFUSE = "refuse"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A stack as far as deciding needs it. `ours`: it bears the mark. `version`: of its last write, 0 unknown."""
+
+    id: str
+    action: str
+    status: str
+    reason: str = ""
+    ours: bool = True
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The decision; `stack_id` is the stack it is about, `failure` says why not."""
+
+    next: Next
+    stack_id: str = ""
+    failure: Failure | None = None
+
+
+def tags(version: int) -> tuple[str, ...]:
+    """The tags of a stack of ours at this version. Heat drops them on update unless they are sent again."""
+    return (MARK, f"v{version}")
+
+
+def seen(stack_id: str, action: str, status: str, reason: str, stack_tags: Sequence[str]) -> Seen:
+    """Read the marks of a stack."""
+    version = next((t for t in stack_tags if t.startswith("v") and t[1:].isdigit()), "")
+    return Seen(stack_id, action, status, reason, MARK in stack_tags, version)
+
+
+def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool) -> Step:
+    """The next step for this name.
+
+    `stacks`: all living ones, oldest first. `acted`: this drive has written to the stack itself, so a
+    FAILED at our version is the outcome and not a remnant to be repaired.
+    """
+    if wanted in (Action.LOGICAL_DELETE, Action.DELETE):
+        return _decide_delete(stacks)
+    if not stacks:
+        return Step(Next.CREATE)
+    if len(stacks) > 1:
+        return _settle_twins(stacks)
+    stack = stacks[0]
+    if not stack.ours:
+        return _foreign(stack)
+    if stack.status == "IN_PROGRESS":
+        return Step(Next.WAIT, stack.id)
+    at_version = stack.version == f"v{version}"
+    if stack.status == "COMPLETE":
+        if at_version and stack.action in ("CREATE", "UPDATE"):
+            return Step(Next.FINISH, stack.id)
+        return Step(Next.UPDATE, stack.id)
+    if at_version and acted and stack.action in ("CREATE", "UPDATE"):
+        return Step(Next.FAIL, stack.id, _failed(stack))
+    # a remnant: a failed create or delete has nothing worth keeping, a failed update is updated again
+    return Step(Next.UPDATE if stack.action == "UPDATE" else Next.DELETE, stack.id)
+
+
+def _decide_delete(stacks: Sequence[Seen]) -> Step:
+    ours = [s for s in stacks if s.ours]
+    if not stacks:
+        return Step(Next.GONE)
+    if not ours:
+        return _foreign(stacks[0])
+    stack = ours[0]
+    if stack.status == "IN_PROGRESS" and stack.action == "DELETE":
+        return Step(Next.WAIT, stack.id)
+    return Step(Next.DELETE, stack.id)
+
+
+def _settle_twins(stacks: Sequence[Seen]) -> Step:
+    """Heat does not keep names unique under concurrency: the oldest of ours stays (research/heat.md 3.6)."""
+    foreign = [s for s in stacks if not s.ours]
+    if foreign:
+        return _foreign(foreign[0])
+    younger = stacks[-1]
+    deleting = younger.action == "DELETE" and younger.status == "IN_PROGRESS"
+    return Step(Next.WAIT if deleting else Next.DELETE, younger.id)
+
+
+def _foreign(stack: Seen) -> Step:
+    text = f"a stack of this name exists (id {stack.id}) that is not marked '{MARK}'; it is left alone"
+    return Step(Next.REFUSE, stack.id, Failure(ErrorClass.TERMINAL, "NotOurs", text))
+
+
+def _failed(stack: Seen) -> Failure:
+    if any(hint in stack.reason for hint in _ENGINE_LOST):
+        return Failure(ErrorClass.TRANSIENT, "EngineLost", stack.reason)
+    return Failure(ErrorClass.TERMINAL, "StackFailed", f"{stack.action}_{stack.status}: {stack.reason}")

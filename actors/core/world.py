@@ -1,0 +1,294 @@
+"""What a shard knows of etcd: declarations, templates, live jobs, outcomes, registered targets.
+
+Guarantees: fed only by snapshots and changes of the store, in order, so it is some past state of etcd and
+never a wish; bad values are kept as problems that name the key and stop nothing else; bodies are decoded only
+when read. Does not decide anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from actors.core import keys
+from actors.core.keys import BadValue, ResourceType, TypeTable
+from actors.core.model import Action, Declared, Handler, JsonObject, Ref
+from actors.core.monitors import Target, decode_targets
+from actors.core.plan import CompiledTemplate, LiveJob, compile_template
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedJob(LiveJob):
+    """An unfinished job as it stands in etcd: `resources` are those its parameters list."""
+
+    version: int
+    resources: frozenset[Ref]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `/state/<path>` says, and when it was written."""
+
+    version: int
+    error: str
+    worker_state: str
+    revision: int
+
+
+@dataclass(slots=True)
+class _Config:
+    """A `/config` value; decoded at first use."""
+
+    key: str
+    raw: bytes
+    revision: int
+    created: int
+    declared: Declared | None = None
+
+
+class World:
+    """The mirror. All lookups are by `Ref`; all mutation goes through `put` and `delete`."""
+
+    def __init__(self, types: Iterable[ResourceType]) -> None:
+        self.types = TypeTable(tuple(types))
+        self.revision = 0
+        #: key → what is wrong with its value
+        self.problems: dict[str, str] = {}
+        self._config: dict[Ref, _Config] = {}
+        self._templates: dict[str, CompiledTemplate] = {}
+        self._jobs: dict[Ref, dict[str, RecordedJob]] = {}
+        self._job_owner: dict[str, Ref] = {}
+        self._referring: dict[Ref, dict[str, RecordedJob]] = {}
+        self._outcomes: dict[Ref, Outcome] = {}
+        self._monitoring: dict[Ref, bytes] = {}
+        self._targets: dict[Ref, tuple[int, tuple[Target, ...]]] = {}
+        self._families: tuple[tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...] = (
+            (keys.TEMPLATES, self._put_template, self._delete_template),
+            (keys.CONFIG, self._put_config, self._delete_config),
+            (keys.JOBS, self._put_job, self._delete_job),
+            (keys.STATE, self._put_state, self._delete_state),
+            (keys.MONITORING, self._put_monitoring, self._delete_monitoring),
+            (keys.TARGETS, self._put_targets, self._delete_targets),
+        )
+
+    # -------------------------------------------------------------------------------------------- feeding
+
+    def put(self, key: str, value: bytes, mod_revision: int, create_revision: int = 0) -> Ref | None:
+        """Take over one value; returns the resource it concerns."""
+        for root, put, _ in self._families:
+            if key.startswith(root):
+                self.problems.pop(key, None)
+                try:
+                    return put(key, value, mod_revision, create_revision)
+                except BadValue as error:
+                    self.problems[key] = str(error)
+                    return None
+        return None
+
+    def delete(self, key: str) -> Ref | None:
+        """Forget one key; returns the resource it concerned."""
+        for root, _, delete in self._families:
+            if key.startswith(root):
+                self.problems.pop(key, None)
+                return delete(key)
+        return None
+
+    def keys_known(self) -> frozenset[str]:
+        """Every key that is mirrored: what a resync compares with."""
+        return frozenset(
+            [c.key for c in self._config.values()]
+            + [keys.TEMPLATES + t for t in self._templates]
+            + [keys.JOBS + j for j in self._job_owner]
+            + [keys.STATE + self.types.path(r) for r in self._outcomes]
+            + [keys.MONITORING + self.types.path(r) for r in self._monitoring]
+            + [keys.TARGETS + self.types.path(r) for r in self._targets]
+            + list(self.problems)
+        )
+
+    def _put_template(self, key: str, value: bytes, revision: int, _created: int) -> None:
+        template = keys.decode_template(key, value, revision)
+        compiled = compile_template(template)
+        if compiled.error:
+            self.problems[key] = f"{key}: {compiled.error}"
+        self._templates[template.id] = compiled
+
+    def _delete_template(self, key: str) -> None:
+        self._templates.pop(key[len(keys.TEMPLATES) :], None)
+
+    def _put_config(self, key: str, value: bytes, revision: int, created: int) -> Ref | None:
+        ref = self.types.ref(key, keys.CONFIG)
+        if ref is None:
+            path = key[len(keys.CONFIG) :].rpartition("/")[0]
+            raise BadValue(f"{key}: ignored, no resource type has the path '{path}'")
+        config = _Config(key, value, revision, created or revision)
+        try:
+            config.declared = keys.decode_declared(key, value, ref, revision)
+        except BadValue as error:
+            # a broken value does not undo what was declared before; it is shown until it is mended
+            self.problems[key] = str(error)
+            return ref
+        self._config[ref] = config
+        return ref
+
+    def _delete_config(self, key: str) -> Ref | None:
+        ref = self.types.ref(key, keys.CONFIG)
+        if ref is not None:
+            self._config.pop(ref, None)
+        return ref
+
+    def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
+        job = _light_job(key, value, revision)
+        self._forget_job(job.id)
+        self._jobs.setdefault(job.ref, {})[job.id] = job
+        self._job_owner[job.id] = job.ref
+        for ref in job.resources:
+            self._referring.setdefault(ref, {})[job.id] = job
+        return job.ref
+
+    def _delete_job(self, key: str) -> Ref | None:
+        return self._forget_job(key[len(keys.JOBS) :])
+
+    def _forget_job(self, job_id: str) -> Ref | None:
+        ref = self._job_owner.pop(job_id, None)
+        if ref is None:
+            return None
+        jobs = self._jobs[ref]
+        job = jobs.pop(job_id)
+        if not jobs:
+            del self._jobs[ref]
+        for other in job.resources:
+            referring = self._referring[other]
+            del referring[job_id]
+            if not referring:
+                del self._referring[other]
+        return ref
+
+    def _put_state(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
+        ref = self.types.ref(key, keys.STATE)
+        if ref is not None:
+            self._outcomes[ref] = Outcome(*keys.decode_state(key, value), revision)
+        return ref
+
+    def _delete_state(self, key: str) -> Ref | None:
+        ref = self.types.ref(key, keys.STATE)
+        if ref is not None:
+            self._outcomes.pop(ref, None)
+        return ref
+
+    def _put_monitoring(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
+        ref = self.types.ref(key, keys.MONITORING)
+        if ref is not None:
+            self._monitoring[ref] = value
+        return ref
+
+    def _delete_monitoring(self, key: str) -> Ref | None:
+        ref = self.types.ref(key, keys.MONITORING)
+        if ref is not None:
+            self._monitoring.pop(ref, None)
+        return ref
+
+    def _put_targets(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
+        ref = self.types.ref(key, keys.TARGETS)
+        if ref is None:
+            return None
+        try:
+            self._targets[ref] = decode_targets(value)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadValue(f"{key}: not a list of targets ({type(error).__name__}: {error})") from error
+        return ref
+
+    def _delete_targets(self, key: str) -> Ref | None:
+        ref = self.types.ref(key, keys.TARGETS)
+        if ref is not None:
+            self._targets.pop(ref, None)
+        return ref
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def refs(self) -> Iterable[Ref]:
+        """Every declared resource."""
+        return self._config.keys()
+
+    def leftovers(self) -> Iterable[Ref]:
+        """Resources that have jobs but are not declared any more."""
+        return [ref for ref in self._jobs if ref not in self._config]
+
+    def declaration(self, ref: Ref) -> Declared | None:
+        """The newest readable declaration."""
+        config = self._config.get(ref)
+        return config.declared if config is not None else None
+
+    def created(self, ref: Ref) -> int:
+        """The revision at which it was first declared; 0 if it is not."""
+        config = self._config.get(ref)
+        return config.created if config is not None else 0
+
+    def body(self, ref: Ref) -> JsonObject | None:
+        """The newest readable body."""
+        declared = self.declaration(ref)
+        return declared.body if declared is not None else None
+
+    def template(self, template_id: str) -> CompiledTemplate | None:
+        """The newest template of that id."""
+        return self._templates.get(template_id)
+
+    @property
+    def monitors_by_job(self) -> bool:
+        """Whether this deployment has monitoring templates of its own (generation G1, contract 0.2)."""
+        return any(t.template.handler is Handler.MONITORING for t in self._templates.values())
+
+    def outcome(self, ref: Ref) -> Outcome | None:
+        """What was realised last."""
+        return self._outcomes.get(ref)
+
+    def monitoring(self, ref: Ref) -> bytes | None:
+        """The raw `/monitoring` value."""
+        return self._monitoring.get(ref)
+
+    def targets(self, ref: Ref) -> tuple[int, tuple[Target, ...]] | None:
+        """(version, targets) as registered."""
+        return self._targets.get(ref)
+
+    def targeted(self) -> Iterable[Ref]:
+        """Every resource with registered targets."""
+        return self._targets.keys()
+
+    def jobs_of(self, ref: Ref) -> tuple[RecordedJob, ...]:
+        """Its unfinished jobs."""
+        return tuple(self._jobs.get(ref, {}).values())
+
+    def jobs_referring(self, ref: Ref) -> tuple[RecordedJob, ...]:
+        """Unfinished jobs of others whose parameters list it."""
+        return tuple(job for job in self._referring.get(ref, {}).values() if job.ref != ref)
+
+    def live(self, job_id: str) -> bool:
+        """Whether that job is recorded and unfinished."""
+        return job_id in self._job_owner
+
+    def needs_work(self, ref: Ref) -> bool:
+        """Whether its declared version has no outcome yet, or jobs are left over."""
+        config = self._config.get(ref)
+        if config is None or config.declared is None:
+            return ref in self._jobs
+        outcome = self._outcomes.get(ref)
+        return outcome is None or outcome.version < config.declared.version or ref in self._jobs
+
+
+def _light_job(key: str, value: bytes, revision: int) -> RecordedJob:
+    try:
+        _, body, *_ = json.loads(value)
+        refs = {(r["resource_type"], r["resource_id"]) for p in body["params"] for r in p["resources"]}
+        ref = Ref(body["resource_type"], body["resource_id"])
+        return RecordedJob(
+            id=key[len(keys.JOBS) :],
+            action=Action(body["action"]),
+            handler=Handler(body["handler"]),
+            ref=ref,
+            version=int(body["version"]),
+            resources=frozenset(Ref(*r) for r in refs) - {ref},
+            revision=revision,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadValue(f"{key}: not a job ({type(error).__name__}: {error})") from error

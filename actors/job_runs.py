@@ -1,0 +1,290 @@
+"""The two kinds of jobs, as seen by the actor that owns them: what they need, how they run, what they record.
+
+Guarantees: a run may be begun again at any time (its requests are idempotent); it tells its actor exactly one
+of done, retry or fail per attempt. `Waits` answers what a job waits for from the mirror alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from actors import rendering
+from actors.core import keys
+from actors.core.errors import ErrorClass, Failure
+from actors.core.machine import Event
+from actors.core.model import Action, Declared, Job, Json, JsonObject, Ref
+from actors.core.monitors import Target, watched
+from actors.core.ordering import OrderedView
+from actors.core.mapping import MissingResource
+from actors.core.plan import PlanError, template_ids
+from actors.core.resume import merge
+from actors.core.world import World
+from actors.messages import (
+    HeatDone,
+    HeatFailed,
+    HeatProgress,
+    HeatRequest,
+    MonitorsRendered,
+    Register,
+    RenderMonitors,
+    TargetStatus,
+    Unregister,
+)
+from actors.ports import Entry, WriteSet
+from actors.transactions import heat_results, record_heat, record_monitoring
+
+if TYPE_CHECKING:
+    from actors.resource import ResourceActor
+
+Outputs = Mapping[Ref, tuple[JsonObject, ...]]
+
+
+class Run(Protocol):
+    """A job under way. `bill`: how its seconds count."""
+
+    bill: str
+
+    def begin(self, attempt: int) -> None:
+        """Start, or start again after an answer did not come."""
+
+    def receive(self, message: object) -> None:
+        """An answer that may be for this run."""
+
+    def record(self) -> tuple[WriteSet, JsonObject]:
+        """The transaction for its result, and job_state after it."""
+
+    def abandon(self) -> None:
+        """The workflow failed: let go of what should not go on."""
+
+
+def job_ref(job_id: str) -> tuple[Ref, int]:
+    """Resource and version of a job id (contract 2.3)."""
+    _, _, kind, rid, version, _ = job_id.split(":")
+    return Ref(kind, rid), int(version)
+
+
+class Waits:
+    """What one job waits for, and what it needs of others."""
+
+    def __init__(self, world: World, job: Job) -> None:
+        self._world = world
+        self._job = job
+        self._external = tuple(d for d in job.dependency if job_ref(d)[0] != job.ref)
+
+    def live(self) -> tuple[str, tuple[Ref, ...]] | None:
+        """(reason, resources waited for), or None if nothing is left to wait for."""
+        live = [d for d in self._external if self._world.live(d)]
+        if not live:
+            return None
+        refs = tuple(dict.fromkeys(job_ref(d)[0] for d in live))
+        more = f" and {len(live) - 1} more" if len(live) > 1 else ""
+        return f"waits for {live[0]}{more}", refs
+
+    def _failed_producers(self) -> dict[Ref, str]:
+        """External dependencies whose version has an error, with the job id that tells which."""
+        if self._job.action is Action.LOGICAL_DELETE:
+            return {}
+        mine = {ref for param in self._job.params for ref in param.resources}
+        failed = {}
+        for dependency in self._external:
+            ref, version = job_ref(dependency)
+            outcome = self._world.outcome(ref)
+            if ref in mine and outcome is not None and outcome.error and outcome.version >= version:
+                failed[ref] = dependency
+        return failed
+
+    def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
+        """Whose stack records must be read before the job can run."""
+        needed = rendering.needed_outputs(self._job.params) | set(self._failed_producers())
+        if "heat_outputs" in results:
+            needed.discard(self._job.ref)
+        return tuple(sorted(ref for ref in needed if ref.type in self._world.types))
+
+    def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
+        """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
+        types, failed = self._world.types, self._failed_producers()
+        found: dict[Ref, tuple[JsonObject, ...]] = {}
+        if "heat_outputs" in results:
+            found[self._job.ref] = tuple(results["heat_outputs"])
+        for ref in self.outputs_needed(results):
+            entry = entries.get(keys.HEAT_STACKS + types.path(ref))
+            outputs = keys.decode_outputs(entry.key, entry.value) if entry is not None else ()
+            if outputs or entry is not None:
+                found[ref] = outputs
+                continue
+            outcome = self._world.outcome(ref)
+            if outcome is not None and outcome.error:
+                job = failed.get(ref, str(ref))
+                return Failure(ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {job}: {outcome.error}")
+            if ref != self._job.ref and self._world.declaration(ref) is not None and self._world.needs_work(ref):
+                return ref
+        return found
+
+
+class HeatRun:
+    """A heat job: one request to the pool."""
+
+    bill = "heat"
+
+    def __init__(self, actor: ResourceActor, job: Job, outputs: Outputs) -> None:
+        self._actor, self._job, self._outputs = actor, job, outputs
+        self._rid = actor.rid()
+        self._sends = 0
+        self._done: HeatDone | None = None
+        self._tenant = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
+
+    def begin(self, attempt: int) -> None:
+        """Ask the pool; asked again, another member is asked the same."""
+        actor, job = self._actor, self._job
+        template_id = _template_id(actor.desk.world, job)
+        compiled = actor.desk.world.template(template_id) if template_id else None
+        if compiled is None and job.action in (Action.CREATE, Action.MODIFY):
+            actor.fail(Failure(ErrorClass.INVALID, "MissingTemplate", f"{actor.paths.config}: no heat template"))
+            return
+        source = compiled.template.source if compiled is not None else ""
+        request = HeatRequest(
+            self._rid, job.ref, job.version, job.action, self._tenant, template_id, source, job.params, self._outputs
+        )
+        actor.reason = f"Heat stack {keys.stack_name(job.ref)}"
+        actor.tell(actor.desk.heat(self._tenant, attempt + self._sends), request)
+        self._sends += 1
+        actor.arm(actor.desk.options.heat_silence_s, "overdue")
+
+    def receive(self, message: object) -> None:
+        """Progress, success or failure of this very request."""
+        actor = self._actor
+        match message:
+            case HeatProgress() if message.rid == self._rid:
+                actor.reason = f"Heat stack {keys.stack_name(self._job.ref)} {message.status}"
+                actor.arm(actor.desk.options.heat_silence_s, "overdue")
+            case HeatDone() if message.rid == self._rid:
+                self._done = message
+                for warning in message.warnings:
+                    actor.log.warning("%s version %d: %s", self._job.ref, self._job.version, warning)
+                actor.event(Event.DONE)
+            case HeatFailed() if message.rid == self._rid:
+                if message.failure.retryable:
+                    actor.retry(message.failure)
+                else:
+                    actor.fail(message.failure)
+
+    def record(self) -> tuple[WriteSet, JsonObject]:
+        """T2."""
+        assert self._done is not None, "recorded only after HeatDone"
+        actor, job, done = self._actor, self._job, self._done
+        if job.action is Action.LOGICAL_DELETE:
+            stack = keys.encode_deleted_stack(job.ref, self._tenant)
+        else:
+            stack = keys.encode_heat_stack(job.ref, self._tenant, done.status, done.reason, done.outputs)
+        orchestration = not actor.desk.world.monitors_by_job
+        results = merge(actor.results, heat_results(job, done.outputs, orchestration=orchestration))
+        return record_heat(actor.paths, actor.jobs, stack, results), results
+
+    def abandon(self) -> None:
+        """The stack stays as Heat left it: that is what an operator needs to see."""
+
+
+class MonitorRun:
+    """A monitoring job: render the document, watch, wait until everything is as wanted (contract 6.2, 10.13)."""
+
+    bill = "device"
+
+    def __init__(self, actor: ResourceActor, job: Job, outputs: Outputs) -> None:
+        self._actor, self._job, self._outputs = actor, job, outputs
+        self._rid = actor.rid()
+        self._began = actor.now()
+        self._sends = 0
+        self._targets: tuple[Target, ...] | None = None
+        self._last: dict[str, str] = {}
+        self._active: dict[str, str] = {}
+
+    def begin(self, attempt: int) -> None:
+        """Stop watching, or have the document rendered and watch."""
+        actor, job = self._actor, self._job
+        if job.action is not Action.CREATE:
+            actor.tell(actor.desk.shard, Unregister(job.ref))
+            actor.event(Event.DONE)
+        elif self._targets is not None:
+            self._check()  # the timer fired, or a pool member was replaced
+        else:
+            self._render(attempt)
+
+    def _render(self, attempt: int) -> None:
+        actor, job = self._actor, self._job
+        template_id = _template_id(actor.desk.world, job)
+        compiled = actor.desk.world.template(template_id) if template_id else None
+        if compiled is None:
+            text = f"{actor.paths.config}: no monitoring template"
+            actor.fail(Failure(ErrorClass.INVALID, "MissingTemplate", text))
+            return
+        request = RenderMonitors(
+            self._rid, job.ref, template_id, compiled.template.source, job.params, self._outputs
+        )
+        actor.reason = f"rendering {template_id}"
+        actor.tell(actor.desk.snmp(str(job.ref), attempt + self._sends), request)
+        self._sends += 1
+        actor.arm(actor.desk.options.request_timeout_s, "overdue")
+
+    def receive(self, message: object) -> None:
+        """The rendered targets, then their statuses."""
+        match message:
+            case MonitorsRendered() if message.rid == self._rid and self._targets is None:
+                if message.failure is not None:
+                    text = f"{self._actor.paths.config}: {message.failure.text}"
+                    self._actor.fail(Failure(ErrorClass.INVALID, message.failure.kind, text))
+                    return
+                self._targets = message.targets
+                self._actor.tell(
+                    self._actor.desk.shard, Register(self._job.ref, self._job.version, message.targets)
+                )
+                self._active = {t.name: "ACTIVE" for t in message.targets if t not in watched(message.targets)}
+                self._check()
+            case TargetStatus() if message.version == self._job.version and self._targets is not None:
+                detail = f" ({message.detail})" if message.detail else ""
+                self._last[message.name] = message.status + detail
+                for target in self._targets:
+                    if target.name == message.name and target.wanted == message.status:
+                        self._active[target.name] = target.active_word
+                self._check()
+
+    def _check(self) -> None:
+        assert self._targets is not None, "checked only after rendering"
+        actor, waited = self._actor, self._actor.now() - self._began
+        missing = [t for t in self._targets if t.name not in self._active]
+        if not missing:
+            actor.event(Event.DONE)
+            return
+        late = [t for t in missing if waited >= t.timeout_s]
+        if late:
+            actor.fail(Failure(ErrorClass.TERMINAL, "MonitorTimeout", self._describe(late[0])))
+            return
+        actor.reason = self._describe(missing[0])
+        actor.arm(min(t.timeout_s for t in missing) - waited + 0.001, "overdue")
+
+    def _describe(self, target: Target) -> str:
+        seen = self._last.get(target.name, "not answered yet")
+        subject = f"{target.subject} on {target.host}" if target.subject else target.host
+        return f"monitor '{target.name}' ({subject}) is {seen}, wanted {target.wanted} within {target.timeout_s:g} s"
+
+    def record(self) -> tuple[WriteSet, JsonObject]:
+        """T3."""
+        actor = self._actor
+        results: JsonObject = actor.results
+        if self._job.action is Action.CREATE:
+            state: dict[str, Json] = {t.name: self._active[t.name] for t in self._targets or ()}
+            results = merge(results, {"state_monitoring": state})
+        return record_monitoring(actor.paths, actor.jobs, results, self._targets), results
+
+    def abandon(self) -> None:
+        """What never became as wanted is not watched on."""
+        self._actor.tell(self._actor.desk.shard, Unregister(self._job.ref))
+
+
+def _template_id(world: World, job: Job) -> str:
+    """The template of the job's type, handler and body, as of now; "" if there is none (contract 5.1.3)."""
+    declared = Declared(job.ref, job.version, job.resource_input)
+    try:
+        return template_ids(OrderedView(world, declared), declared).get(job.handler, "")
+    except (PlanError, MissingResource):
+        return ""

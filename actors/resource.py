@@ -1,0 +1,399 @@
+"""ResourceActor: owns the job sequence of one resource. The table of `core.machine`, and its hands.
+
+Guarantees: one workflow at a time; every step is recorded before the next begins; whatever is in doubt is read
+again from etcd. Holds nothing that etcd does not hold but results under way, so it may die at any moment.
+Does no I/O itself and never blocks: the bridge and the pools do, and every request has a deadline here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from actors.core import backoff, keys
+from actors.core.errors import ErrorClass, Failure
+from actors.core.machine import Command, Event, State, step
+from actors.core.model import Action, Declared, Handler, Job, JsonObject, OnFailure, Ref
+from actors.core.ordering import Held, try_plan
+from actors.core.outcome import READ_COMPLETE, Realised, choose_action, workflow_action
+from actors.core.plan import Jobless, PlanError
+from actors.core.resume import Continue, Finish, Fresh, Records, resume
+from actors.core.world import Outcome
+from actors.desk import Desk
+from actors.job_runs import HeatRun, MonitorRun, Run, Waits
+from actors.messages import (
+    Address,
+    Begin,
+    Commit,
+    Committed,
+    Nudge,
+    PoolChanged,
+    Read,
+    ReadDone,
+    Refused,
+    Report,
+    Settled,
+    Tick,
+)
+from actors.ports import Entry, WriteSet
+from actors.runtime.actor import BaseActor
+from actors.runtime.host import Timer
+from actors.transactions import (
+    Paths,
+    handlers_built,
+    paths,
+    record_failure,
+    record_jobless,
+    record_plan,
+    record_state,
+)
+
+#: How each state counts in the bill of a resource; RUNNING counts as heat or device.
+BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: "waiting"}
+#: Failures that are retried without end (at the capped interval): an outage is never the resource's fault.
+ENDLESS = frozenset({ErrorClass.TRANSIENT, ErrorClass.IN_DOUBT, ErrorClass.QUOTA})
+
+
+class ResourceActor(BaseActor):
+    """One per resource in flight, inside its shard's process."""
+
+    in_process = True
+
+    def started(self) -> None:
+        """Nothing is known before Begin."""
+        self.state = State.NEW
+        self.ref: Ref = Ref("", "")
+        self.reason = ""
+        self.error = ""
+        self.failure: Failure | None = None
+        self.declared: Declared | None = None
+        self.version = 0
+        self.read: Mapping[str, Entry] = {}
+        self.fresh: Fresh | None = None
+        self.jobs: tuple[tuple[Job, int], ...] = ()
+        self.results: JsonObject = {}
+        self.made: object = None  # the workflow being recorded
+        self.run: Run | None = None
+        self.awaits: tuple[Ref, ...] = ()
+        self.attempts = 0
+        self.held_since: float | None = None
+        self.seconds: dict[str, float] = {}
+        self._rids = 0
+        self._rid = ""
+        self._timer: Timer | None = None
+        self._entered = self.now()
+        self._events: deque[Event] = deque()
+        self._busy = False
+        self._told: object = None
+
+    def receive(self, message: object, sender: Address) -> None:
+        """The closed set of messages that a ResourceActor takes; answers to old requests are dropped."""
+        match message:
+            case Begin():
+                self.desk: Desk = message.desk
+                self.ref = message.ref
+                self.paths: Paths = paths(self.desk.world.types, self.ref)
+                self.event(Event.BEGIN)
+            case Nudge():
+                self._news()
+            case Tick():
+                self._timer = None
+                self.event(Event.DUE if message.what == "due" else Event.OVERDUE)
+            case ReadDone() if message.rid == self._rid:
+                self._loaded(message) if self.state is State.LOADING else self._fetched(message)
+            case Committed() if message.rid == self._rid:
+                self._committed(message.revision)
+            case Refused() if message.rid == self._rid:
+                self._refused(message)
+            case PoolChanged() if self.state is State.RUNNING:
+                self.event(Event.OVERDUE)
+            case _:
+                if self.state is State.RUNNING and self.run is not None:
+                    self.run.receive(message)
+
+    # -------------------------------------------------------------------------------------------- machine
+
+    def event(self, event: Event) -> None:
+        """Take one step of the table; steps that follow from it are taken in turn, never nested."""
+        self._events.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._events:
+                self._step(self._events.popleft())
+        finally:
+            self._busy = False
+            self._events.clear()
+        self._report()
+
+    def _step(self, event: Event) -> None:
+        found = step(self.state, event)
+        if found is None:
+            self.log.error("%s: impossible event %s in state %s; reading again", self.ref, event, self.state)
+            found = (State.LOADING, (Command.LOAD,))
+        after, commands = found
+        if after is not self.state:
+            self._bill()
+            self.state = after
+        for command in commands:
+            self._cancel()
+            getattr(self, f"_do_{command.name.lower()}")()
+
+    def _bill(self) -> None:
+        kind = BILL.get(self.state, "own")
+        if self.state is State.RUNNING and self.run is not None:
+            kind = self.run.bill
+        now = self.now()
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + now - self._entered
+        self._entered = now
+
+    def _report(self) -> None:
+        """Tell the shard, which keeps what people see and wakes whoever waits."""
+        awaits = self.awaits if self.state in (State.PLANNING, State.WAITING) else ()
+        news = (self.version, self.state, self.reason, self.error, awaits)
+        if news != self._told:
+            self._told = news
+            seconds = dict(self.seconds)
+            self.tell(
+                self.desk.shard,
+                Report(self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits),
+            )
+
+    def _news(self) -> None:
+        newest = self.desk.world.declaration(self.ref)
+        superseded = newest is not None and newest.version > self.version > 0
+        self.event(Event.SUPERSEDED if superseded and self._may_be_replaced() else Event.CHANGED)
+
+    def _may_be_replaced(self) -> bool:
+        """Newest wins until the first job runs; a workflow that has begun is finished first (10.5)."""
+        begun = bool(self.results) or (bool(self.jobs) and not self.jobs[0][0].is_first)
+        return self.state in (State.PLANNING, State.WAITING, State.SETTLED) and not begun
+
+    # ------------------------------------------------------------------------------------------- requests
+
+    def rid(self) -> str:
+        """A new request id; answers to older ones are not heard any more."""
+        self._rids += 1
+        self._rid = f"{self.ref}@{self.now():.6f}/{self._rids}"
+        return self._rid
+
+    def arm(self, delay_s: float, what: str) -> None:
+        """Set the one timer of the present state."""
+        self._cancel()
+        self._timer = self.after(delay_s, Tick(what))
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ask(self, names: tuple[str, ...]) -> None:
+        self.tell(self.desk.bridge, Read(self.rid(), names))
+        self.arm(self.desk.options.request_timeout_s, "overdue")
+
+    def _commit(self, write_set: WriteSet) -> None:
+        self.tell(self.desk.bridge, Commit(self.rid(), write_set))
+        self.arm(self.desk.options.request_timeout_s, "overdue")
+
+    def _committed(self, revision: int) -> None:
+        if self.state is State.RECORDING_PLAN and self.made is not None:
+            self.jobs = tuple((job, revision) for job in self.made.jobs)  # type: ignore[attr-defined]
+            self.results = {}
+            self.event(Event.COMMITTED)
+        elif self.state is State.RECORDING_JOB:
+            last = self.jobs[0][0].is_last
+            self.jobs = self.jobs if last else self.jobs[1:]
+            self.attempts = 0
+            self.event(Event.COMMITTED_LAST if last else Event.COMMITTED)
+        else:
+            self.event(Event.COMMITTED)
+
+    def _refused(self, message: Refused) -> None:
+        if message.failure is None:
+            self.event(Event.REFUSED)
+        else:
+            self.retry(message.failure)
+
+    def retry(self, failure: Failure) -> None:
+        """Back off and begin again, or give up where that is no use."""
+        self.failure = failure
+        options = self.desk.options
+        if failure.error_class in ENDLESS or (failure.retryable and self.attempts < options.retry_attempts_max):
+            self.event(Event.RETRY)
+        else:
+            self.fail(failure)
+
+    def fail(self, failure: Failure) -> None:
+        """This version cannot be reached: record it, or go on where the job may fail (10.27)."""
+        self.failure = failure
+        if self.state is State.RUNNING and self.jobs[0][0].on_failure is OnFailure.IGNORE:
+            self.log.warning("%s: %s failed, which is ignored: %s", self.ref, self.jobs[0][0].id, failure)
+            self.event(Event.DONE)
+        else:
+            self.event(Event.FAILED)
+
+    # ------------------------------------------------------------------------------------------- commands
+
+    def _do_load(self) -> None:
+        self.reason, self.awaits, self.run = "reading its records", (), None
+        jobs = tuple(keys.JOBS + job.id for job in self.desk.world.jobs_of(self.ref))
+        p = self.paths
+        self._ask((p.accepted, p.job_state, p.heat_stack, p.state, p.targets, *jobs))
+
+    def _loaded(self, message: ReadDone) -> None:
+        self.read = message.entries
+        self.declared = self.desk.world.declaration(self.ref)
+        try:
+            decision = resume(self._records(message.entries))
+        except (keys.BadValue, KeyError, ValueError) as error:
+            self.retry(Failure(ErrorClass.CONFLICT, "BadRecord", str(error)))
+            return
+        match decision:
+            case Fresh():
+                self.fresh, self.version = decision, decision.declared.version
+                self.jobs, self.results = (), {}
+                self.event(Event.FRESH)
+            case Continue():
+                self.jobs, self.results = decision.jobs, decision.results
+                self.version = decision.jobs[0][0].version
+                self.event(Event.RESUMED)
+            case Finish():
+                self.jobs, self.results = (decision.last,), decision.results
+                self.version = decision.last[0].version
+                self.event(Event.COMPLETE)
+            case _:
+                self.event(Event.NOTHING)
+
+    def _records(self, entries: Mapping[str, Entry]) -> Records:
+        p, outcome, accepted, results = self.paths, None, None, None
+        if (state := entries.get(p.state)) is not None:
+            outcome = Outcome(*keys.decode_state(p.state, state.value), state.mod_revision)
+        if (copy := entries.get(p.accepted)) is not None:
+            accepted = keys.decode_accepted(p.accepted, copy.value, self.ref, copy.mod_revision)
+        if (job_state := entries.get(p.job_state)) is not None:
+            results = keys.decode_object(p.job_state, job_state.value)
+        jobs = tuple(
+            (keys.decode_job(key, entry.value), entry.mod_revision)
+            for key, entry in entries.items()
+            if key.startswith(keys.JOBS)
+        )
+        return Records(self.declared, accepted, outcome, jobs, results, p.heat_stack in entries)
+
+    def _do_plan(self) -> None:
+        assert self.fresh is not None, "PLANNING follows FRESH"
+        declared, world = self.fresh.declared, self.desk.world
+        records = self._records(self.read)
+        realised = Realised(records.outcome.version, records.outcome.worker_state) if records.outcome else None
+        built = handlers_built(self.read, self.paths)
+        action = choose_action(declared, realised, built=bool(built)) or Action.CREATE
+        try:
+            made = try_plan(world, declared, records.accepted, action, built=built)
+        except PlanError as error:
+            text = f"{self.paths.config}: {error.failure.text}"
+            self.fail(Failure(ErrorClass.INVALID, error.failure.kind, text))
+            return
+        if isinstance(made, Held):
+            self._hold(made)
+            return
+        self.made, self.reason = made, "recording its jobs"
+        self.event(Event.JOBLESS if isinstance(made, Jobless) else Event.PLANNED)
+
+    def _hold(self, held: Held) -> None:
+        now = self.now()
+        if not held.bounded:
+            self.held_since = None
+        elif self.held_since is None:
+            self.held_since = now
+        limit = self.desk.options.missing_resource_wait_s
+        left = limit - (now - self.held_since) if self.held_since is not None else limit
+        if left <= 0:
+            text = f"{self.paths.config}: {held.reason}, waited {limit:g} s"
+            self.fail(Failure(ErrorClass.INVALID, "MissingResource", text))
+            return
+        self.reason, self.awaits = held.reason, held.awaits
+        self.arm(left, "due")
+        self.event(Event.HELD)
+
+    def _do_record_plan(self) -> None:
+        assert self.fresh is not None, "RECORDING_PLAN follows PLANNED"
+        stale = self.fresh.stale
+        self._commit(record_plan(self.paths, self.fresh.declared, self.made, stale, self.read))  # type: ignore[arg-type]
+
+    def _do_record_jobless(self) -> None:
+        assert self.fresh is not None, "a jobless version was planned"
+        assert isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
+        state = self.made.worker_state or READ_COMPLETE
+        self._commit(record_jobless(self.paths, self.fresh.declared, state, self.read))
+
+    def _do_check(self) -> None:
+        waits = Waits(self.desk.world, self.jobs[0][0])
+        live = waits.live()
+        if live:
+            self.reason, self.awaits = live
+        else:
+            self.awaits = ()
+            self.event(Event.READY)
+
+    def _do_fetch(self) -> None:
+        needed = Waits(self.desk.world, self.jobs[0][0]).outputs_needed(self.results)
+        if not needed:
+            self._fetched(ReadDone(self._rid, 0, {}))
+            return
+        self.reason = f"reading outputs of {len(needed)} stacks"
+        self._ask(tuple(keys.HEAT_STACKS + self.desk.world.types.path(ref) for ref in needed))
+
+    def _fetched(self, message: ReadDone) -> None:
+        found = Waits(self.desk.world, self.jobs[0][0]).outputs(message.entries, self.results)
+        if isinstance(found, Failure):
+            self.fail(found)
+        elif isinstance(found, Ref):
+            self.reason, self.awaits = f"{found} has no stack yet", (found,)
+            self.event(Event.HELD)
+        else:
+            job = self.jobs[0][0]
+            self.run = HeatRun(self, job, found) if job.handler is Handler.HEAT else MonitorRun(self, job, found)
+            self.event(Event.FETCHED)
+
+    def _do_run(self) -> None:
+        assert self.run is not None, "RUNNING follows FETCHED"
+        self.run.begin(self.attempts)
+
+    def _do_record_job(self) -> None:
+        assert self.run is not None, "RECORDING_JOB follows RUNNING"
+        self.reason = "recording the result of its job"
+        write_set, self.results = self.run.record()
+        self._commit(write_set)
+
+    def _do_record_state(self) -> None:
+        self.reason = "recording its outcome"
+        self._commit(record_state(self.paths, self.jobs[0], self.results))
+
+    def _do_record_failure(self) -> None:
+        assert self.failure is not None, "FAILED carries a failure"
+        self.error = self.reason = str(self.failure)
+        self.log.error("%s version %d failed: %s", self.ref, self.version, self.failure)
+        declared = self.fresh.declared if self.fresh is not None else self.declared
+        action = workflow_action([job for job, _ in self.jobs]) if self.jobs else Action.CREATE
+        orchestration = not self.desk.world.monitors_by_job
+        if self.run is not None:
+            self.run.abandon()
+        self._commit(
+            record_failure(
+                self.paths, self.jobs, declared, action, self.error, self.read, orchestration=orchestration
+            )
+        )
+
+    def _do_back_off(self) -> None:
+        self.attempts += 1
+        options = self.desk.options
+        salt = f"{self.ref}:{self.version}"
+        delay = backoff.delay_s(self.attempts, options.retry_base_s, options.retry_cap_s, salt)
+        self.reason = f"retry {self.attempts} in {delay:.1f} s after {self.failure}"
+        self.log.warning("%s version %d: %s", self.ref, self.version, self.reason)
+        self.arm(delay, "due")
+
+    def _do_settle(self) -> None:
+        self.reason, self.held_since, self.attempts = "", None, 0
+        self._bill()
+        self.tell(self.desk.shard, Settled(self.ref, self.version))

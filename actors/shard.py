@@ -1,0 +1,266 @@
+"""Shard: keeps the mirror, starts an actor for every resource that has work, and looks after monitoring.
+
+Guarantees: level-triggered: after a start, a restart of the bridge or a compaction the mirror is compared with
+a full listing and everything that needs work is begun. At most `live_resources_max` ResourceActors live at once;
+the rest waits in order. `/monitoring` is written here (through the bridge), only after `/state` of that version.
+Never blocks. Holds nothing that cannot be read again from etcd.
+"""
+
+from __future__ import annotations
+
+import os
+
+from actors.board import MonitorBoard
+from actors.core import keys
+from actors.core.model import Ref
+from actors.core.world import World
+from actors.desk import Desk
+from actors.device import DeviceActor
+from actors.messages import (
+    Address,
+    Begin,
+    Boot,
+    Committed,
+    DeviceBegin,
+    Mirror,
+    Nudge,
+    Ping,
+    Pong,
+    PoolChanged,
+    Refused,
+    Register,
+    Report,
+    Settled,
+    Snapshot,
+    StatusQuery,
+    StatusReply,
+    StoreHealth,
+    Subscribe,
+    TargetStatus,
+    Tick,
+    Topology,
+    Unregister,
+    UnwatchTargets,
+    WatchTarget,
+)
+from actors.ports import Delete
+from actors.progress import Progress
+from actors.resource import ResourceActor
+from actors.runtime.actor import BaseActor
+
+
+class Shard(BaseActor):
+    """One process; S of them share all resources by hash."""
+
+    def started(self) -> None:
+        """Nothing is known before Boot and Topology."""
+        self._boot: Boot | None = None
+        self._desk: Desk | None = None
+        self._epoch = 0
+        self._ready = False
+        self._stale: frozenset[str] = frozenset()
+        self._store = StoreHealth(up=False, since=self.now(), reason="starting")
+        self._live: dict[Ref, Address] = {}
+        self._queue: dict[Ref, None] = {}
+        self._waiters: dict[Ref, set[Ref]] = {}
+        self._devices: dict[str, Address] = {}
+        self._device_of: dict[Address, str] = {}
+        self._progress = Progress()
+        self._polls = 0
+
+    def receive(self, message: object, sender: Address) -> None:  # noqa: C901, PLR0912 - one table
+        """The closed set of messages that a Shard takes."""
+        match message:
+            case Boot():
+                self._boot = message
+            case Topology():
+                self._rewire(message)
+            case Snapshot() if message.epoch == self._epoch:
+                self._snapshot(message)
+            case Mirror() if message.epoch == self._epoch:
+                self._mirror(message)
+            case StoreHealth():
+                self._store = message
+            case Report():
+                self._reported(message)
+            case Settled():
+                self._settled(message)
+            case Register():
+                self._board.register(message.ref, message.version, message.targets)
+            case Unregister():
+                self._board.unregister(message.ref)
+            case TargetStatus():
+                self._status(message)
+            case WatchTarget():
+                self.tell(self._device(message.target.device), message)
+            case UnwatchTargets():
+                if message.device in self._devices:
+                    self.tell(self._devices[message.device], message)
+            case Committed() | Refused():
+                self._board.answered(message.rid)
+            case Tick():
+                self._board.retry()
+            case StatusQuery():
+                self.tell(message.reply_to, self._reply(message.rid))
+            case Ping():
+                self.tell(sender, Pong(message.seq, os.getpid()))
+
+    # ------------------------------------------------------------------------------------- the mirror
+
+    def _rewire(self, topology: Topology) -> None:
+        boot, index = self._boot, topology.shards.index(self.me)
+        assert boot is not None, "Boot comes before Topology"
+        if self._desk is None:
+            world = World(boot.options.types)
+            self._desk = Desk(boot.options, world, topology, self.me, index)
+            self._board = MonitorBoard(self, self._desk)
+            self._subscribe()
+            return
+        old, self._desk.topology = self._desk.topology, topology
+        if old.bridge != topology.bridge:
+            self._subscribe()
+        if (old.heat, old.snmp) != (topology.heat, topology.snmp):
+            for address in (*self._live.values(), *self._devices.values()):
+                self.tell(address, PoolChanged())
+        if old.shards != topology.shards:
+            self._board.watch_again()
+
+    def _subscribe(self) -> None:
+        assert self._desk is not None, "subscribing needs the topology"
+        self._epoch += 1
+        self.tell(self._desk.bridge, Subscribe(self._desk.index, self._epoch))
+
+    def _snapshot(self, page: Snapshot) -> None:
+        assert self._desk is not None, "a snapshot answers a subscription"
+        world = self._desk.world
+        if page.first:
+            self._stale = world.keys_known()
+        touched = {world.put(e.key, e.value, e.mod_revision, e.create_revision) for e in page.entries}
+        self._stale -= {e.key for e in page.entries}
+        if not page.last:
+            return
+        touched |= {world.delete(key) for key in self._stale}
+        world.revision, self._stale = page.revision, frozenset()
+        self._ready = True
+        for ref in (*world.refs(), *world.leftovers(), *self._live):
+            self._consider(ref)
+        self._board.restore()
+
+    def _mirror(self, message: Mirror) -> None:
+        assert self._desk is not None, "changes answer a subscription"
+        world, touched, templates = self._desk.world, dict[Ref, bool](), False
+        for changes in message.changes:
+            for change in changes.puts_and_deletes:
+                if isinstance(change, Delete):
+                    ref = world.delete(change.key)
+                else:
+                    ref = world.put(change.key, change.value, change.mod_revision, change.create_revision)
+                if ref is not None:
+                    touched[ref] = touched.get(ref, False) or change.key.startswith(keys.CONFIG)
+                elif change.key.startswith(keys.TEMPLATES):
+                    templates = True
+            world.revision = changes.revision
+        for ref, declared in touched.items():
+            # a live actor is told of its own declaration only: the rest is the echo of its own writes
+            if declared or ref not in self._live:
+                self._consider(ref)
+            self._board.changed(ref)
+            for waiter in self._waiters.get(ref, ()):
+                self._nudge(waiter)
+        if templates:
+            for ref in list(self._live):
+                self._nudge(ref)
+
+    def _nudge(self, ref: Ref) -> None:
+        address = self._live.get(ref)
+        if address is not None:
+            self.tell(address, Nudge())
+
+    # ---------------------------------------------------------------------------------- resource actors
+
+    def _consider(self, ref: Ref) -> None:
+        """Begin, wake or leave alone: whatever the mirror calls for."""
+        desk = self._desk
+        assert desk is not None, "considered only with a mirror"
+        if not self._ready or not desk.mine(ref):
+            return
+        if ref in self._live:
+            self._nudge(ref)
+        elif desk.world.needs_work(ref):
+            self._queue[ref] = None
+            self._admit()
+        elif desk.world.declaration(ref) is None:
+            self._progress.forget(ref)
+
+    def _admit(self) -> None:
+        desk = self._desk
+        assert desk is not None, "admitted only with a mirror"
+        while self._queue and len(self._live) < desk.options.live_resources_max:
+            ref = next(iter(self._queue))
+            del self._queue[ref]
+            if ref in self._live or not desk.world.needs_work(ref):
+                continue
+            self._live[ref] = address = self.spawn(ResourceActor)
+            self.tell(address, Begin(ref, desk))
+
+    def _reported(self, report: Report) -> None:
+        for ref in self._progress.awaits(report.ref):
+            waiters = self._waiters.get(ref)
+            if waiters is not None:
+                waiters.discard(report.ref)
+                if not waiters:
+                    del self._waiters[ref]
+        self._progress.report(report, self.now())
+        for ref in report.awaits:
+            self._waiters.setdefault(ref, set()).add(report.ref)
+
+    def _settled(self, message: Settled) -> None:
+        """Passivate, unless there is work again already (the mirror may lag behind: it will tell)."""
+        assert self._desk is not None, "an actor settled"
+        address = self._live.pop(message.ref, None)
+        if address is not None:
+            self.stop_child(address)
+        outcome, declared = self._desk.world.outcome(message.ref), self._desk.world.declaration(message.ref)
+        newer = declared is not None and declared.version > message.version
+        if newer and (outcome is None or outcome.version >= message.version):
+            self._queue[message.ref] = None
+        self._admit()
+
+    def child_exited(self, address: Address) -> None:
+        """A child that ended without being asked is begun again by the next look at its resource."""
+        device = self._device_of.pop(address, None)
+        if device is not None and self._devices.get(device) == address:
+            del self._devices[device]
+        for ref, live in list(self._live.items()):
+            if live == address:
+                del self._live[ref]
+                self._consider(ref)
+
+    # --------------------------------------------------------------------------------------- monitoring
+
+    def _device(self, device: str) -> Address:
+        address = self._devices.get(device)
+        if address is None:
+            address = self._devices[device] = self.spawn(DeviceActor)
+            self._device_of[address] = device
+            self.tell(address, DeviceBegin(device, self._desk))
+        return address
+
+    def _status(self, message: TargetStatus) -> None:
+        self._polls += 1
+        self._board.status(message)
+        address = self._live.get(message.ref)
+        if address is not None:
+            self.tell(address, message)
+
+    # ----------------------------------------------------------------------------------------- answering
+
+    def _reply(self, rid: str) -> StatusReply:
+        desk = self._desk
+        if desk is None:
+            return StatusReply(rid, 0, 1, False, "starting", (), (), 0)
+        rows = self._progress.rows(desk, self._board, self._live.keys() | self._queue.keys(), self.now())
+        store = "up" if self._store.up else f"down: {self._store.reason}"
+        problems = tuple(desk.world.problems.values())
+        ready = self._ready and self._store.up
+        return StatusReply(rid, desk.index, desk.options.shards, ready, store, rows, problems, self._polls)

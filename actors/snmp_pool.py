@@ -1,0 +1,82 @@
+"""SnmpPollerActor: asks devices by SNMP and renders monitoring documents. Stateless.
+
+Guarantees: every SnmpPoll is answered, silence included (`core.polling` decides what to believe); a request may
+be repeated or go to any member of the pool. Thousands may be under way: one asyncio loop, no thread per poll.
+"""
+
+from __future__ import annotations
+
+import os
+
+from actors import rendering
+from actors.core.errors import ErrorClass, Failure
+from actors.core.monitors import BadMonitor, Target, target
+from actors.core.options import Options
+from actors.core.polling import PollAnswer, unreachable
+from actors.messages import (
+    Address,
+    Boot,
+    MonitorsRendered,
+    Ping,
+    Pong,
+    RenderMonitors,
+    SnmpAnswer,
+    SnmpPoll,
+)
+from actors.ports import Agent
+from actors.runtime.host import Busy
+from actors.runtime.io import IoActor
+from actors.snmp_poll import poll
+
+
+class SnmpPollerActor(IoActor):
+    """One member of the pool: a process with an asyncio loop."""
+
+    def started(self) -> None:
+        """Nothing is known before Boot."""
+        self._options: Options | None = None
+        self._agent: Agent | None = None
+
+    def receive(self, message: object, sender: Address) -> None:
+        """The closed set of messages that an SnmpPollerActor takes."""
+        match message:
+            case Boot():
+                self._options, self._agent = message.options, message.wiring.agent()
+            case SnmpPoll():
+                self._poll(message, sender)
+            case RenderMonitors():
+                self.tell(sender, self._render(message))
+            case Ping():
+                self.tell(sender, Pong(message.seq, os.getpid()))
+
+    def _poll(self, message: SnmpPoll, sender: Address) -> None:
+        agent, request = self._agent, message.request
+        if agent is None:
+            self.tell(sender, SnmpAnswer(message.rid, unreachable(request, "the poller is starting")))
+            return
+
+        def answered(outcome: PollAnswer | BaseException) -> None:
+            if isinstance(outcome, BaseException):
+                self.log.error("polling %s raised", request.host, exc_info=outcome)
+                outcome = unreachable(request, f"unexpected error: {type(outcome).__name__}")
+            self.tell(sender, SnmpAnswer(message.rid, outcome))
+
+        try:
+            self.submit_async(lambda: poll(agent, request), answered)
+        except Busy:
+            self.tell(sender, SnmpAnswer(message.rid, unreachable(request, "too many polls are under way")))
+
+    def _render(self, message: RenderMonitors) -> MonitorsRendered:
+        try:
+            return MonitorsRendered(message.rid, self._targets(message))
+        except (rendering.RenderError, BadMonitor) as error:
+            text = f"{message.ref} template {message.template_id}: {error}"
+            return MonitorsRendered(message.rid, (), Failure(ErrorClass.INVALID, "InvalidTemplate", text))
+
+    def _targets(self, message: RenderMonitors) -> tuple[Target, ...]:
+        community = self._options.default_community_name if self._options else ""
+        values, warnings = rendering.resolve(message.params, message.outputs)
+        for warning in warnings:
+            self.log.warning("%s template %s: %s", message.ref, message.template_id, warning)
+        monitors = rendering.render_monitors(message.template, values)
+        return tuple(target(m.name, m.type, m.properties, community) for m in monitors)

@@ -1,0 +1,126 @@
+"""Supervisor: creates every process before any I/O starts, keeps them alive, and routes what run.py asks.
+
+Guarantees: a process that dies or does not answer heartbeats is replaced and everybody is told (`Topology`);
+more than `restarts_max` replacements within `restarts_window_s` end the whole system with a clear line, since
+something is wrong that restarting does not cure. Knows nothing of resources.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from actors.etcd_bridge import EtcdBridge
+from actors.heat_pool import HeatActor
+from actors.messages import Address, Apply, Boot, Ping, Pong, StatusQuery, Tick, Topology
+from actors.runtime.actor import BaseActor
+from actors.shard import Shard
+from actors.snmp_pool import SnmpPollerActor
+
+
+@dataclass(slots=True)
+class Member:
+    """One process: which part it plays and how long it has been silent."""
+
+    role: str
+    cls: type[BaseActor]
+    address: Address
+    missed: int = 0
+    pid: int = 0
+
+
+class Supervisor(BaseActor):
+    """The root of the tree."""
+
+    def started(self) -> None:
+        """Nothing is known before Boot."""
+        self._boot: Boot | None = None
+        self._members: list[Member] = []
+        self._generation = 0
+        self._restarts: deque[float] = deque()
+        self._seq = 0
+
+    def receive(self, message: object, sender: Address) -> None:
+        """The closed set of messages that a Supervisor takes."""
+        match message:
+            case Boot():
+                self._begin(message)
+            case Tick():
+                self._heartbeat()
+            case Pong():
+                for member in self._members:
+                    if member.address == sender:
+                        member.missed, member.pid = 0, message.pid
+            case StatusQuery():
+                for shard in self._of("shard"):
+                    self.tell(shard, StatusQuery(message.rid, sender))
+            case Apply():
+                bridge = self._of("bridge")[0]
+                self.tell(bridge, Apply(message.rid, sender, message.documents))
+
+    def _of(self, role: str) -> tuple[Address, ...]:
+        return tuple(m.address for m in self._members if m.role == role)
+
+    def _begin(self, boot: Boot) -> None:
+        if self._boot is not None:
+            return
+        self._boot, options = boot, boot.options
+        parts: list[tuple[str, type[BaseActor]]] = [
+            ("bridge", EtcdBridge),
+            *[("heat", HeatActor)] * options.heat_actors,
+            *[("snmp", SnmpPollerActor)] * options.snmp_actors,
+            *[("shard", Shard)] * options.shards,
+        ]
+        self._members = [Member(role, cls, self.spawn(cls)) for role, cls in parts]
+        for member in self._members:
+            self.tell(member.address, boot)
+        self._announce()
+        self.after(options.heartbeat_s, Tick("heartbeat"))
+
+    def _announce(self) -> None:
+        self._generation += 1
+        topology = Topology(
+            self._generation, self._of("bridge")[0], self._of("heat"), self._of("snmp"), self._of("shard")
+        )
+        for member in self._members:
+            self.tell(member.address, topology)
+
+    def child_exited(self, address: Address) -> None:
+        """A process died: replace it."""
+        for member in self._members:
+            if member.address == address:
+                self._replace(member, "died")
+
+    def _replace(self, member: Member, why: str) -> None:
+        assert self._boot is not None, "members exist only after Boot"
+        options, now = self._boot.options, self.now()
+        self._restarts.append(now)
+        while self._restarts and now - self._restarts[0] > options.restarts_window_s:
+            self._restarts.popleft()
+        if len(self._restarts) > options.restarts_max:
+            self.log.critical(
+                "%d restarts within %g s, the last of %s: giving up",
+                len(self._restarts),
+                options.restarts_window_s,
+                member.role,
+            )
+            self.stop_self()
+            return
+        self.log.error("%s (pid %s) %s: starting another", member.role, member.pid or "?", why)
+        member.address, member.missed, member.pid = self.spawn(member.cls), 0, 0
+        self.tell(member.address, self._boot)
+        self._announce()
+
+    def _heartbeat(self) -> None:
+        assert self._boot is not None, "heartbeats begin after Boot"
+        options = self._boot.options
+        self._seq += 1
+        for member in self._members:
+            if member.missed >= options.heartbeats_missed_max:
+                old = member.address
+                self._replace(member, f"missed {member.missed} heartbeats")
+                self.kill_child(old)
+                continue
+            member.missed += 1
+            self.tell(member.address, Ping(self._seq))
+        self.after(options.heartbeat_s, Tick("heartbeat"))

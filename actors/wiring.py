@@ -1,0 +1,58 @@
+"""The composition root: which adapter stands behind which port. The only actor-side file that knows adapters.
+
+Guarantees: adapters and their client libraries are imported in the process that uses them, at Boot, and in no
+other (gRPC and fork do not mix). Secrets travel inside the settings snapshot only, which masks itself.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from actors.messages import Wiring
+from actors.ports import Agent, AgentTimeouts, Stacks, Store
+from config.sections import Snapshot
+
+
+def wiring(settings: Snapshot) -> Wiring:
+    """Factories for the real world, as configured."""
+    return Wiring(partial(etcd, settings), partial(heat, settings), partial(snmp, settings))
+
+
+def etcd(settings: Snapshot) -> Store:
+    """The store: etcd."""
+    from actors.adapters.etcd3_store import EtcdStore, Login, Tls
+
+    section = settings.etcd
+    tls = None
+    if section.ca_file is not None:
+        cert = str(section.cert_file) if section.cert_file else None
+        tls = Tls(str(section.ca_file), cert, str(section.key_file) if section.key_file else None)
+    login = Login(section.user, section.password.reveal()) if section.user else None
+    return EtcdStore(section.endpoints, timeout_s=section.timeout_s, tls=tls, login=login)
+
+
+def heat(settings: Snapshot) -> Stacks:
+    """The stacks: Heat, through Keystone or directly."""
+    from actors.adapters.heat_auth import HeatConfig
+    from actors.adapters.heat_stacks import HeatStacks
+
+    section = settings.heat
+    where = {"endpoint_template": section.endpoint.rstrip("/") + "/{tenant}"} if section.endpoint else {}
+    if not where:
+        where = {"cloud": section.cloud or "envvars"}
+    config = HeatConfig(
+        **where,
+        admin_tenant=section.admin_tenant,
+        timeout_s=section.timeout_s,
+        pool_size=section.max_in_flight,
+    )
+    return HeatStacks(config)
+
+
+def snmp(settings: Snapshot) -> Agent:
+    """The agents: SNMP v2c through pysnmp."""
+    from actors.adapters.pysnmp_agent import PysnmpAgent
+
+    section = settings.snmp
+    communities = {name: secret.reveal() for name, secret in section.communities.items()}
+    return PysnmpAgent(communities, AgentTimeouts(section.timeout_s, section.retries))
