@@ -57,8 +57,8 @@ def integer(value: int, tag: int = INTEGER) -> bytes:
 @lru_cache(maxsize=65536)
 def oid_tlv(arcs: Arcs) -> bytes:
     """An OID of at least two arcs."""
-    body = bytearray((arcs[0] * 40 + arcs[1],))
-    for arc in arcs[2:]:
+    body = bytearray()
+    for arc in (arcs[0] * 40 + arcs[1], *arcs[2:]):
         septets = [arc & 0x7F]
         rest = arc >> 7
         while rest:
@@ -154,11 +154,11 @@ def _integer(data: bytes, at: int) -> tuple[int, int]:
 def _arcs(body: bytes) -> Arcs:
     if not body or len(body) > 512 or body[-1] & 0x80:
         raise MalformedError("an object identifier")
-    arcs, value = [min(body[0] // 40, 2)], 0
-    arcs.append(body[0] - 40 * arcs[0])
-    for octet in body[1:]:
+    parts, value = [], 0
+    for octet in body:
         value = value << 7 | octet & 0x7F
         if not octet & 0x80:
-            arcs.append(value)
+            parts.append(value)
             value = 0
-    return tuple(arcs)
+    first = min(parts[0] // 40, 2)
+    return (first, parts[0] - 40 * first, *parts[1:])

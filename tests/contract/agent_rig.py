@@ -1,0 +1,174 @@
+"""The two worlds in which the Agent port is tested: in memory, and pysnmp against the embedded UDP agents."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.polling import PollAnswer, PollRequest, PortQuery, VrrpQuery
+from actors.ports import Agent, AgentTimeouts, DeviceAddress
+from actors.snmp_poll import poll
+from sim.fake_agent import FakeAgent
+from sim.snmp_agents.config import devices_of
+from sim.snmp_agents.control import execute
+from sim.snmp_agents.launch import RunningAgents, start
+
+T = TypeVar("T")
+NAME, SECRET = "EDGE_COMMUNITY", "not-the-name"
+COMMUNITIES = {NAME: SECRET}
+PORTS = ["xe-0/0/3", "xe-0/0/3.1025", "ae0", "ae0.1025"]
+_PLAIN = {
+    "community": SECRET,
+    "interfaces": [*PORTS[:3], {"name": PORTS[3], "status": "down"}],
+    "vrrp": [{"interface": "ae0.1025", "vrid": 7, "state": "MASTER"}],
+    "bgp": [{"peer": "10.1.2.3", "state": "ESTABLISHED"}],
+}
+_SPARES = 30
+CONFIG: dict[str, Any] = {
+    "devices": [
+        *({"name": f"plain{i}", "host": f"127.0.2.{i + 1}", **_PLAIN} for i in range(_SPARES)),
+        {"name": "large", "community": SECRET, "interfaces": [f"ge-0/0/{i}" for i in range(130)]},
+        {"name": "literal", "community": "literal-community", "interfaces": ["ge0"]},
+        {
+            "name": "twins",
+            "community": SECRET,
+            "interfaces": [
+                {"name": "vtun2", "index": 5, "status": "down"},
+                {"name": "vtun2", "index": 9},
+                {"name": "vtun2", "index": 12, "status": "down"},
+            ],
+        },
+    ]
+}
+
+
+class ManualClock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.at = 50.0
+
+    def now(self) -> float:
+        """See `ports.Clock`."""
+        return self.at
+
+
+class Rig(Protocol):
+    """One world: agents of the port, addresses of the devices, and the control commands."""
+
+    def agent(self) -> Agent:
+        """A new agent of the port; the test closes it."""
+
+    def where(self, name: str) -> DeviceAddress:
+        """A device of CONFIG by name."""
+
+    def control(self, line: str) -> dict[str, Any]:
+        """Carry out a control command."""
+
+    def spare(self) -> str:
+        """The name of a plain device that no other test touches."""
+
+
+class MemoryRig:
+    """FakeAgent over the device tables."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self._tables = {placed.tables.name: placed.tables for placed in devices_of(CONFIG, 0.0)}
+        self._where = {name: (f"10.0.0.{i}", 161) for i, name in enumerate(self._tables)}
+        self._spares = itertools.count()
+
+    def agent(self) -> Agent:
+        """See Rig."""
+        return FakeAgent(
+            self.clock, {self._where[n]: tables for n, tables in self._tables.items()}, COMMUNITIES
+        )
+
+    def where(self, name: str) -> DeviceAddress:
+        """See Rig."""
+        return DeviceAddress(*self._where[name], NAME)
+
+    def control(self, line: str) -> dict[str, Any]:
+        """See Rig. Every command takes a second."""
+        self.clock.at += 1
+        return execute(self._tables, line, self.clock.at)
+
+    def spare(self) -> str:
+        """See Rig."""
+        return f"plain{next(self._spares)}"
+
+
+class UdpRig:
+    """PysnmpAgent against the embedded agents in their own process."""
+
+    def __init__(self, directory: Path) -> None:
+        self.running: RunningAgents = start(CONFIG, directory / "control")
+        self._spares = itertools.count()
+
+    def agent(self) -> Agent:
+        """See Rig."""
+        return PysnmpAgent(COMMUNITIES, AgentTimeouts(0.4, 1), local_host="127.0.0.1")
+
+    def where(self, name: str) -> DeviceAddress:
+        """See Rig."""
+        return DeviceAddress(*self.running.addresses[name], NAME)
+
+    def control(self, line: str) -> dict[str, Any]:
+        """See Rig."""
+        return self.running.control(line)
+
+    def spare(self) -> str:
+        """See Rig."""
+        return f"plain{next(self._spares)}"
+
+
+def rigs(kind: str, directory: Path) -> Iterator[Rig]:
+    """The body of a fixture: one world, taken down at the end."""
+    if kind == "memory":
+        yield MemoryRig()
+        return
+    rig = UdpRig(directory)
+    try:
+        yield rig
+    finally:
+        rig.running.stop()
+
+
+def using(rig: Rig, work: Callable[[Agent], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` with a new agent, closed afterwards."""
+
+    async def run() -> T:
+        agent = rig.agent()
+        try:
+            return await work(agent)
+        finally:
+            agent.close()
+
+    return asyncio.run(asyncio.wait_for(run(), 60))
+
+
+class Poller:
+    """Polls one device again and again, carrying over what the answers teach, as the DeviceActor does."""
+
+    def __init__(self, rig: Rig, device: str, *ports: str, **more: Any) -> None:
+        self.rig = rig
+        where = rig.where(device)
+        names = tuple(PortQuery(name) for name in ports)
+        self.request = PollRequest(where.host, where.port, where.community_name, ports=names, **more)
+
+    def poll(self, **changes: Any) -> PollAnswer:
+        """One poll."""
+        request = self.request
+        fields = {name: getattr(request, name) for name in request.__dataclass_fields__} | changes
+        answer = using(self.rig, lambda agent: poll(agent, PollRequest(**fields)))
+        fields |= {
+            "ports": tuple(PortQuery(q.name, answer.indexes[q.name]) for q in request.ports),
+            "vrrp": tuple(VrrpQuery(q.interface, q.vrid, answer.indexes[q.interface]) for q in request.vrrp),
+            "epoch": answer.epoch,
+            "chunk": answer.chunk,
+            "may_walk": request.may_walk,
+        }
+        self.request = PollRequest(**fields)
+        return answer
