@@ -31,6 +31,7 @@ __all__ = [
     "CompiledTemplate",
     "Jobless",
     "LiveJob",
+    "MissingResource",
     "PlanError",
     "PlanView",
     "Realised",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors.core.keys import ResourceType, TypeTable
+from actors.core.mapping import MissingResource
 from actors.core.model import (
     Action,
     Declared,
@@ -76,11 +77,7 @@ def world(templates: dict[str, Any]) -> World:
     for name, mappings in templates.items():
         handler = MONITORING if name.endswith("_monitoring") else HEAT
         made.templates[name] = compile_template(Template(name, handler, mappings, ""))
-    made.bodies = {
-        NET: {"name": "one"},
-        OTHER_NET: {"name": "two"},
-        **{Ref("gateway", k): v for k, v in bodies.items()},
-    }
+    made.bodies = {NET: {"name": "one"}, OTHER_NET: {"name": "two"}}
     return made
 
 
@@ -181,7 +178,7 @@ def test_update_that_gains_and_loses_templates():
 
 
 def test_no_template_needs_no_job():
-    """Without template, or with a null template path, a version is READ_COMPLETE, a delete DELETE_COMPLETED."""
+    """Without template, or with a null template path: READ_COMPLETE, and for a delete DELETE_COMPLETED."""
     view, quota = world(HEAT_ONLY), declared(Ref("quota", "default"))
     for now in (quota, declared(owner="network:dhcp")):
         assert plan(view, now, None, Action.CREATE, salt="") == Jobless(now.ref, 1, "READ_COMPLETE")
