@@ -6,7 +6,6 @@ is a DocumentError naming file and document. Knows nothing of etcd: who writes t
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,6 @@ AGENTS_FILE: Final = Path(__file__).with_name("examples") / "agents.yaml"
 _TEMPLATE_MEMBERS: Final = {"id", "handler", "parameter_mappings", "template_file", "watch"}
 _DECLARATION_MEMBERS: Final = {"type", "version", "body"}
 _DEVICE_MEMBERS: Final = {"name", "community_name", "interfaces", "vrrp", "bgp"}
-#: Where the embedded agents listen: one loopback address each.
-_FIRST_AGENT: Final = ipaddress.IPv4Address("127.0.0.11")
 
 
 def load_templates(directory: Path = TEMPLATES_DIR) -> list[tuple[str, bytes]]:
@@ -71,13 +68,13 @@ def load_agents(path: Path = AGENTS_FILE, community: Callable[[str], str] = str)
     if not isinstance(devices, dict) or not devices:
         raise DocumentError(f"{path}: must have the table 'devices': declared address → device")
     rows = []
-    for number, (address, device) in enumerate(devices.items()):
+    for address, device in devices.items():
         where = f"{path}: device {address}"
         _members(where, device, _DEVICE_MEMBERS, needed={"name", "community_name"})
         rows.append(
             {
                 "name": device["name"],
-                "host": str(_FIRST_AGENT + number),
+                "host": "127.0.0.1",  # with any free port: the one loopback address that every system has
                 "port": 0,
                 "community": community(device["community_name"]),
                 "interfaces": device.get("interfaces", []),
