@@ -107,6 +107,10 @@ class BaseActor(_ThespianActor):
         """Have `dead_letter` called for messages to actors that are gone, whoever sent them."""
         self._host.collect_dead_letters()
 
+    def counters(self) -> dict[str, int]:
+        """Counters of the runtime in this process, for metrics: dead_letters, unreadable, actors, ..."""
+        return self._host.counters()
+
     # ------------------------------------------------------------------ what a host calls
 
     def deliver(self, message: object, sender: Address) -> None:

@@ -112,6 +112,9 @@ class Host(Protocol):
     def collect_dead_letters(self) -> None:
         """From now on deliver DeadEnvelopes of the whole system to this actor."""
 
+    def counters(self) -> dict[str, int]:
+        """What happened in this process so far (dead_letters, unreadable, ...), and what it holds now."""
+
     def submit(self, work: Callable[[], T], then: Callable[[T | BaseException], None], lane: str) -> None:
         """Run `work` on another thread and deliver Finished. Raises Busy."""
 

@@ -92,6 +92,9 @@ class _Cell(Host):
     def collect_dead_letters(self) -> None:
         self.inline.collectors.append(self._address)
 
+    def counters(self) -> dict[str, int]:
+        return {"dead_letters": len(self.inline.dead_letters)}
+
     def submit(self, work: Callable[[], T], then: Callable[[T | BaseException], None], lane: str) -> None:
         lanes = getattr(self.actor, "lanes", {})
         if lane not in lanes:
