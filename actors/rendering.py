@@ -107,7 +107,7 @@ def _target(param: Param) -> Ref:
 def _inner(param: Param) -> list[Param]:
     try:
         return [Param.from_json(entry) for entry in param.value]
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise RenderError("", f"parameter {param.name!r}: not a list of entries") from error
 
 

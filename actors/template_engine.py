@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -147,7 +147,7 @@ def _range(*bounds: int) -> range:
 
 def _environment() -> _Environment:
     # the result is YAML, not HTML: nothing to escape
-    environment = _Environment(autoescape=False, cache_size=0)
+    environment = _Environment(autoescape=False, cache_size=0, loader=DictLoader({}))
     filters: dict[str, Callable[..., Any]] = environment.filters
     filters["match"] = _match
     filters.pop("random", None)

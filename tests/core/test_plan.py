@@ -195,9 +195,7 @@ def test_template_without_document_is_told():
 def test_templates_by_handler():
     """`template_ids` evaluates each handler's path on the body and leaves out nulls."""
     assert template_ids(world(GENERATION_1), declared()) == {HEAT: "port", MONITORING: "port_monitoring"}
-    assert template_ids(world(GENERATION_1), declared(owner="network:dhcp")) == {
-        MONITORING: "port_monitoring"
-    }
+    assert template_ids(world(GENERATION_1), declared(owner="network:dhcp")) == {}
 
 
 def test_producers_are_waited_for_by_the_first_job_only():
