@@ -9,14 +9,10 @@ Does not guarantee that a package which is present can be imported: its recorded
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -40,6 +36,8 @@ def prepare(*, dev: bool = False) -> None:
     """
     handed_over = os.environ.pop(_HANDED_OVER, "") == "1"
     inside = VENV.exists() and Path(sys.prefix).resolve() == VENV.resolve()
+    if handed_over and inside:  # looked at a moment ago, by the start that handed over
+        return
     ready = installed(dev=dev)
     if inside and ready:
         return
@@ -70,6 +68,8 @@ def installed(*, dev: bool) -> bool:
 
 def stamp_lines(*, dev: bool) -> list[str]:
     """What the stamp says when everything is installed."""
+    import hashlib
+
     names = (RUNTIME_LOCK, DEV_LOCK) if dev else (RUNTIME_LOCK,)
     return [f"{name} {hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}" for name in names]
 
