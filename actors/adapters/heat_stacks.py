@@ -57,7 +57,7 @@ class HeatStacks:
 
         def ask(heat: StackManager) -> str:
             answer = heat.create(stack_name=spec.name, disable_rollback=True, **_fields(spec))
-            return str(_member(_member(answer, "stack"), "id"))
+            return str(answer["stack"]["id"])
 
         return self._call(spec.tenant, ask, write=True, secrets=_secrets(spec), request_id=request_id)
 
@@ -85,7 +85,7 @@ class HeatStacks:
         """Ids of all stacks of the tenant that are IN_PROGRESS, by one request."""
 
         def ask(heat: StackManager) -> frozenset[str]:
-            return frozenset(_stack(one).id for one in heat.list(filters={"status": "IN_PROGRESS"}))
+            return frozenset(str(one.id) for one in heat.list(filters={"status": "IN_PROGRESS"}))
 
         return self._call(tenant, ask, request_id=request_id)
 
@@ -160,7 +160,22 @@ class _CheckedClient(SessionClient):  # type: ignore[misc]  # heatclient is unty
         kind = response.headers.get("Content-Type", "")
         if response.status_code != self._EXPECTED[method] or (response.content and "json" not in kind):
             raise BrokenAnswerError(f"HTTP {response.status_code} {kind or 'without a type'} to {method}")
+        if method in ("GET", "POST"):
+            _check(response.json(), method, url)
         return response
+
+
+def _check(answer: Json, method: str, url: str) -> None:
+    """heatclient trusts the members of an answer, and asks again by itself for one that is missing."""
+    if method == "POST":
+        _member(_member(answer, "stack"), "id")
+        return
+    stacks = _member(answer, "stacks") if url.startswith("/stacks?") else [_member(answer, "stack")]
+    if not isinstance(stacks, list):
+        raise BrokenAnswerError("member 'stacks' is no list")
+    for stack in stacks:
+        for name in ("id", "stack_name", "stack_status"):
+            _member(stack, name)
 
 
 def _session(config: HeatConfig) -> Session:
@@ -199,12 +214,12 @@ def _member(value: Json, name: str) -> Json:
 
 
 def _stack(shown: Json) -> Stack:
-    """Heat's JSON of a stack, wrapped by heatclient. Raises BrokenAnswerError."""
+    """Heat's JSON of a stack, wrapped by heatclient."""
     plain: JsonObject = shown.to_dict()
-    action, _, status = str(_member(plain, "stack_status")).partition("_")
+    action, _, status = str(plain["stack_status"]).partition("_")
     return Stack(
-        str(_member(plain, "id")),
-        str(_member(plain, "stack_name")),
+        str(plain["id"]),
+        str(plain["stack_name"]),
         action,
         status,
         str(plain.get("stack_status_reason") or ""),

@@ -44,11 +44,13 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`resource_s`: seconds per resource; `legacy`: refuse an update during an action (409, as without
-    convergence); `max_stacks`: quota per tenant, -1 for none."""
+    convergence); `max_stacks`: quota per tenant, -1 for none; `extra_s`: further seconds that an action (its
+    name) of a stack (its name) takes."""
 
     resource_s: float = 0.0
     legacy: bool = False
     max_stacks: int = -1
+    extra_s: Callable[[str, str], float] = lambda action, name: 0.0
 
 
 class Engine:
@@ -268,7 +270,7 @@ class Engine:
         now = self._now()
         record.action, record.status, record.reason = action, "IN_PROGRESS", f"Stack {action} started"
         record.resources = steps.resources
-        ends = steps.ends
+        ends = steps.ends + self.settings.extra_s(action, record.name)
         record.outcome = ("FAILED", steps.failure) if steps.failure else ("COMPLETE", "")
         if record.timeout_min is not None and ends > now + 60 * record.timeout_min:
             ends, record.outcome = now + 60 * record.timeout_min, ("FAILED", "Timed out")
