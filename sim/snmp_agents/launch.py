@@ -7,6 +7,7 @@ that called `start`: call it from a thread that lives as long as the agents shou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -39,19 +40,14 @@ class RunningAgents:
         """Process id of the child."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the child lives."""
+        return self._process.poll() is None
+
     def control(self, line: str, timeout_s: float = 5.0) -> dict[str, Any]:
         """Send one command (see `control.py`) and return its JSON answer. Raises AgentsError."""
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(timeout_s)
-                connection.connect(str(self.control_path))
-                connection.sendall(line.encode() + b"\n")
-                with connection.makefile("rb") as answers:
-                    answer = json.loads(answers.readline())
-        except (OSError, ValueError) as error:
-            raise AgentsError(f"control socket of the SNMP agents: {error}") from error
-        assert isinstance(answer, dict)
-        return answer
+        return control(self.control_path, line, timeout_s)
 
     def stop(self) -> None:
         """End the child and remove its control socket. Safe to call twice."""
@@ -65,6 +61,21 @@ class RunningAgents:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self.control_path.unlink(missing_ok=True)
+
+
+def control(control_path: Path, line: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    """Send one command to whatever agents listen on that socket. Raises AgentsError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout_s)
+            connection.connect(str(control_path))
+            connection.sendall(line.encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                answer = json.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        raise AgentsError(f"control socket of the SNMP agents: {error}") from error
+    assert isinstance(answer, dict)
+    return answer
 
 
 def start(config: Mapping[str, Any], control_path: Path, timeout_s: float = 20.0) -> RunningAgents:
@@ -96,6 +107,8 @@ def start(config: Mapping[str, Any], control_path: Path, timeout_s: float = 20.0
 def _parsed(line: str, process: subprocess.Popen[str]) -> dict[str, tuple[str, int]]:
     word, _, addresses = line.partition(" ")
     if word != "READY":
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
         raise AgentsError(f"the SNMP agents did not become ready (exit code {process.poll()})")
     parts = {name: address.rpartition(":") for name, address in json.loads(addresses).items()}
     return {name: (host, int(port)) for name, (host, _, port) in parts.items()}

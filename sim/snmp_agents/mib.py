@@ -56,6 +56,11 @@ class UnknownNameError(KeyError):
     """The device has no such interface, virtual router or peer."""
 
 
+def _known(states: Sequence[str], state: str) -> None:
+    if state not in states:
+        raise ValueError(f"no state {state!r}; there are {' '.join(states)}")
+
+
 @dataclass(slots=True)
 class Interface:
     """One row of ifTable. `oper` is the raw ifOperStatus; octets grow only while it is up(1)."""
@@ -104,9 +109,9 @@ class DeviceTables:
         self.vrrp = {(str(v["interface"]), int(v["vrid"])): str(v.get("state", "BACKUP")) for v in vrrp}
         self.bgp = {str(b["peer"]): str(b.get("state", "ESTABLISHED")) for b in bgp}
         for router_state in self.vrrp.values():
-            VRRP_STATES.index(router_state)
+            _known(VRRP_STATES, router_state)
         for session_state in self.bgp.values():
-            BGP_STATES.index(session_state)
+            _known(BGP_STATES, session_state)
         self._rows: dict[Arcs, list[Arcs]] = {}
         self._index_rows()
 
@@ -188,14 +193,14 @@ class DeviceTables:
 
     def set_vrrp(self, interface: str, vrid: int, state: str) -> None:
         """Set the state of a virtual router. Raises UnknownNameError, or ValueError for no state."""
-        VRRP_STATES.index(state)
+        _known(VRRP_STATES, state)
         if (interface, vrid) not in self.vrrp:
             raise UnknownNameError(f"{interface} vrid {vrid}")
         self.vrrp[interface, vrid] = state
 
     def set_bgp(self, peer: str, state: str) -> None:
         """Set the state of a BGP session. Raises UnknownNameError, or ValueError for no state."""
-        BGP_STATES.index(state)
+        _known(BGP_STATES, state)
         if peer not in self.bgp:
             raise UnknownNameError(peer)
         self.bgp[peer] = state
