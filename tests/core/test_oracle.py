@@ -12,7 +12,7 @@ from actors.core import keys
 from actors.core.mapping import parse
 from actors.core.model import Action, Handler, Job, Param, Workflow
 from actors.core.outcome import completed_state, orchestration_state
-from actors.core.plan import Jobless
+from actors.core.plan import Jobless, compile_template
 from actors.rendering import render_heat, render_monitors, resolve, split_params
 from actors.template_engine import render_text
 from tests.core.replay import (
@@ -82,6 +82,17 @@ def test_every_recorded_job_is_reproduced(run: str):
         assert [_comparable(job) for job in planned] == [_comparable(job) for job in expected]
         reproduced += len(planned)
     assert reproduced == recorded
+
+
+def test_every_recorded_template_can_be_read():
+    """All mappings of all template documents, as documented and as run, are within the grammar."""
+    documents = [load(str(path.relative_to(TRACES))) for path in TRACES.glob("*/heat_templates/*.json")]
+    for run in RUNS:
+        writes = load(f"{run}/config.json")["writes"]
+        documents += [each["value"] for each in writes if each["key"].startswith(keys.TEMPLATES)]
+    templates = [keys.decode_template("t", json.dumps(each).encode(), 0) for each in documents]
+    assert [compiled.error for compiled in map(compile_template, templates) if compiled.error] == []
+    assert sum(len(template.parameter_mappings) for template in templates) > 6000
 
 
 @pytest.mark.parametrize("run", RUNS)
