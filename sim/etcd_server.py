@@ -199,7 +199,7 @@ def _flags(binary: EtcdBinary, data_dir: Path, ports: tuple[int, int]) -> list[s
 
 
 def _lock(descriptor: int, data_dir: Path) -> None:
-    end = time.monotonic() + 5.0  # an etcd that was just killed may need a moment to be gone
+    end = time.monotonic() + 2.0  # an etcd that was just killed may need a moment to be gone
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

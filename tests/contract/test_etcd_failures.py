@@ -319,7 +319,7 @@ def test_close_leaves_no_thread(etcd_endpoint: str, open_store: Callable[..., An
     before = set(threading.enumerate())
     store = open_store(etcd_endpoint)
     recorder = Recorder()
-    store.watch("/t/", revision=1, sink=recorder)
+    store.watch("/t/", revision=store.page("/t/").revision, sink=recorder)
     store.acquire("/t/own", "me", 5)
     until(lambda: Up in recorder.kinds())
     store.close()
