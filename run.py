@@ -21,5 +21,6 @@ if __name__ == "__main__":
         sys.exit(run_checks(arguments[1:]))
 
     from actors.cli import main
+    from sim.standalone import Services
 
-    sys.exit(main(arguments))
+    sys.exit(main(arguments, Services))

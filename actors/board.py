@@ -103,6 +103,17 @@ class MonitorBoard:
         known = self._watches.get(ref)
         return dict(known.statuses) if known is not None else {}
 
+    def published(self, ref: Ref) -> bool:
+        """Whether etcd shows what is known of the resource, or there is nothing to show."""
+        known = self._watches.get(ref)
+        if known is None:
+            return True
+        statuses = statuses_to_write(known.targets, known.statuses)
+        return statuses is not None and _parsed(self._desk.world.monitoring(ref)) == {
+            **statuses,
+            "version": known.version,
+        }
+
     def answered(self, rid: str) -> None:
         """The bridge wrote or refused: look again (the mirror tells what stands now)."""
         ref = self._writing.pop(rid, None)

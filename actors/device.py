@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.core.backoff import delay_s
-from actors.core.monitors import Kind, Target
 from actors.core.model import Ref
+from actors.core.monitors import Kind, Target
 from actors.core.observing import ObserveOptions, Record, observe
 from actors.core.polling import BgpQuery, Epoch, PollAnswer, PollRequest, PortQuery, VrrpQuery
 from actors.desk import Desk
@@ -63,6 +63,7 @@ class DeviceActor(BaseActor):
         self._chunk = 25
         self._rid = ""
         self._polls = 0
+        self._asked: frozenset[tuple[Ref, str]] = frozenset()
         self._silent = 0
         self._timer: Timer | None = None
 
@@ -117,6 +118,7 @@ class DeviceActor(BaseActor):
             self.log.warning("%s: no answer from the poller; asking again", self.device.partition("|")[0])
         self._polls += 1
         self._rid = f"{self.device}@{self.now():.6f}/{self._polls}"
+        self._asked = frozenset(self._watched)
         self.tell(self.desk.snmp(self.device, self._silent), SnmpPoll(self._rid, self._request()))
         self._arm(self.desk.options.snmp_answer_timeout_s)
 
@@ -148,12 +150,15 @@ class DeviceActor(BaseActor):
             if self._silent == 1:
                 self.log.warning("device %s is silent: %s", self.device.partition("|")[0], answer.reason)
         now = self.now()
-        for watched in list(self._watched.values()):
+        for key, watched in list(self._watched.items()):
+            if key not in self._asked:
+                continue  # registered while the poll was under way
             status = _status(watched.target, answer)
             watched.record, event = observe(watched.record, status, now, ObserveOptions())
             if isinstance(event, str):
                 self._tell(watched, event, answer.reason)
-        self._arm(self._interval())
+        late = any(key not in self._asked for key in self._watched)
+        self._arm(GATHER_S if late else self._interval())
 
     def _interval(self) -> float:
         options = self.desk.options
@@ -182,4 +187,3 @@ def _status(target: Target, answer: PollAnswer) -> str:
             return answer.bgp.get(target.subject, "UNKNOWN")
         case _:
             return answer.device
-

@@ -311,7 +311,9 @@ class EtcdBridge(IoActor):
     def _enqueue(self, pending: Pending) -> None:
         if self._ownership is None or len(self._queue) >= QUEUE_MAX:
             reason = self._health.reason or "too many writes are waiting"
-            self.tell(pending.requester, Refused(pending.rid, Failure(ErrorClass.TRANSIENT, "StoreDown", reason)))
+            self.tell(
+                pending.requester, Refused(pending.rid, Failure(ErrorClass.TRANSIENT, "StoreDown", reason))
+            )
             return
         self._queue.append(pending)
         self._pump()
@@ -332,14 +334,18 @@ class EtcdBridge(IoActor):
         fence = self._ownership.fence
         sets = [p.write_set for p in batch]
         self.submit(
-            lambda: self.store.commit(sets, fence), lambda outcome: self._committed(batch, fence, outcome), "commit"
+            lambda: self.store.commit(sets, fence),
+            lambda outcome: self._committed(batch, fence, outcome),
+            "commit",
         )
 
     def _committed(self, batch: list[Pending], fence: Guard, outcome: object) -> None:
         self._committing = False
         if isinstance(outcome, CommitResult):
             if outcome.fenced:
-                self._refuse(batch, Failure(ErrorClass.CONFLICT, "OwnershipLost", "another controller took over"))
+                self._refuse(
+                    batch, Failure(ErrorClass.CONFLICT, "OwnershipLost", "another controller took over")
+                )
                 if self._ownership is not None and self._ownership.fence == fence:
                     self._lost("another controller took over")
                 return

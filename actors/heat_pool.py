@@ -143,7 +143,9 @@ class HeatActor(IoActor):
                 self._port_error(drive, outcome.failure)
             elif isinstance(outcome, BaseException):
                 self.log.error("a call for %s raised", drive.name, exc_info=outcome)
-                self._fail(drive, Failure(ErrorClass.TRANSIENT, type(outcome).__name__, "unexpected error, see log"))
+                self._fail(
+                    drive, Failure(ErrorClass.TRANSIENT, type(outcome).__name__, "unexpected error, see log")
+                )
             else:
                 then(outcome)
 
@@ -170,7 +172,9 @@ class HeatActor(IoActor):
         seen = [stackdrive.seen(s.id, s.action, s.status, s.reason, s.tags) for s in found]
         step = stackdrive.decide(drive.request.action, drive.request.version, seen, acted=drive.acted)
         if len(seen) > 1:
-            self.log.warning("%d stacks are named %s; next: %s %s", len(seen), drive.name, step.next, step.stack_id)
+            self.log.warning(
+                "%d stacks are named %s; next: %s %s", len(seen), drive.name, step.next, step.stack_id
+            )
         drive.status = f"{seen[0].action}_{seen[0].status}" if seen else ""
         self._act(drive, step)
 
@@ -178,10 +182,14 @@ class HeatActor(IoActor):
         tenant, name, spec = drive.request.tenant, drive.name, drive.spec
         match step.next:
             case Next.CREATE if spec is not None:
-                self._write(drive, lambda stacks: stacks.create(spec), lambda new: self._wait(drive, str(new)))
+                self._write(
+                    drive, lambda stacks: stacks.create(spec), lambda new: self._wait(drive, str(new))
+                )
             case Next.UPDATE if spec is not None:
                 self._write(
-                    drive, lambda stacks: stacks.update(spec, step.stack_id), lambda _: self._wait(drive, step.stack_id)
+                    drive,
+                    lambda stacks: stacks.update(spec, step.stack_id),
+                    lambda _: self._wait(drive, step.stack_id),
                 )
             case Next.DELETE:
                 self._write(
@@ -200,7 +208,12 @@ class HeatActor(IoActor):
                 self._fail(drive, step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next)))
 
     def _write(
-        self, drive: Drive, work: Callable[[Stacks], object], then: Callable[[object], None], *, acts: bool = True
+        self,
+        drive: Drive,
+        work: Callable[[Stacks], object],
+        then: Callable[[object], None],
+        *,
+        acts: bool = True,
     ) -> None:
         drive.writes += 1
         if drive.writes > WRITES_MAX:

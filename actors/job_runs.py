@@ -13,10 +13,10 @@ from actors import rendering
 from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import Event
+from actors.core.mapping import MissingResource
 from actors.core.model import Action, Declared, Job, Json, JsonObject, Ref
 from actors.core.monitors import Target, watched
 from actors.core.ordering import OrderedView
-from actors.core.mapping import MissingResource
 from actors.core.plan import PlanError, template_ids
 from actors.core.resume import merge
 from actors.core.world import World
@@ -116,8 +116,14 @@ class Waits:
             outcome = self._world.outcome(ref)
             if outcome is not None and outcome.error:
                 job = failed.get(ref, str(ref))
-                return Failure(ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {job}: {outcome.error}")
-            if ref != self._job.ref and self._world.declaration(ref) is not None and self._world.needs_work(ref):
+                return Failure(
+                    ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {job}: {outcome.error}"
+                )
+            if (
+                ref != self._job.ref
+                and self._world.declaration(ref) is not None
+                and self._world.needs_work(ref)
+            ):
                 return ref
         return found
 
@@ -140,11 +146,21 @@ class HeatRun:
         template_id = _template_id(actor.desk.world, job)
         compiled = actor.desk.world.template(template_id) if template_id else None
         if compiled is None and job.action in (Action.CREATE, Action.MODIFY):
-            actor.fail(Failure(ErrorClass.INVALID, "MissingTemplate", f"{actor.paths.config}: no heat template"))
+            actor.fail(
+                Failure(ErrorClass.INVALID, "MissingTemplate", f"{actor.paths.config}: no heat template")
+            )
             return
         source = compiled.template.source if compiled is not None else ""
         request = HeatRequest(
-            self._rid, job.ref, job.version, job.action, self._tenant, template_id, source, job.params, self._outputs
+            self._rid,
+            job.ref,
+            job.version,
+            job.action,
+            self._tenant,
+            template_id,
+            source,
+            job.params,
+            self._outputs,
         )
         actor.reason = f"Heat stack {keys.stack_name(job.ref)}"
         actor.tell(actor.desk.heat(self._tenant, attempt + self._sends), request)
@@ -158,6 +174,7 @@ class HeatRun:
             case HeatProgress() if message.rid == self._rid:
                 actor.reason = f"Heat stack {keys.stack_name(self._job.ref)} {message.status}"
                 actor.arm(actor.desk.options.heat_silence_s, "overdue")
+                actor.report()
             case HeatDone() if message.rid == self._rid:
                 self._done = message
                 for warning in message.warnings:
@@ -238,7 +255,9 @@ class MonitorRun:
                 self._actor.tell(
                     self._actor.desk.shard, Register(self._job.ref, self._job.version, message.targets)
                 )
-                self._active = {t.name: "ACTIVE" for t in message.targets if t not in watched(message.targets)}
+                self._active = {
+                    t.name: "ACTIVE" for t in message.targets if t not in watched(message.targets)
+                }
                 self._check()
             case TargetStatus() if message.version == self._job.version and self._targets is not None:
                 detail = f" ({message.detail})" if message.detail else ""
@@ -261,6 +280,7 @@ class MonitorRun:
             return
         actor.reason = self._describe(missing[0])
         actor.arm(min(t.timeout_s for t in missing) - waited + 0.001, "overdue")
+        actor.report()
 
     def _describe(self, target: Target) -> str:
         seen = self._last.get(target.name, "not answered yet")

@@ -9,7 +9,7 @@ resend. `Address` is whatever the runtime uses as an actor's address.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.core.errors import Failure
@@ -166,11 +166,12 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Apply:
     """run.py → Supervisor → EtcdBridge: write these declarations in this order, one revision each, as an
-    API server would; only those whose value differs. The only writer of `/config` in this program."""
+    API server would; only those whose value differs. The only writer of `/config` in this program.
+    `reply_to` is filled in by the Supervisor."""
 
     rid: str
-    reply_to: Address
     documents: tuple[tuple[str, bytes], ...]
+    reply_to: Address = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,15 +375,16 @@ class SnmpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StatusQuery:
-    """run.py → Supervisor → every Shard: tell `reply_to` how things stand."""
+    """run.py → Supervisor → every Shard: how do things stand? At most `limit` rows, unfinished ones first."""
 
     rid: str
-    reply_to: Address = None
+    limit: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
-    """One row of a status: plain values only."""
+    """One row of a status: plain values only. `seconds`: what was spent, by kind; `own` is ours. `seen`: all
+    its targets are known and written to `/monitoring`, or it has none."""
 
     ref: Ref
     version: int
@@ -392,17 +394,18 @@ class ResourceStatus:
     seconds: Mapping[str, float]
     error: str
     monitoring: Mapping[str, str]
+    seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReply:
-    """Shard → run.py: the rows of one shard and what it cannot read."""
+    """Shard → Supervisor, and for all shards together Supervisor → run.py. `counts`: resources by stage,
+    all of them; `problems`: values in etcd that cannot be read; `ready`: the mirror is complete."""
 
     rid: str
-    shard: int
-    shards: int
     ready: bool
     store: str
+    counts: Mapping[str, int]
     rows: tuple[ResourceStatus, ...]
     problems: tuple[str, ...]
-    polls: int = 0
+    pids: Mapping[str, int] = field(default_factory=dict)

@@ -5,6 +5,7 @@ Guarantees: bounded by the number of declared resources; plain values only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -38,26 +39,38 @@ class Progress:
         self._reports.pop(ref, None)
 
     def rows(
-        self, desk: Desk, board: MonitorBoard, live: Collection[Ref], now: float
-    ) -> tuple[ResourceStatus, ...]:
-        """One row for every resource of this shard: declared ones and those that still have work."""
-        refs = dict.fromkeys([*desk.world.refs(), *live])
-        return tuple(self._row(desk, board, ref, ref in live, now) for ref in refs if desk.mine(ref))
+        self, desk: Desk, board: MonitorBoard, live: Collection[Ref], now: float, limit: int
+    ) -> tuple[dict[str, int], tuple[ResourceStatus, ...]]:
+        """Resources of this shard by stage, and at most `limit` rows: unfinished and failed ones first."""
+        refs = [ref for ref in dict.fromkeys([*desk.world.refs(), *live]) if desk.mine(ref)]
+        stages = {ref: self._stage(desk, ref, ref in live) for ref in refs}
+        chosen = sorted(refs, key=lambda ref: stages[ref] == "settled")[:limit]
+        shown = [ref for ref in refs if ref in set(chosen)] if len(chosen) < len(refs) else refs
+        rows = tuple(self._row(desk, board, ref, stages[ref], now) for ref in shown)
+        return dict(Counter(stages.values())), rows
 
-    def _row(self, desk: Desk, board: MonitorBoard, ref: Ref, live: bool, now: float) -> ResourceStatus:
+    def _stage(self, desk: Desk, ref: Ref, live: bool) -> str:
         known = self._reports.get(ref)
         declared, outcome = desk.world.declaration(ref), desk.world.outcome(ref)
-        monitoring = board.statuses(ref)
         if live and known is not None:
-            report, since = known
-            return ResourceStatus(
-                ref, report.version, report.stage, report.reason, now - since, report.seconds, report.error, monitoring
-            )
+            return known[0].stage
+        if outcome is None or (declared is not None and outcome.version < declared.version):
+            return "queued"
+        return "failed" if outcome.error else "settled"
+
+    def _row(self, desk: Desk, board: MonitorBoard, ref: Ref, stage: str, now: float) -> ResourceStatus:
+        known, monitoring = self._reports.get(ref), board.statuses(ref)
+        declared, outcome = desk.world.declaration(ref), desk.world.outcome(ref)
         seconds = known[0].seconds if known is not None else {}
         version = declared.version if declared is not None else 0
-        if outcome is None or outcome.version < version:
-            return ResourceStatus(ref, version, "queued", "waits for its turn", 0.0, seconds, "", monitoring)
-        stage = "failed" if outcome.error else "settled"
+        if stage in ("settled", "failed") and outcome is not None:
+            seen = board.published(ref)
+            return ResourceStatus(
+                ref, version, stage, outcome.worker_state, 0.0, seconds, outcome.error, monitoring, seen
+            )
+        if stage == "queued" or known is None:
+            return ResourceStatus(ref, version, stage, "waits for its turn", 0.0, seconds, "", monitoring)
+        report, since = known
         return ResourceStatus(
-            ref, version, stage, outcome.worker_state, 0.0, seconds, outcome.error, monitoring
+            ref, report.version, stage, report.reason, now - since, seconds, report.error, monitoring
         )

@@ -125,7 +125,7 @@ class ResourceActor(BaseActor):
         finally:
             self._busy = False
             self._events.clear()
-        self._report()
+        self.report()
 
     def _step(self, event: Event) -> None:
         found = step(self.state, event)
@@ -148,7 +148,7 @@ class ResourceActor(BaseActor):
         self.seconds[kind] = self.seconds.get(kind, 0.0) + now - self._entered
         self._entered = now
 
-    def _report(self) -> None:
+    def report(self) -> None:
         """Tell the shard, which keeps what people see and wakes whoever waits."""
         awaits = self.awaits if self.state in (State.PLANNING, State.WAITING) else ()
         news = (self.version, self.state, self.reason, self.error, awaits)
@@ -219,7 +219,9 @@ class ResourceActor(BaseActor):
         """Back off and begin again, or give up where that is no use."""
         self.failure = failure
         options = self.desk.options
-        if failure.error_class in ENDLESS or (failure.retryable and self.attempts < options.retry_attempts_max):
+        if failure.error_class in ENDLESS or (
+            failure.retryable and self.attempts < options.retry_attempts_max
+        ):
             self.event(Event.RETRY)
         else:
             self.fail(failure)
@@ -284,7 +286,9 @@ class ResourceActor(BaseActor):
         assert self.fresh is not None, "PLANNING follows FRESH"
         declared, world = self.fresh.declared, self.desk.world
         records = self._records(self.read)
-        realised = Realised(records.outcome.version, records.outcome.worker_state) if records.outcome else None
+        realised = (
+            Realised(records.outcome.version, records.outcome.worker_state) if records.outcome else None
+        )
         built = handlers_built(self.read, self.paths)
         action = choose_action(declared, realised, built=bool(built)) or Action.CREATE
         try:
@@ -352,7 +356,9 @@ class ResourceActor(BaseActor):
             self.event(Event.HELD)
         else:
             job = self.jobs[0][0]
-            self.run = HeatRun(self, job, found) if job.handler is Handler.HEAT else MonitorRun(self, job, found)
+            self.run = (
+                HeatRun(self, job, found) if job.handler is Handler.HEAT else MonitorRun(self, job, found)
+            )
             self.event(Event.FETCHED)
 
     def _do_run(self) -> None:

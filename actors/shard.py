@@ -66,9 +66,8 @@ class Shard(BaseActor):
         self._devices: dict[str, Address] = {}
         self._device_of: dict[Address, str] = {}
         self._progress = Progress()
-        self._polls = 0
 
-    def receive(self, message: object, sender: Address) -> None:  # noqa: C901, PLR0912 - one table
+    def receive(self, message: object, sender: Address) -> None:  # noqa: PLR0912 - one table
         """The closed set of messages that a Shard takes."""
         match message:
             case Boot():
@@ -101,7 +100,7 @@ class Shard(BaseActor):
             case Tick():
                 self._board.retry()
             case StatusQuery():
-                self.tell(message.reply_to, self._reply(message.rid))
+                self.tell(sender, self._reply(message))
             case Ping():
                 self.tell(sender, Pong(message.seq, os.getpid()))
 
@@ -247,7 +246,6 @@ class Shard(BaseActor):
         return address
 
     def _status(self, message: TargetStatus) -> None:
-        self._polls += 1
         self._board.status(message)
         address = self._live.get(message.ref)
         if address is not None:
@@ -255,12 +253,12 @@ class Shard(BaseActor):
 
     # ----------------------------------------------------------------------------------------- answering
 
-    def _reply(self, rid: str) -> StatusReply:
+    def _reply(self, query: StatusQuery) -> StatusReply:
         desk = self._desk
         if desk is None:
-            return StatusReply(rid, 0, 1, False, "starting", (), (), 0)
-        rows = self._progress.rows(desk, self._board, self._live.keys() | self._queue.keys(), self.now())
+            return StatusReply(query.rid, False, "starting", {}, (), ())
+        live = self._live.keys() | self._queue.keys()
+        counts, rows = self._progress.rows(desk, self._board, live, self.now(), query.limit)
         store = "up" if self._store.up else f"down: {self._store.reason}"
         problems = tuple(desk.world.problems.values())
-        ready = self._ready and self._store.up
-        return StatusReply(rid, desk.index, desk.options.shards, ready, store, rows, problems, self._polls)
+        return StatusReply(query.rid, self._ready, store, counts, rows, problems)

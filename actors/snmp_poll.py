@@ -39,14 +39,15 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
         return unreachable(request, str(error.failure))
     walked = False
     lacking = any(not indexes for indexes in candidates.values())
-    if request.may_walk and (conversation.distrust or lacking):
+    if candidates and request.may_walk and (conversation.distrust or lacking):
         try:
             candidates = candidates_in(await agent.walk(device, IF_NAME))
             walked = True
         except PortError as error:
             # The old indexes stay: a failed walk must not lose what was learned.
             conversation.note(f"walk of ifName: {error.failure}")
-    if walked:
+    # Where no name is wanted there is nothing to index: a restarted agent is just asked again.
+    if walked or (conversation.distrust and not candidates):
         await _ask_again(conversation, rows_of(request, candidates))
     findings = settle(request, candidates, conversation.statuses, walked=walked)
     return PollAnswer(
@@ -64,7 +65,7 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
 
 
 async def _ask_again(conversation: _Conversation, rows: tuple[Row, ...]) -> None:
-    """The poll after a walk: its own first answer is the reference."""
+    """The poll after the table was learned anew: its own first answer is the reference."""
     if conversation.distrust:
         conversation.chunk = FULL_CHUNK
     conversation.reset()

@@ -7,15 +7,36 @@ something is wrong that restarting does not cure. Knows nothing of resources.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.etcd_bridge import EtcdBridge
 from actors.heat_pool import HeatActor
-from actors.messages import Address, Apply, Boot, Ping, Pong, StatusQuery, Tick, Topology
+from actors.messages import Address, Apply, Boot, Ping, Pong, StatusQuery, StatusReply, Tick, Topology
 from actors.runtime.actor import BaseActor
 from actors.shard import Shard
 from actors.snmp_pool import SnmpPollerActor
+
+#: Questions that a lost shard left open are forgotten beyond this.
+ASKED_MAX = 100
+
+
+def together(replies: Sequence[StatusReply], pids: Mapping[str, int]) -> StatusReply:
+    """One status out of those of all shards."""
+    counts: Counter[str] = Counter()
+    for reply in replies:
+        counts.update(reply.counts)
+    down = [r.store for r in replies if r.store != "up"]
+    return StatusReply(
+        rid=replies[0].rid,
+        ready=all(r.ready for r in replies),
+        store=down[0] if down else "up",
+        counts=dict(counts),
+        rows=tuple(row for r in replies for row in r.rows),
+        problems=tuple(dict.fromkeys(p for r in replies for p in r.problems)),
+        pids=dict(pids),
+    )
 
 
 @dataclass(slots=True)
@@ -39,6 +60,7 @@ class Supervisor(BaseActor):
         self._generation = 0
         self._restarts: deque[float] = deque()
         self._seq = 0
+        self._asked: dict[str, tuple[Address, dict[Address, StatusReply]]] = {}
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that a Supervisor takes."""
@@ -52,11 +74,16 @@ class Supervisor(BaseActor):
                     if member.address == sender:
                         member.missed, member.pid = 0, message.pid
             case StatusQuery():
+                self._asked[message.rid] = (sender, {})
                 for shard in self._of("shard"):
-                    self.tell(shard, StatusQuery(message.rid, sender))
+                    self.tell(shard, message)
+                if not self._members:
+                    self.tell(sender, StatusReply(message.rid, False, "starting", {}, (), ()))
+            case StatusReply():
+                self._told(message, sender)
             case Apply():
                 bridge = self._of("bridge")[0]
-                self.tell(bridge, Apply(message.rid, sender, message.documents))
+                self.tell(bridge, Apply(message.rid, message.documents, sender))
 
     def _of(self, role: str) -> tuple[Address, ...]:
         return tuple(m.address for m in self._members if m.role == role)
@@ -84,6 +111,19 @@ class Supervisor(BaseActor):
         )
         for member in self._members:
             self.tell(member.address, topology)
+
+    def _told(self, reply: StatusReply, shard: Address) -> None:
+        """Put the answers of all shards together."""
+        sender, replies = self._asked.get(reply.rid, (None, {}))
+        if sender is None:
+            return
+        replies[shard] = reply
+        if set(replies) >= set(self._of("shard")):
+            del self._asked[reply.rid]
+            self.tell(sender, together(list(replies.values()), self._pids()))
+
+    def _pids(self) -> dict[str, int]:
+        return {f"{m.role} {i}": m.pid for i, m in enumerate(self._members) if m.pid}
 
     def child_exited(self, address: Address) -> None:
         """A process died: replace it."""
@@ -115,6 +155,8 @@ class Supervisor(BaseActor):
         assert self._boot is not None, "heartbeats begin after Boot"
         options = self._boot.options
         self._seq += 1
+        while len(self._asked) > ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
         for member in self._members:
             if member.missed >= options.heartbeats_missed_max:
                 old = member.address

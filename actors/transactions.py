@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from actors.core import keys
 from actors.core.keys import TypeTable
 from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject, Ref, Workflow
-from actors.core.monitors import Target, encode_targets
+from actors.core.monitors import Target, encode_targets, watched
 from actors.core.outcome import (
     DELETE_COMPLETED,
     completed_state,
@@ -112,8 +112,8 @@ def record_monitoring(
     """
     job = jobs[0][0]
     writes: list[Put | Delete] = [Put(p.job_state, keys.encode_job_state(results))]
-    if targets:
-        writes.append(Put(p.targets, encode_targets(job.version, targets)))
+    if targets and watched(targets):
+        writes.append(Put(p.targets, encode_targets(job.version, watched(targets))))
     else:
         writes.append(Delete(p.targets))
     if job.action is Action.LOGICAL_DELETE:
@@ -141,9 +141,7 @@ def record_jobless(p: Paths, declared: Declared, worker_state: str, read: Mappin
     if worker_state == DELETE_COMPLETED:
         accepted = Delete(p.accepted)
     state = keys.encode_state({"worker_state": worker_state}, declared.version)
-    return WriteSet(
-        (Put(p.state, state), accepted), (Guard(p.config, declared.revision), _at(p.state, read))
-    )
+    return WriteSet((Put(p.state, state), accepted), (Guard(p.config, declared.revision), _at(p.state, read)))
 
 
 def record_failure(

@@ -17,13 +17,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from config.examples import load_agents
-from config.sections import Snapshot
+from config.sections import Snapshot, SnmpSection
 from sim.etcd_binary import EtcdBinary, Grade, find_etcd
 from sim.etcd_server import RunningEtcd, start_etcd
 from sim.heat_server import launch as heat_launch
 from sim.snmp_agents import launch as agents_launch
 
 Say = Callable[[str], None]
+
+DEFAULT_INTERVAL_S = SnmpSection().interval_s
+#: How often the embedded devices are polled, unless configured: changes shall be seen as they happen.
+LIVELY_S = 1.0
 
 
 class ServiceError(RuntimeError):
@@ -65,11 +69,13 @@ class Services:
         """Start again whatever has died, where it was, on the data that it had."""
         if self._etcd is not None and not self._etcd.running and self._binary is not None:
             self._say(f"etcd (pid {self._etcd.pid}) died; starting it again on its data")
-            self._etcd = start_etcd(self._binary, self._state / "etcd", ports=self._etcd.ports, allow_unsafe=True)
+            self._etcd = start_etcd(
+                self._binary, self._state / "etcd", ports=self._etcd.ports, allow_unsafe=True
+            )
         if self._heat is not None and self._heat.process.poll() is not None:
             self._say(f"the Heat API server (pid {self._heat.pid}) died; starting it again on its data")
             self._heat = self._launch_heat()
-        if self._agents is not None and self._agents.process.poll() is not None:
+        if self._agents is not None and not self._agents.running:
             self._say(f"the SNMP agents (pid {self._agents.pid}) died; starting them again")
             self._agents = agents_launch.start(self._agents_config, self.control_path(self._state))
 
@@ -88,6 +94,16 @@ class Services:
         """Process ids by service."""
         services = {"etcd": self._etcd, "heat": self._heat, "agents": self._agents}
         return {name: service.pid for name, service in services.items() if service is not None}
+
+    def control(self, line: str) -> dict[str, Any]:
+        """One command for the agents of the standalone system that runs in the state folder."""
+        path = self.control_path(self._state)
+        if not path.exists():
+            return {"ok": False, "error": f"no standalone system runs in {self._state}"}
+        try:
+            return agents_launch.control(path, line)
+        except agents_launch.AgentsError as error:
+            return {"ok": False, "error": str(error)}
 
     @staticmethod
     def control_path(state_dir: Path) -> Path:
@@ -140,11 +156,13 @@ class Services:
         self._agents_config = {**wanted.config, "devices": rows}
         places = ", ".join(f"{declared} at {place}" for declared, place in devices.items())
         self._say(f"SNMP agents (pid {self._agents.pid}): {places}")
-        self.settings = replace(self.settings, snmp=replace(self.settings.snmp, devices=devices))
+        snmp = replace(self.settings.snmp, devices=devices)
+        if snmp.interval_s == DEFAULT_INTERVAL_S:  # toys may be asked more often than switches
+            snmp = replace(snmp, interval_s=LIVELY_S, interval_active_s=LIVELY_S)
+        self.settings = replace(self.settings, snmp=snmp)
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-

@@ -48,7 +48,8 @@ def _malformed(device: DeviceAddress, text: str) -> PortError:
 
 
 class PysnmpAgent:
-    """`ports.Agent` over pysnmp. Opens its socket at the first request, in the loop that makes it.
+    """`ports.Agent` over pysnmp. Opens its socket at the first request and belongs to that event loop:
+    it must be closed there, before the loop ends.
 
     `communities`: name → secret; a name that is not there is used literally (contract 10.30).
     `local_host`: address to send from ("": any; 127.0.0.1 when all devices are on loopback).
@@ -141,14 +142,12 @@ class PysnmpAgent:
         raise PortError(ErrorClass.TRANSIENT, "Timeout", f"{device.host}:{device.port}: no answer")
 
     async def _channel(self) -> SnmpSocket:
-        """The socket of the running loop. Raises PortError, or RuntimeError if used from two living loops."""
+        """The socket, opened at first use. Raises PortError, or RuntimeError in another loop than then."""
         loop = asyncio.get_running_loop()
         if self._is_closed:
             raise closed()
         if self._socket is not None and self._socket.loop is not loop:
-            if not self._socket.loop.is_closed():
-                raise RuntimeError("a PysnmpAgent belongs to one event loop")
-            self._socket, self._opening = None, asyncio.Lock()
+            raise RuntimeError("a PysnmpAgent belongs to one event loop")
         async with self._opening:
             if self._socket is None:
                 opened = SnmpSocket(loop)

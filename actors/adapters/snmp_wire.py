@@ -109,7 +109,7 @@ class SnmpSocket(asyncio.DatagramProtocol):
                 self._transport.sendto(datagram, address)
 
     def close(self) -> None:
-        """Fail what is under way and close. In a closed loop there is nobody left to tell."""
+        """Fail what is under way and close. After the loop has ended there is nobody left to tell."""
         waiting, self.waiting = list(self.waiting.values()), {}
         transport, self._transport = self._transport, None
         if self.loop.is_closed():

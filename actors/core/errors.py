@@ -14,7 +14,9 @@ class ErrorClass(StrEnum):
     """What can be done about a failure."""
 
     TRANSIENT = "transient"  # nothing was done; the same request may succeed later
-    CONFLICT = "conflict"  # somebody else is at it (action in progress, moved revision): look again, then retry
+    CONFLICT = (
+        "conflict"  # somebody else is at it (action in progress, moved revision): look again, then retry
+    )
     IN_DOUBT = "in_doubt"  # it may have been done: look before anything else
     NOT_FOUND = "not_found"  # the thing is not there
     QUOTA = "quota"  # a lasting shortage: retried slowly, shown to the operator

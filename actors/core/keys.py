@@ -8,10 +8,21 @@ Does not guarantee anything about who may write a key: that is the EtcdBridge's 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject, OnFailure, Param, Ref, Template
+from actors.core.model import (
+    Action,
+    Declared,
+    Handler,
+    Job,
+    Json,
+    JsonObject,
+    OnFailure,
+    Param,
+    Ref,
+    Template,
+)
 
 CONFIG = "/config/"
 JOBS = "/jobs/all/"
@@ -58,7 +69,7 @@ class TypeTable:
         self._by_name = {t.name: t for t in types}
         self._by_path = {t.path: t for t in types}
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[ResourceType]:
         return iter(self._by_name.values())
 
     def __contains__(self, name: str) -> bool:
@@ -201,7 +212,7 @@ def decode_job(key: str, raw: bytes) -> Job:
             is_last=body["is_last"],
             on_failure=OnFailure(body["on_failure"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadValue(f"{key}: not a job ({type(error).__name__}: {error})") from error
 
 
@@ -210,7 +221,9 @@ def stack_name(ref: Ref) -> str:
     return f"{ref.type}_{ref.id}"
 
 
-def encode_heat_stack(ref: Ref, tenant: str, status: str, reason: str, outputs: Sequence[JsonObject]) -> bytes:
+def encode_heat_stack(
+    ref: Ref, tenant: str, status: str, reason: str, outputs: Sequence[JsonObject]
+) -> bytes:
     """`/esi-worker/heat_stacks/<path>` after a create or update (contract 1.2, 5.5)."""
     return compact(
         {
@@ -256,7 +269,9 @@ def encode_accepted(declared: Declared) -> bytes:
 def decode_accepted(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read `/esi-worker/config/<path>`. Raises BadValue, naming the key."""
     value = decode_object(key, raw)
-    return Declared(ref, int(value["version"]), _body(key, value), bool(value.get("deleted", False)), revision)
+    return Declared(
+        ref, int(value["version"]), _body(key, value), bool(value.get("deleted", False)), revision
+    )
 
 
 def encode_job_state(results: JsonObject) -> bytes:

@@ -28,7 +28,7 @@ class MappingError(Exception):
         return f"parameter {self.parameter!r}: {self.text}" if self.parameter else self.text
 
 
-class MissingResource(MappingError):  # noqa: N818  (a state to wait in, not a defect)
+class MissingResource(MappingError):
     """A related resource that is not declared (contract 10.6): the caller waits for `ref`."""
 
     def __init__(self, ref: Ref, parameter: str = "") -> None:

@@ -99,7 +99,9 @@ def target(name: str, type_name: str, properties: Mapping[str, Any], default_com
         kind=row.kind,
         host=str(properties[row.host]),
         community_name=str(properties.get("community_name") or default_community),
-        subject=str(properties.get("name") or properties.get("interface") or properties.get("peer_address") or ""),
+        subject=str(
+            properties.get("name") or properties.get("interface") or properties.get("peer_address") or ""
+        ),
         vrid=_integer(name, "vrid", properties.get("vrid", 0)),
         wanted=wanted,
         timeout_s=_seconds(name, "timeout", properties.get("timeout"), row.timeout_s),
@@ -111,7 +113,9 @@ def _integer(name: str, prop: str, value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError) as error:
-        raise BadMonitor(f"monitor '{name}': property '{prop}' must be a whole number, not {value!r}") from error
+        raise BadMonitor(
+            f"monitor '{name}': property '{prop}' must be a whole number, not {value!r}"
+        ) from error
 
 
 def _seconds(name: str, prop: str, value: Any, default: float) -> float:
@@ -128,7 +132,9 @@ def _seconds(name: str, prop: str, value: Any, default: float) -> float:
 
 def encode_targets(version: int, targets: Sequence[Target]) -> bytes:
     """`/gatewright/targets/<path>`: what is to be watched after a restart, without any secret."""
-    return json.dumps({"version": version, "targets": [asdict(t) for t in targets]}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"version": version, "targets": [asdict(t) for t in targets]}, separators=(",", ":")
+    ).encode()
 
 
 def decode_targets(raw: bytes) -> tuple[int, tuple[Target, ...]]:

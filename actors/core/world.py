@@ -64,7 +64,9 @@ class World:
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring: dict[Ref, bytes] = {}
         self._targets: dict[Ref, tuple[int, tuple[Target, ...]]] = {}
-        self._families: tuple[tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...] = (
+        self._families: tuple[
+            tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
+        ] = (
             (keys.TEMPLATES, self._put_template, self._delete_template),
             (keys.CONFIG, self._put_config, self._delete_config),
             (keys.JOBS, self._put_job, self._delete_job),

@@ -78,17 +78,31 @@ def _place(
     definition: ResourceDefinition, old: Resource | None, scope: StackScope, now: float, pace: Pace
 ) -> Resource:
     """The resource `definition` as the plan leaves it; `scope` holds those before it."""
+    old, free = _settled(old, now) if old is not None else (None, now)
     required = [scope.resources[name] for name in definition.requires]
     blank = Resource(definition.name, definition.type, "", {}, definition.requires, now, now)
     if any(one.fails or one.begins == FAR for one in required):
         return replace(old if old is not None else blank, begins=FAR, ends=FAR, fails="")
-    begins = max((one.ends for one in required), default=now)
+    begins = max((one.ends for one in required), default=free)
+    begins = max(begins, free)
     try:
         properties = _properties(definition, scope)
     except BrokenAttributeError as error:
         fails = f"AttributeError: resources.{definition.name}: {error}"
         return replace(blank, action="CREATE", status="IN_PROGRESS", begins=begins, ends=begins, fails=fails)
     return _change(old, blank, properties, begins, pace)
+
+
+def _settled(old: Resource, now: float) -> tuple[Resource | None, float]:
+    """What an action that is under way leaves of a resource, and when: what has begun is not broken off."""
+    if old.status != "IN_PROGRESS":
+        return old, now
+    if old.begins > now:
+        return (None if old.action == "CREATE" else replace(old, status="FAILED")), now
+    if old.fails:
+        left = "" if old.action == "CREATE" else old.physical_id
+        return replace(old, status="FAILED", physical_id=left), max(now, old.ends)
+    return replace(old, status="COMPLETE"), max(now, old.ends)
 
 
 def _change(
@@ -164,9 +178,12 @@ def _remove_rest(record: Record, after: dict[str, Resource], ends: float, pace: 
 def sweep(record: Record, action: str, now: float, pace: Pace) -> Plan:
     """Plan DELETE (each resource before what it requires) or another action on all resources."""
     after: dict[str, Resource] = {}
-    for name, one in reversed(record.resources.items()):
+    for name, before in reversed(record.resources.items()):
+        one, free = _settled(before, now)
+        if one is None:
+            continue
         users = [other for other in after.values() if name in other.requires]
-        begins = max((other.ends for other in users), default=now) if action == "DELETE" else now
+        begins = max(free, *(other.ends for other in users), now) if action == "DELETE" else free
         if any(other.fails or other.begins == FAR for other in users) and action == "DELETE":
             after[name] = replace(one, begins=FAR, ends=FAR, fails="")
             continue

@@ -60,7 +60,7 @@ class Rig:
 
     def apply(self, documents: list[tuple[str, bytes]]) -> None:
         """Declare, as an API server does."""
-        self.host.tell(self.root, Apply("apply", self.host.external("api"), tuple(documents)))
+        self.host.tell(self.root, Apply("apply", tuple(documents)))
 
     def apply_example(self) -> None:
         """The templates and the gateway of the seed."""
@@ -98,7 +98,9 @@ class Rig:
             rows = self.status().rows
             if rows and all(row.stage in ("settled", "failed") for row in rows):
                 return self.host.now - began
-        raise AssertionError({str(r.ref): (r.stage, r.reason) for r in self.status().rows if r.stage != "settled"})
+        raise AssertionError(
+            {str(r.ref): (r.stage, r.reason) for r in self.status().rows if r.stage != "settled"}
+        )
 
 
 class _Clock:

@@ -6,6 +6,7 @@ The index is a folder with two tiny wheels, so nothing here needs a network.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import shutil
@@ -27,7 +28,7 @@ from config.bootstrap import ROOT
 BARE = str(getattr(sys, "_base_executable", sys.executable))
 CLI = """
 import sys
-def main(arguments):
+def main(arguments, *_services):
     import gwtiny
     print(sys.prefix, gwtiny.VERSION, *arguments)
     return 7
@@ -73,8 +74,9 @@ class Copy:
         self.venv = root / ".venv"
         shutil.copytree(ROOT / "config", root / "config", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "run.py", root)
-        (root / "actors").mkdir()
-        (root / "actors" / "cli.py").write_text(CLI)
+        for place, text in (("actors/cli.py", CLI), ("sim/standalone.py", "class Services: pass\n")):
+            (root / place).parent.mkdir()
+            (root / place).write_text(text)
         (root / "pyproject.toml").write_text(
             '[project]\ndependencies = ["gwtiny==1.0"]\n[dependency-groups]\ndev = ["gwtool>=2,<3"]\n'
         )
@@ -221,9 +223,10 @@ def pip_of(process: subprocess.Popen[str]) -> psutil.Process:
     """The pip that a start is running, once it installs from the runtime lock."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for child in psutil.Process(process.pid).children():
-            if bootstrap.RUNTIME_LOCK in child.cmdline():
-                return child
+        with contextlib.suppress(psutil.Error):  # a child that ends while we look at it
+            for child in psutil.Process(process.pid).children():
+                if bootstrap.RUNTIME_LOCK in child.cmdline():
+                    return child
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     raise AssertionError("pip was not started")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core.observing import FAIL, Observed, ObserveOptions, Record, observe
-from actors.core.polling import FULL_CHUNK, BgpQuery, PollAnswer, VrrpQuery
+from actors.core.polling import FULL_CHUNK, BgpQuery, Epoch, PollAnswer, VrrpQuery
 from tests.contract.agent_rig import PORTS, Poller, Rig, rigs
 
 TRUTH = {PORTS[0]: "UP", PORTS[1]: "UP", PORTS[2]: "UP", PORTS[3]: "DOWN"}
@@ -46,6 +46,15 @@ def test_device_alone(rig):
     """Without ports one small PDU tells whether the device is up."""
     answer = Poller(rig, "plain29").poll()
     assert (answer.device, answer.ports, answer.reindexed) == ("UP", {}, False)
+
+
+def test_device_alone_is_not_walked_after_a_reboot(rig):
+    """Where no port is wanted, a restart costs no walk: the device is UP and its peer known at once."""
+    device = rig.spare()
+    poller = Poller(rig, device, bgp=(BgpQuery("10.1.2.3"),), epoch=Epoch(2**32 - 1, 5))
+    answer = poller.poll()
+    assert (answer.device, answer.bgp, answer.reindexed) == ("UP", {"10.1.2.3": "ESTABLISHED"}, False)
+    assert answer.epoch != Epoch(2**32 - 1, 5)
 
 
 def test_port_goes_down_and_up(rig):
