@@ -58,8 +58,8 @@ class ManualClock:
 class Rig(Protocol):
     """One world: agents of the port, addresses of the devices, and the control commands."""
 
-    def agent(self) -> Agent:
-        """A new agent of the port; the test closes it."""
+    def agent(self, *, hasty: bool) -> Agent:
+        """A new agent of the port; the test closes it. `hasty`: for tests that expect silence."""
 
     def where(self, name: str) -> DeviceAddress:
         """A device of CONFIG by name."""
@@ -80,8 +80,8 @@ class MemoryRig:
         self._where = {name: (f"10.0.0.{i}", 161) for i, name in enumerate(self._tables)}
         self._spares = itertools.count()
 
-    def agent(self) -> Agent:
-        """See Rig."""
+    def agent(self, *, hasty: bool) -> Agent:
+        """See Rig. Silence takes no time here."""
         return FakeAgent(
             self.clock, {self._where[n]: tables for n, tables in self._tables.items()}, COMMUNITIES
         )
@@ -107,9 +107,10 @@ class UdpRig:
         self.running: RunningAgents = start(CONFIG, directory / "control")
         self._spares = itertools.count()
 
-    def agent(self) -> Agent:
+    def agent(self, *, hasty: bool) -> Agent:
         """See Rig."""
-        return PysnmpAgent(COMMUNITIES, AgentTimeouts(0.4, 1), local_host="127.0.0.1")
+        timeouts = AgentTimeouts(0.2, 1) if hasty else AgentTimeouts(0.5, 3)
+        return PysnmpAgent(COMMUNITIES, timeouts, local_host="127.0.0.1")
 
     def where(self, name: str) -> DeviceAddress:
         """See Rig."""
@@ -136,11 +137,11 @@ def rigs(kind: str, directory: Path) -> Iterator[Rig]:
         rig.running.stop()
 
 
-def using(rig: Rig, work: Callable[[Agent], Coroutine[Any, Any, T]]) -> T:
+def using(rig: Rig, work: Callable[[Agent], Coroutine[Any, Any, T]], *, hasty: bool = False) -> T:
     """Run `work` with a new agent, closed afterwards."""
 
     async def run() -> T:
-        agent = rig.agent()
+        agent = rig.agent(hasty=hasty)
         try:
             return await work(agent)
         finally:
@@ -158,11 +159,11 @@ class Poller:
         names = tuple(PortQuery(name) for name in ports)
         self.request = PollRequest(where.host, where.port, where.community_name, ports=names, **more)
 
-    def poll(self, **changes: Any) -> PollAnswer:
+    def poll(self, *, hasty: bool = False, **changes: Any) -> PollAnswer:
         """One poll."""
         request = self.request
         fields = {name: getattr(request, name) for name in request.__dataclass_fields__} | changes
-        answer = using(self.rig, lambda agent: poll(agent, PollRequest(**fields)))
+        answer = using(self.rig, lambda agent: poll(agent, PollRequest(**fields)), hasty=hasty)
         fields |= {
             "ports": tuple(PortQuery(q.name, answer.indexes[q.name]) for q in request.ports),
             "vrrp": tuple(VrrpQuery(q.interface, q.vrid, answer.indexes[q.interface]) for q in request.vrrp),

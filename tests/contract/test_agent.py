@@ -20,15 +20,15 @@ def rig(request, tmp_path_factory) -> Iterator[Rig]:
     yield from rigs(request.param, tmp_path_factory.mktemp("agents"))
 
 
-def failure_of(rig: Rig, device: DeviceAddress, *oids: str) -> PortError:
-    """The error of a GET."""
+def failure_of(rig: Rig, device: DeviceAddress, *oids: str, hasty: bool = True) -> PortError:
+    """The error of a GET; by default silence is expected."""
 
     async def ask(agent: Agent) -> PortError:
         with pytest.raises(PortError) as caught:
             await agent.get(device, oids)
         return caught.value
 
-    return using(rig, ask)
+    return using(rig, ask, hasty=hasty)
 
 
 def test_get_has_every_oid_with_its_type(rig):
@@ -111,7 +111,7 @@ def test_quiet_device_is_timeout_until_it_speaks_again(rig):
     rig.control(f"quiet {device} on")
     assert failure_of(rig, rig.where(device), SYS_UP_TIME).failure.kind == "Timeout"
     with pytest.raises(PortError, match="Timeout"):
-        using(rig, lambda agent: agent.walk(rig.where(device), IF_NAME))
+        using(rig, lambda agent: agent.walk(rig.where(device), IF_NAME), hasty=True)
     rig.control(f"quiet {device} off")
     assert using(rig, lambda agent: agent.get(rig.where(device), [SYS_NAME])) == {SYS_NAME: device.encode()}
 
@@ -121,7 +121,7 @@ def test_too_big(rig):
     device = rig.spare()
     rig.control(f"limit {device} 120")
     names = [f"{IF_NAME}.{index}" for index in range(501, 505)]
-    error = failure_of(rig, rig.where(device), *names)
+    error = failure_of(rig, rig.where(device), *names, hasty=False)
     assert (error.failure.error_class, error.failure.kind) == (ErrorClass.TERMINAL, "TooBig")
     assert using(rig, lambda agent: agent.get(rig.where(device), names[:1])) == {names[0]: b"xe-0/0/3"}
     assert len(using(rig, lambda agent: agent.walk(rig.where(device), IF_NAME))) == 4

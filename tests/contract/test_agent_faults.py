@@ -21,17 +21,20 @@ from tests.contract.fault_agent import (
     serving,
 )
 
-TIMEOUTS = AgentTimeouts(timeout_s=0.2, retries=1)
+HASTY = AgentTimeouts(timeout_s=0.2, retries=1)
+PATIENT = AgentTimeouts(timeout_s=0.3, retries=4)
 PORTS = (PortQuery("ge0"), PortQuery("ge1"), PortQuery("ge2"))
 
 
-def polls(fault: Fault, times: int = 1, *, indexed: bool = False) -> tuple[list[PollAnswer], FaultAgent]:
+def polls(
+    fault: Fault, times: int = 1, *, indexed: bool = False, timeouts: AgentTimeouts = PATIENT
+) -> tuple[list[PollAnswer], FaultAgent]:
     """Poll a faulty agent, each poll with what the one before had learned; loop errors fail the test."""
     escaped: list[object] = []
 
     async def run() -> tuple[list[PollAnswer], FaultAgent]:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-        port_agent = PysnmpAgent({"name": "secret"}, TIMEOUTS, local_host="127.0.0.1")
+        port_agent = PysnmpAgent({"name": "secret"}, timeouts, local_host="127.0.0.1")
         answers: list[PollAnswer] = []
         async with serving(fault) as (agent, port):
             index = {q.name: 501 + i if indexed else None for i, q in enumerate(PORTS)}
@@ -68,7 +71,7 @@ def test_truth_wins(fault, indexed):
 @pytest.mark.parametrize("fault", NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
 def test_nothing_is_invented(fault):
     """From an agent that tells nothing usable, no port gets a status, in the first poll and the next."""
-    answers, _ = polls(fault, times=2)
+    answers, _ = polls(fault, times=2, timeouts=HASTY)
     for answer in answers:
         assert set(answer.ports.values()) <= {"UNKNOWN", "NOT_FOUND"}
         assert answer.reason or answer.reachable
@@ -83,7 +86,7 @@ def test_one_bad_port_does_not_hide_the_others(fault):
 
 def test_agent_that_drops_big_requests_is_asked_for_less():
     """Silence to big requests only shrinks the PDU, in that poll and in the next ones."""
-    answers, _ = polls(DROPS_BIG, times=2, indexed=True)
+    answers, _ = polls(DROPS_BIG, times=2, indexed=True, timeouts=HASTY)
     assert answers[0].reachable
     assert answers[0].chunk == 1
     assert answers[1].ports == {"ge0": "UP", "ge1": "UP", "ge2": "UP"}
@@ -91,7 +94,7 @@ def test_agent_that_drops_big_requests_is_asked_for_less():
 
 def test_requests_have_unpredictable_ids_and_retries_keep_theirs():
     """Each PDU has an id of its own, not its neighbour's plus one, and a retry repeats the id."""
-    _, agent = polls(NOTHING_KNOWN["silent"])
+    _, agent = polls(NOTHING_KNOWN["silent"], timeouts=HASTY)
     assert len(agent.ids) == 2
     assert agent.ids[0] == agent.ids[1]
     _, honest = polls(TRUTH_WINS["duplicated"], times=4)
@@ -105,7 +108,7 @@ def test_a_walk_that_would_never_end_is_malformed(name):
     """A walk whose OIDs do not increase ends with TERMINAL/Malformed."""
 
     async def run() -> PortError:
-        agent = PysnmpAgent({}, TIMEOUTS, local_host="127.0.0.1")
+        agent = PysnmpAgent({}, HASTY, local_host="127.0.0.1")
         async with serving(NOTHING_KNOWN[name]) as (_, port):
             with pytest.raises(PortError) as caught:
                 await agent.walk(DeviceAddress("127.0.0.1", port, "secret"), IF_NAME)
@@ -118,7 +121,7 @@ def test_a_walk_that_would_never_end_is_malformed(name):
 def test_a_dead_device_costs_its_timeouts_only():
     """Silence is told after the timeouts of one request, and a walk is not even tried."""
     started = time.monotonic()
-    answers, agent = polls(NOTHING_KNOWN["silent"])
+    answers, agent = polls(NOTHING_KNOWN["silent"], timeouts=HASTY)
     assert agent.requests == 2
     assert not answers[0].reachable
     assert answers[0].reason.startswith("Timeout: ")
