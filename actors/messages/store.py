@@ -1,0 +1,112 @@
+"""The store: mirroring, reading, writing and declaring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.core.errors import Failure
+from actors.ports import Changes, Entry, WriteSet
+
+Address = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Shard → EtcdBridge: send me everything below the mirrored prefixes, then every change.
+
+    `epoch` numbers the subscriptions of one shard; answers of an older epoch are ignored.
+    """
+
+    shard: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """EtcdBridge → Shard: one page of what there is, as of `revision`; `last` closes it."""
+
+    epoch: int
+    first: bool
+    last: bool
+    revision: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """EtcdBridge → Shard: changes of whole revisions, in order."""
+
+    epoch: int
+    changes: tuple[Changes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """EtcdBridge → Shards and Supervisor: whether etcd answers and this controller owns its keys."""
+
+    up: bool
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """ResourceActor → EtcdBridge: the present values of these keys."""
+
+    rid: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDone:
+    """EtcdBridge → requester: what was found, all as of one revision."""
+
+    rid: str
+    revision: int
+    entries: Mapping[str, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """ResourceActor or Shard → EtcdBridge: write this set, if its guards hold."""
+
+    rid: str
+    write_set: WriteSet
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """EtcdBridge → requester: written, at `revision`."""
+
+    rid: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """EtcdBridge → requester: not written. `failure` None: a guard did not hold, look again."""
+
+    rid: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """run.py → Supervisor → EtcdBridge: write these declarations in this order, one revision each, as an
+    API server would; only those whose value differs. The only writer of `/config` in this program.
+    `reply_to` is filled in by the Supervisor."""
+
+    rid: str
+    documents: tuple[tuple[str, bytes], ...]
+    reply_to: Address = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """EtcdBridge → run.py: how many declarations were written, or why not."""
+
+    rid: str
+    written: int
+    failure: Failure | None = None

@@ -1,0 +1,66 @@
+"""Processes: what they are told at Boot, who is where, who lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actors.core.options import Options
+from actors.ports import Agent, Stacks, Store
+
+Address = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How an actor process makes its port: module-level functions, called in that process only."""
+
+    store: Callable[[], Store]
+    stacks: Callable[[], Stacks]
+    agent: Callable[[], Agent]
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """run.py → Supervisor, and Supervisor → every process it creates: begin work.
+
+    `owner` names this controller's boot; ownership in etcd is taken in its name.
+    """
+
+    options: Options
+    wiring: Wiring
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Supervisor → all processes, at start and after every restart of one: who is where now."""
+
+    generation: int
+    bridge: Address
+    heat: tuple[Address, ...]
+    snmp: tuple[Address, ...]
+    shards: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Supervisor → every process: are you alive?"""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Every process → Supervisor: yes, as this process id."""
+
+    seq: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A timer of the actor itself; `what` names it."""
+
+    what: str

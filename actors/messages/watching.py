@@ -1,0 +1,104 @@
+"""Monitoring: rendering, registering, polling and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.core.errors import Failure
+from actors.core.model import JsonObject, Param, Ref
+from actors.core.monitors import Target
+from actors.core.polling import PollAnswer, PollRequest
+
+Address = Any
+
+
+@dataclass(frozen=True, slots=True)
+class RenderMonitors:
+    """ResourceActor → SnmpPollerActor: render a monitoring document into targets (contract 6.1)."""
+
+    rid: str
+    ref: Ref
+    template_id: str
+    template: str
+    params: tuple[Param, ...]
+    outputs: Mapping[Ref, tuple[JsonObject, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorsRendered:
+    """SnmpPollerActor → requester: the targets, or why there are none to be had."""
+
+    rid: str
+    targets: tuple[Target, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """ResourceActor → Shard: watch these targets in the name of `ref` at `version`, replacing older ones."""
+
+    ref: Ref
+    version: int
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    """ResourceActor → Shard: stop watching for `ref`."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTarget:
+    """Shard → DeviceActor (through the device's shard): poll this target and tell `reply_to`."""
+
+    ref: Ref
+    version: int
+    target: Target
+    reply_to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchTargets:
+    """Shard → DeviceActor (through the device's shard): `ref` is not interested any more in that device."""
+
+    ref: Ref
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """DeviceActor → the registering Shard → the live ResourceActor, if any: a confirmed status."""
+
+    ref: Ref
+    version: int
+    name: str
+    status: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBegin:
+    """Shard → a DeviceActor it just created: the device, and the shard's desk."""
+
+    device: str
+    desk: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpPoll:
+    """DeviceActor → SnmpPollerActor: ask this device once."""
+
+    rid: str
+    request: PollRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpAnswer:
+    """SnmpPollerActor → DeviceActor: what it said, or that it is silent."""
+
+    rid: str
+    answer: PollAnswer

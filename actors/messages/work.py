@@ -1,0 +1,100 @@
+"""One resource and its jobs: shard, actor and the Heat pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.core.errors import Failure
+from actors.core.model import Action, JsonObject, Param, Ref
+
+Address = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Shard → a ResourceActor it just created (in its own process): work for `ref`, with this desk.
+
+    `desk` is the shard's `actors.desk.Desk`: read access to the mirror and the topology.
+    """
+
+    ref: Ref
+    desk: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """Shard → ResourceActor: something it depends on or its own declaration changed; look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChanged:
+    """Shard → ResourceActor and DeviceActor: a pool member was replaced; resend what it held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """ResourceActor → Shard: where this resource is and why. `stage` is a `core.machine.State` value;
+    `seconds` maps a kind of time (own, waiting, heat, device) to what was spent so far."""
+
+    ref: Ref
+    version: int
+    stage: str
+    reason: str
+    seconds: Mapping[str, float]
+    error: str = ""
+    awaits: tuple[Ref, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """ResourceActor → Shard: nothing left to do for this version; I may be passivated."""
+
+    ref: Ref
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRequest:
+    """ResourceActor → HeatActor: bring this stack to this version, or away.
+
+    Idempotent: it may be sent again, to any member of the pool, at any time.
+    """
+
+    rid: str
+    ref: Ref
+    version: int
+    action: Action
+    tenant: str
+    template_id: str
+    template: str
+    params: tuple[Param, ...]
+    outputs: Mapping[Ref, tuple[JsonObject, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatProgress:
+    """HeatActor → requester: still at it; `status` is what Heat said last. Sent at least every 10 s."""
+
+    rid: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeatDone:
+    """HeatActor → requester: the stack is as wanted. `outputs` verbatim (contract 5.4)."""
+
+    rid: str
+    status: str
+    reason: str
+    outputs: tuple[JsonObject, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeatFailed:
+    """HeatActor → requester: it did not work out, sorted by class."""
+
+    rid: str
+    failure: Failure
