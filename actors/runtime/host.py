@@ -22,7 +22,7 @@ Address = Any
 T = TypeVar("T")
 
 
-class Busy(RuntimeError):  # noqa: N818 - a state, not a mistake
+class Busy(RuntimeError):
     """A bounded queue of work is full; nothing was accepted. Try again later."""
 
 

@@ -110,10 +110,8 @@ class System:
         deadline = time.monotonic() + timeout_s
         processes = self._processes()
         try:
-            with closing(self._endpoint()) as endpoint:
-                endpoint.scheduleTransmit(None, intent(self._admin, SystemShutdown()))
-                while self.alive() and time.monotonic() < deadline - 0.5:
-                    endpoint.run(None, timedelta(seconds=0.02))
+            if self.alive():
+                self._ask_for_the_end(deadline - 0.5)
         finally:
             self._kill([*processes, *self._processes()], deadline)
             self._stopped = True
@@ -122,6 +120,12 @@ class System:
             self._transport.close()
 
     # ------------------------------------------------------------------ inside
+
+    def _ask_for_the_end(self, deadline: float) -> None:
+        with closing(self._endpoint()) as endpoint:
+            endpoint.scheduleTransmit(None, intent(self._admin, SystemShutdown()))
+            while self.alive() and time.monotonic() < deadline:
+                endpoint.run(None, timedelta(seconds=0.02))
 
     def _endpoint(self) -> Transport:
         if not self.alive():

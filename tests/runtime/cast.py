@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from actors.runtime.actor import BaseActor
@@ -430,12 +431,12 @@ class Bridge(IoActor, Talker):
     def work(self, how_many: int) -> None:
         self.expected = how_many
         for number in range(how_many):
-            self.submit(lambda number=number: 1 // number and threading.current_thread().name, self._done)
+            self.submit(partial(_divide, number), self._done)
 
     def coroutines(self, how_many: int) -> None:
         self.expected = how_many
         for number in range(how_many):
-            self.submit_async(lambda number=number: _later(number), self._done)
+            self.submit_async(partial(_later, number), self._done)
 
     def _done(self, result: object) -> None:
         assert threading.current_thread() is threading.main_thread()
@@ -466,6 +467,10 @@ class Bridge(IoActor, Talker):
             return "accepted"
 
         self.submit(attempt, lambda text: self.tell(asker, Answer(text)))
+
+
+def _divide(number: int) -> str:
+    return str(1 // number) and threading.current_thread().name
 
 
 async def _later(number: int) -> int:
