@@ -13,6 +13,8 @@ from keystoneauth1 import loading
 from keystoneauth1.identity import v3
 from keystoneauth1.noauth import NoAuth
 
+from actors.core.redact import secret_values
+
 #: keystoneauth's plugins are untyped.
 AuthPlugin = Any
 _PROJECT_SCOPE = (
@@ -57,11 +59,6 @@ class HeatConfig:
             raise ValueError("timeout_s and pool_size must be positive")
 
     @property
-    def secrets(self) -> frozenset[str]:
-        """Texts that must never be shown."""
-        return frozenset({self.password} if self.password else ())
-
-    @property
     def verify(self) -> bool | str:
         """What requests wants: a CA file, or True."""
         return self.ca_file or True
@@ -76,25 +73,42 @@ class HeatConfig:
         return self.endpoint_template.replace("{tenant}", quote(tenant or self.admin_tenant, safe=""))
 
 
-def auth_plugin(config: HeatConfig, project: str) -> AuthPlugin:
-    """A plugin that speaks for `project` (a project id) and renews its token by itself."""
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A plugin that speaks for one project, and the texts that must never be shown."""
+
+    plugin: AuthPlugin
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+def log_in(config: HeatConfig, project: str) -> Login:
+    """A login for `project` (a project id); it asks Keystone when it is used, and renews its token by itself.
+
+    Raises ValueError for a cloud that is not configured.
+    """
     if config.endpoint_template:
-        return NoAuth(endpoint=config.endpoint_override(project))
+        return Login(NoAuth(endpoint=config.endpoint_override(project)))
     if config.cloud:
         return _from_cloud(config.cloud, project)
-    return v3.Password(
+    plugin = v3.Password(
         auth_url=config.auth_url,
         username=config.username,
         password=config.password,
         user_domain_id=config.user_domain,
         project_id=project,
     )
+    return Login(plugin, frozenset({config.password} if config.password else ()))
 
 
-def _from_cloud(cloud: str, project: str) -> AuthPlugin:
+def _from_cloud(cloud: str, project: str) -> Login:
     from openstack.config import OpenStackConfig
+    from openstack.exceptions import ConfigException
 
-    found = OpenStackConfig().get_one(cloud=cloud)
+    try:
+        found = OpenStackConfig().get_one(cloud=cloud)
+    except ConfigException as error:
+        raise ValueError(f"cloud {cloud!r}: {error}") from error
     options = {name: value for name, value in found.config["auth"].items() if name not in _PROJECT_SCOPE}
     loader = loading.get_plugin_loader(found.config["auth_type"])
-    return loader.load_from_options(**options, project_id=project)
+    plugin = loader.load_from_options(**options, project_id=project)
+    return Login(plugin, secret_values({}, options))

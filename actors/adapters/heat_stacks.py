@@ -18,7 +18,7 @@ from heatclient.common.http import SessionClient
 from heatclient.v1.stacks import StackManager
 from keystoneauth1.session import Session
 
-from actors.adapters.heat_auth import AuthPlugin, HeatConfig, auth_plugin
+from actors.adapters.heat_auth import HeatConfig, Login, log_in
 from actors.adapters.heat_errors import BrokenAnswerError, port_error
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Json, JsonObject
@@ -34,14 +34,16 @@ _NOTHING: frozenset[str] = frozenset()
 class HeatStacks:
     """Heat behind the `Stacks` port. One instance per process; any number of threads up to `pool_size`.
 
-    Every method takes `request_id` (`req-<uuid>`), which Heat writes into its own log.
+    Every method takes `request_id` (`req-<uuid>`), which Heat writes into its own log. Raises ValueError at once
+    for a cloud that is not configured.
     """
 
     def __init__(self, config: HeatConfig) -> None:
         self._config = config
         self._session = _session(config)
         self._lock = threading.Lock()
-        self._auth: dict[str, AuthPlugin] = {}
+        self._logins: dict[str, Login] = {}
+        self._login(config.admin_tenant)  # a wrong configuration shows at the start
 
     def find(self, tenant: str, name: str, *, request_id: str = "") -> tuple[Stack, ...]:
         """All living stacks of exactly that name, oldest first. Raises PortError."""
@@ -114,19 +116,20 @@ class HeatStacks:
         request_id: str = "",
     ) -> T:
         # Whatever the three libraries throw is sorted in one place; a programming error passes unchanged.
+        login = self._login(tenant or self._config.admin_tenant)
         try:
-            return ask(self._manager(tenant, request_id))
+            return ask(self._manager(login, tenant, request_id))
         except Exception as error:
-            sorted_error = port_error(error, write=write, secrets=secrets | self._config.secrets)
+            sorted_error = port_error(error, write=write, secrets=secrets | login.secrets)
             if sorted_error is None:
                 raise
             # The library's text may quote what was sent: nothing of it is chained.
             raise sorted_error from None
 
-    def _manager(self, tenant: str, request_id: str) -> StackManager:
+    def _manager(self, login: Login, tenant: str, request_id: str) -> StackManager:
         client = _CheckedClient(
             self._session,
-            auth=self._plugin(tenant or self._config.admin_tenant),
+            auth=login.plugin,
             service_type="orchestration",
             interface=self._config.interface,
             region_name=self._config.region or None,
@@ -135,13 +138,13 @@ class HeatStacks:
         )
         return StackManager(client)
 
-    def _plugin(self, project: str) -> AuthPlugin:
+    def _login(self, project: str) -> Login:
         with self._lock:
-            found = self._auth.get(project)
+            found = self._logins.get(project)
             if found is None:
-                if len(self._auth) >= _TENANTS:
-                    del self._auth[next(iter(self._auth))]
-                found = self._auth[project] = auth_plugin(self._config, project)
+                if len(self._logins) >= _TENANTS:
+                    del self._logins[next(iter(self._logins))]
+                found = self._logins[project] = log_in(self._config, project)
             return found
 
 
