@@ -81,7 +81,7 @@ class Interface:
 class DeviceTables:
     """One device. `quiet`: it answers nothing. `max_bytes`: the longest reply it can send."""
 
-    def __init__(  # noqa: PLR0913  (a device has that many traits)
+    def __init__(
         self,
         name: str,
         *,
