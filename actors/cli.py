@@ -116,11 +116,19 @@ class Run:
         self._services = make_services(settings, self._display.say)
         self._once = bool(parsed.once)
         self._types = load_types()
-        declarations = load_declarations(parsed.declare or EXAMPLE, self._types)
-        self._documents = tuple(load_templates() + declarations)
+        self._apply = self._to_declare(parsed.declare, settings)
         self._system: system.System | None = None
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
         self._starts: list[float] = []
+
+    def _to_declare(self, file: Path | None, settings: Snapshot) -> Apply | None:
+        """What is asked for; the example of the seed in an etcd of our own; nothing in somebody else's."""
+        if file is not None:
+            return Apply("apply", tuple(load_templates() + load_declarations(file, self._types)))
+        if settings.etcd.endpoints:
+            return None
+        example = load_templates() + load_declarations(EXAMPLE, self._types)
+        return Apply("apply", tuple(example), only_missing=True)
 
     def run(self) -> int:
         """From nothing to everything watched; ends by Ctrl-C, SIGTERM or `--once`."""
@@ -155,12 +163,13 @@ class Run:
         )
         self._system.tell(Boot(options, wiring(self._settings), f"{os.uname().nodename}/{os.getpid()}"))
         self._display.say(f"actor system of {len(self._system.pids())} processes")
-        applied = self._system.ask(Apply("apply", self._documents), 60.0, Applied)
+        if self._apply is None:
+            return
+        applied = self._system.ask(self._apply, 60.0, Applied)
         if applied.failure is not None:
             raise RuntimeError(f"declaring failed: {applied.failure}")
-        self._display.say(
-            f"declared {applied.written} of {len(self._documents)} documents (the rest was there)"
-        )
+        total = len(self._apply.documents)
+        self._display.say(f"declared {applied.written} of {total} documents (the others were there)")
 
     def _log_fd(self) -> int:
         """A table and log lines do not go together: on a terminal the log goes to a file."""

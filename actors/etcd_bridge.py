@@ -173,7 +173,7 @@ class EtcdBridge(IoActor):
             self.tell(sender, Refused(message.rid, failure))
 
     def _declare(self) -> None:
-        """Write declarations in order, one revision each, as the API server does; equal ones are left alone."""
+        """Write declarations in order, one revision each, as the API server does."""
         if self.ownership is None or not self._declaring:
             return
         message, fence = self._declaring.pop(0), self.ownership.fence
@@ -183,10 +183,13 @@ class EtcdBridge(IoActor):
             written = 0
             for key, value in message.documents:
                 known = present.get(key)
-                if known is not None and known.value == value:
+                if known is not None and message.only_missing:
+                    continue
+                new = keys.declare(key, known.value if known is not None else None, value)
+                if new is None:
                     continue
                 guard = Guard(key, known.mod_revision if known is not None else 0)
-                result = self.store.commit([WriteSet((Put(key, value),), (guard,))], fence)
+                result = self.store.commit([WriteSet((Put(key, new),), (guard,))], fence)
                 written += sum(result.accepted)
             return written
 

@@ -14,30 +14,27 @@ from actors.core import backoff, keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import Command, Event, State, step
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, OnFailure, Ref
-from actors.core.ordering import Held, try_plan
-from actors.core.outcome import READ_COMPLETE, Realised, choose_action, workflow_action
+from actors.core.ordering import Held
+from actors.core.outcome import workflow_action
 from actors.core.plan import Jobless, PlanError
-from actors.core.resume import Continue, Finish, Fresh, Records, resume
-from actors.core.world import Outcome
+from actors.core.resume import Continue, Finish, Fresh, resume
 from actors.desk import Desk
 from actors.job_runs import HeatRun, MonitorRun, Run, Waits
 from actors.messages import (
     Address,
     Begin,
-    Commit,
     Committed,
     Nudge,
     PoolChanged,
-    Read,
     ReadDone,
     Refused,
     Report,
     Settled,
     Tick,
 )
-from actors.ports import Entry, WriteSet
-from actors.runtime.actor import BaseActor
-from actors.runtime.host import Timer
+from actors.ports import Entry
+from actors.records import plan_from, read_records, record_keys
+from actors.requester import Requester
 from actors.transactions import (
     Paths,
     handlers_built,
@@ -54,13 +51,14 @@ BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: 
 ENDLESS = frozenset({ErrorClass.TRANSIENT, ErrorClass.IN_DOUBT, ErrorClass.QUOTA})
 
 
-class ResourceActor(BaseActor):
+class ResourceActor(Requester):
     """One per resource in flight, inside its shard's process."""
 
     in_process = True
 
     def started(self) -> None:
         """Nothing is known before Begin."""
+        super().started()
         self.state = State.NEW
         self.ref: Ref = Ref("", "")
         self.reason = ""
@@ -78,9 +76,6 @@ class ResourceActor(BaseActor):
         self.attempts = 0
         self.held_since: float | None = None
         self.seconds: dict[str, float] = {}
-        self._rids = 0
-        self._rid = ""
-        self._timer: Timer | None = None
         self._entered = self.now()
         self._events: deque[Event] = deque()
         self._busy = False
@@ -97,13 +92,13 @@ class ResourceActor(BaseActor):
             case Nudge():
                 self._news()
             case Tick():
-                self._timer = None
+                self.fired()
                 self.event(Event.DUE if message.what == "due" else Event.OVERDUE)
-            case ReadDone() if message.rid == self._rid:
+            case ReadDone() if message.rid == self.asked:
                 self._loaded(message) if self.state is State.LOADING else self._fetched(message)
-            case Committed() if message.rid == self._rid:
+            case Committed() if message.rid == self.asked:
                 self._committed(message.revision)
-            case Refused() if message.rid == self._rid:
+            case Refused() if message.rid == self.asked:
                 self._refused(message)
             case PoolChanged() if self.state is State.RUNNING:
                 self.event(Event.OVERDUE)
@@ -137,7 +132,7 @@ class ResourceActor(BaseActor):
             self._bill()
             self.state = after
         for command in commands:
-            self._cancel()
+            self.disarm()
             getattr(self, f"_do_{command.name.lower()}")()
 
     def _bill(self) -> None:
@@ -170,31 +165,7 @@ class ResourceActor(BaseActor):
         begun = bool(self.results) or (bool(self.jobs) and not self.jobs[0][0].is_first)
         return self.state in (State.PLANNING, State.WAITING, State.SETTLED) and not begun
 
-    # ------------------------------------------------------------------------------------------- requests
-
-    def rid(self) -> str:
-        """A new request id; answers to older ones are not heard any more."""
-        self._rids += 1
-        self._rid = f"{self.ref}@{self.now():.6f}/{self._rids}"
-        return self._rid
-
-    def arm(self, delay_s: float, what: str) -> None:
-        """Set the one timer of the present state."""
-        self._cancel()
-        self._timer = self.after(delay_s, Tick(what))
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ask(self, names: tuple[str, ...]) -> None:
-        self.tell(self.desk.bridge, Read(self.rid(), names))
-        self.arm(self.desk.options.request_timeout_s, "overdue")
-
-    def _commit(self, write_set: WriteSet) -> None:
-        self.tell(self.desk.bridge, Commit(self.rid(), write_set))
-        self.arm(self.desk.options.request_timeout_s, "overdue")
+    # ------------------------------------------------------------------------------------------- answers
 
     def _committed(self, revision: int) -> None:
         if self.state is State.RECORDING_PLAN and self.made is not None:
@@ -218,10 +189,8 @@ class ResourceActor(BaseActor):
     def retry(self, failure: Failure) -> None:
         """Back off and begin again, or give up where that is no use."""
         self.failure = failure
-        options = self.desk.options
-        if failure.error_class in ENDLESS or (
-            failure.retryable and self.attempts < options.retry_attempts_max
-        ):
+        again = failure.retryable and self.attempts < self.desk.options.retry_attempts_max
+        if again or failure.error_class in ENDLESS:
             self.event(Event.RETRY)
         else:
             self.fail(failure)
@@ -239,15 +208,13 @@ class ResourceActor(BaseActor):
 
     def _do_load(self) -> None:
         self.reason, self.awaits, self.run = "reading its records", (), None
-        jobs = tuple(keys.JOBS + job.id for job in self.desk.world.jobs_of(self.ref))
-        p = self.paths
-        self._ask((p.accepted, p.job_state, p.heat_stack, p.state, p.targets, *jobs))
+        self.read_keys(record_keys(self.paths, (job.id for job in self.desk.world.jobs_of(self.ref))))
 
     def _loaded(self, message: ReadDone) -> None:
         self.read = message.entries
         self.declared = self.desk.world.declaration(self.ref)
         try:
-            decision = resume(self._records(message.entries))
+            decision = resume(read_records(self.ref, self.paths, self.declared, message.entries))
         except (keys.BadValue, KeyError, ValueError) as error:
             self.retry(Failure(ErrorClass.CONFLICT, "BadRecord", str(error)))
             return
@@ -267,32 +234,12 @@ class ResourceActor(BaseActor):
             case _:
                 self.event(Event.NOTHING)
 
-    def _records(self, entries: Mapping[str, Entry]) -> Records:
-        p, outcome, accepted, results = self.paths, None, None, None
-        if (state := entries.get(p.state)) is not None:
-            outcome = Outcome(*keys.decode_state(p.state, state.value), state.mod_revision)
-        if (copy := entries.get(p.accepted)) is not None:
-            accepted = keys.decode_accepted(p.accepted, copy.value, self.ref, copy.mod_revision)
-        if (job_state := entries.get(p.job_state)) is not None:
-            results = keys.decode_object(p.job_state, job_state.value)
-        jobs = tuple(
-            (keys.decode_job(key, entry.value), entry.mod_revision)
-            for key, entry in entries.items()
-            if key.startswith(keys.JOBS)
-        )
-        return Records(self.declared, accepted, outcome, jobs, results, p.heat_stack in entries)
-
     def _do_plan(self) -> None:
         assert self.fresh is not None, "PLANNING follows FRESH"
         declared, world = self.fresh.declared, self.desk.world
-        records = self._records(self.read)
-        realised = (
-            Realised(records.outcome.version, records.outcome.worker_state) if records.outcome else None
-        )
-        built = handlers_built(self.read, self.paths)
-        action = choose_action(declared, realised, built=bool(built)) or Action.CREATE
+        records = read_records(self.ref, self.paths, declared, self.read)
         try:
-            made = try_plan(world, declared, records.accepted, action, built=built)
+            made = plan_from(world, declared, records, handlers_built(self.read, self.paths))
         except PlanError as error:
             text = f"{self.paths.config}: {error.failure.text}"
             self.fail(Failure(ErrorClass.INVALID, error.failure.kind, text))
@@ -322,13 +269,11 @@ class ResourceActor(BaseActor):
     def _do_record_plan(self) -> None:
         assert self.fresh is not None, "RECORDING_PLAN follows PLANNED"
         stale = self.fresh.stale
-        self._commit(record_plan(self.paths, self.fresh.declared, self.made, stale, self.read))  # type: ignore[arg-type]
+        self.commit(record_plan(self.paths, self.fresh.declared, self.made, stale, self.read))  # type: ignore[arg-type]
 
     def _do_record_jobless(self) -> None:
-        assert self.fresh is not None, "a jobless version was planned"
-        assert isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
-        state = self.made.worker_state or READ_COMPLETE
-        self._commit(record_jobless(self.paths, self.fresh.declared, state, self.read))
+        assert self.fresh is not None and isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
+        self.commit(record_jobless(self.paths, self.fresh.declared, self.made.worker_state, self.read))
 
     def _do_check(self) -> None:
         waits = Waits(self.desk.world, self.jobs[0][0])
@@ -342,10 +287,10 @@ class ResourceActor(BaseActor):
     def _do_fetch(self) -> None:
         needed = Waits(self.desk.world, self.jobs[0][0]).outputs_needed(self.results)
         if not needed:
-            self._fetched(ReadDone(self._rid, 0, {}))
+            self._fetched(ReadDone(self.asked, 0, {}))
             return
         self.reason = f"reading outputs of {len(needed)} stacks"
-        self._ask(tuple(keys.HEAT_STACKS + self.desk.world.types.path(ref) for ref in needed))
+        self.read_keys(tuple(keys.HEAT_STACKS + self.desk.world.types.path(ref) for ref in needed))
 
     def _fetched(self, message: ReadDone) -> None:
         found = Waits(self.desk.world, self.jobs[0][0]).outputs(message.entries, self.results)
@@ -369,11 +314,11 @@ class ResourceActor(BaseActor):
         assert self.run is not None, "RECORDING_JOB follows RUNNING"
         self.reason = "recording the result of its job"
         write_set, self.results = self.run.record()
-        self._commit(write_set)
+        self.commit(write_set)
 
     def _do_record_state(self) -> None:
         self.reason = "recording its outcome"
-        self._commit(record_state(self.paths, self.jobs[0], self.results))
+        self.commit(record_state(self.paths, self.jobs[0], self.results))
 
     def _do_record_failure(self) -> None:
         assert self.failure is not None, "FAILED carries a failure"
@@ -384,7 +329,7 @@ class ResourceActor(BaseActor):
         orchestration = not self.desk.world.monitors_by_job
         if self.run is not None:
             self.run.abandon()
-        self._commit(
+        self.commit(
             record_failure(
                 self.paths, self.jobs, declared, action, self.error, self.read, orchestration=orchestration
             )

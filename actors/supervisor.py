@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.etcd_bridge import EtcdBridge
 from actors.heat_pool import HeatActor
@@ -83,7 +83,7 @@ class Supervisor(BaseActor):
                 self._told(message, sender)
             case Apply():
                 bridge = self._of("bridge")[0]
-                self.tell(bridge, Apply(message.rid, message.documents, sender))
+                self.tell(bridge, replace(message, reply_to=sender))
 
     def _of(self, role: str) -> tuple[Address, ...]:
         return tuple(m.address for m in self._members if m.role == role)

@@ -1,7 +1,7 @@
 """Leases kept alive on one stream, and the ownership of a key through such a lease.
 
 Guarantees: `valid()` counts from before the request that etcd answered, so it turns False before etcd can
-have expired the lease; a lease that etcd has lost is never valid again; two threads however many leases.
+have expired the lease; a lease that was invalid once is never valid again, nor kept alive; two threads however many leases.
 Does not guarantee that an owner writes nothing after its time: that is what the fence is for.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from actors.adapters.etcd3_connection import Connection, grpc, rpc
 from actors.adapters.etcd3_errors import from_rpc
 from actors.adapters.etcd3_txn import encode_key, take_request, taken
-from actors.core.errors import PortError
+from actors.core.errors import ErrorClass, PortError
 from actors.ports import Guard
 
 _log = logging.getLogger(__name__)
@@ -39,8 +39,9 @@ class Lease:
     asked: deque[float] = field(default_factory=deque)
 
     def valid(self) -> bool:
-        """Local and conservative."""
-        return not self.lost and time.monotonic() < self.deadline
+        """Local and conservative; once False, False for ever: the owner has stepped down."""
+        self.lost = self.lost or time.monotonic() >= self.deadline
+        return not self.lost
 
 
 class LeaseKeeper:
@@ -64,8 +65,9 @@ class LeaseKeeper:
         request = rpc.LeaseGrantRequest(TTL=math.ceil(ttl_s), ID=lease_id)
         try:
             response = self._connection.call(self._connection.lease.LeaseGrant, request, writes=True)
-        except PortError:
-            self.revoke_quietly(lease_id)
+        except PortError as error:
+            if error.failure.error_class is ErrorClass.IN_DOUBT:
+                self.revoke_quietly(lease_id)
             raise
         lease = Lease(lease_id, response.TTL, asked + response.TTL, asked + response.TTL / 3)
         with self._lock:
@@ -134,6 +136,8 @@ class LeaseKeeper:
         with self._lock:
             while not self._stop.is_set():
                 now = time.monotonic()
+                # A lease that we no longer believe in must run out: kept alive, it would lock others out.
+                self._leases = {key: one for key, one in self._leases.items() if one.valid()}
                 if self._requests is not None:
                     for lease in self._leases.values():
                         if lease.next_ask <= now:
@@ -192,8 +196,7 @@ class LeaseKeeper:
             asked = lease.asked.popleft()
             if response.TTL <= 0:  # etcd's way to say that the lease is gone
                 lease.lost = True
-                del self._leases[lease.id]
-            else:
+            elif lease.valid():
                 lease.deadline = max(lease.deadline, asked + response.TTL)
 
     def _forget_asked(self) -> bool:

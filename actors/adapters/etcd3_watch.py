@@ -77,6 +77,7 @@ class EtcdWatch:
         self._requests: queue.SimpleQueue[Any] | None = None
         self._heard = time.monotonic()
         self._delivering = False
+        self._silence = ""
         self._buffer: list[Any] = []
         self._threads = (
             threading.Thread(target=self._run, daemon=True, name=f"etcd-watch {prefix}"),
@@ -119,7 +120,7 @@ class EtcdWatch:
             except (PortError, _BrokenError) as error:
                 self._report_down(str(error))
             except grpc.RpcError as error:
-                self._report_down(str(from_rpc(error, writes=False)))
+                self._report_down(self._silence or str(from_rpc(error, writes=False)))
             if time.monotonic() - began > _GOOD_STREAM_S and self._up:
                 pause = _FIRST_PAUSE_S
             self._stop.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
@@ -135,6 +136,7 @@ class EtcdWatch:
         )
         requests.put(rpc.WatchRequest(create_request=create))
         self._buffer = []
+        self._silence = ""
         self._heard = time.monotonic()
         call = self._connection.open_watch(iter(requests.get, None))
         with self._lock:
@@ -237,7 +239,9 @@ class EtcdWatch:
                 call, requests = self._call, self._requests
                 if call is None or requests is None:
                     continue
-                if time.monotonic() - self._heard > _SILENT_BEATS * self._heartbeat_s:
+                silent_s = time.monotonic() - self._heard
+                if silent_s > _SILENT_BEATS * self._heartbeat_s:
+                    self._silence = f"no sign of life from etcd for {silent_s:.1f} s"
                     call.cancel()
                 else:
                     requests.put(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))

@@ -154,6 +154,24 @@ def encode_declared(body: JsonObject, version: int, *, marked_for_deletion: bool
     )
 
 
+def declare(key: str, present: bytes | None, wanted: bytes) -> bytes | None:
+    """What an API server would write to declare `wanted`: version 1 at first, one more than at present when the
+    body changed, None if there is nothing to change. Templates keep their version (contract 1.1).
+
+    Raises BadValue if `wanted` cannot be read; an unreadable value that is there is replaced.
+    """
+    if present is None or key.startswith(TEMPLATES):
+        return wanted if present != wanted else None
+    new = decode_declared(key, wanted, Ref("", ""), 0)
+    try:
+        old = decode_declared(key, present, Ref("", ""), 0)
+    except BadValue:
+        return wanted
+    if old.body == new.body and old.marked_for_deletion == new.marked_for_deletion:
+        return None
+    return encode_declared(new.body, old.version + 1, marked_for_deletion=new.marked_for_deletion)
+
+
 def decode_template(key: str, raw: bytes, revision: int) -> Template:
     """Read a `/config/v2.0/heat_templates/<id>` value. Raises BadValue, naming the key."""
     body = _body(key, decode_object(key, raw))

@@ -95,11 +95,12 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Apply:
     """run.py → Supervisor → EtcdBridge: write these declarations in this order, one revision each, as an
-    API server would; only those whose value differs. The only writer of `/config` in this program.
-    `reply_to` is filled in by the Supervisor."""
+    API server would (`core.keys.declare`); with `only_missing` nothing that is there is changed. The only writer
+    of `/config` in this program. `reply_to` is filled in by the Supervisor."""
 
     rid: str
     documents: tuple[tuple[str, bytes], ...]
+    only_missing: bool = False
     reply_to: Address = None
 
 

@@ -1,0 +1,52 @@
+"""Everything that etcd holds of one resource, read together, and the plan that follows from it.
+
+Guarantees: what cannot be read is an error that names the key (`BadValue`); the action follows from what was
+really done (`core.outcome.choose_action`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from actors.core import keys
+from actors.core.model import Action, Declared, Handler, Ref, Workflow
+from actors.core.ordering import Held, try_plan
+from actors.core.outcome import Realised, choose_action
+from actors.core.plan import Jobless
+from actors.core.resume import Records
+from actors.core.world import Outcome, World
+from actors.ports import Entry
+from actors.transactions import Paths
+
+
+def record_keys(p: Paths, job_ids: Iterable[str]) -> tuple[str, ...]:
+    """The keys to read together; `job_ids`: the jobs that the mirror knows of."""
+    jobs = tuple(keys.JOBS + job_id for job_id in job_ids)
+    return (p.accepted, p.job_state, p.heat_stack, p.state, p.targets, *jobs)
+
+
+def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping[str, Entry]) -> Records:
+    """What the entries say. Raises BadValue, KeyError or ValueError for what cannot be read."""
+    outcome, accepted, results = None, None, None
+    if (state := entries.get(p.state)) is not None:
+        outcome = Outcome(*keys.decode_state(p.state, state.value), state.mod_revision)
+    if (copy := entries.get(p.accepted)) is not None:
+        accepted = keys.decode_accepted(p.accepted, copy.value, ref, copy.mod_revision)
+    if (job_state := entries.get(p.job_state)) is not None:
+        results = keys.decode_object(p.job_state, job_state.value)
+    jobs = tuple(
+        (keys.decode_job(key, entry.value), entry.mod_revision)
+        for key, entry in entries.items()
+        if key.startswith(keys.JOBS)
+    )
+    return Records(declared, accepted, outcome, jobs, results, p.heat_stack in entries)
+
+
+def plan_from(
+    world: World, declared: Declared, records: Records, built: frozenset[Handler]
+) -> Workflow | Jobless | Held:
+    """Plan the declared version after what was done before. Raises PlanError."""
+    done = records.outcome
+    realised = Realised(done.version, done.worker_state) if done is not None else None
+    action = choose_action(declared, realised, built=bool(built)) or Action.CREATE
+    return try_plan(world, declared, records.accepted, action, built=built)
