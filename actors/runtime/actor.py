@@ -38,6 +38,11 @@ class BaseActor(_ThespianActor):
 
     _host: Host
 
+    @property
+    def _myRef(self) -> Host:  # noqa: N802 - Thespian's name
+        """Where the methods of Thespian's Actor look for their system."""
+        return self._host
+
     # ------------------------------------------------------------------ what a subclass implements
 
     def started(self) -> None:

@@ -87,6 +87,8 @@ class Started:
 class Host(Protocol):
     """What an actor may ask of the runtime. All but `post` are called on the actor's own thread only."""
 
+    __slots__ = ()
+
     @property
     def address(self) -> Address:
         """The actor's own address."""

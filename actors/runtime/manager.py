@@ -273,7 +273,6 @@ class Manager(Mailroom, _ActorManager):
 
     def _install(self, cell: Cell) -> None:
         cell.actor._host = cell
-        vars(cell.actor)["_myRef"] = cell  # where Thespian's Actor looks for its system
         self._cells[cell.sub] = cell
         self._local.append((cell.sub, cell.address, _STARTED))
 

@@ -6,7 +6,7 @@ transmission with a failure, never silently; wakeups from threads and signal han
 eventfd; sockets are polled at least once between two rounds of timers.
 Touches these internals of thespian==4.0.1: the constructor, `_acceptNewIncoming`, `_addedDataToIncoming`,
 `_nextTransmitStep`, `_update_runtime`, `_realizeWakeups`, `interrupt_wait`, `set_watch`, and the module names
-`ReceiveBuffer`, `serializer`, `ackMsg`, `ackDataErrMsg`.
+`ReceiveBuffer`, `serializer`, `ackMsg`, `ackDataErrMsg`, `MAX_PENDING_TRANSMITS`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from thespian.system.transport import (
     ReceiveEnvelope,
     SendStatus,
     TransmitIntent,
+    asyncTransportBase,
 )
 from thespian.system.transport import TCPTransport as stock  # noqa: N813 - the module
 from thespian.system.transport.streamBuffer import ackDataErrPacket, ackPacket, isControlMessage
@@ -63,16 +64,20 @@ STRANGER_S = 30
 #: No round of timers starts sooner than this (seconds) after the last, so that sockets get their turn.
 TIMER_FLOOR_S = 0.0002
 
+#: Frames under way at once, one per destination. Thespian's 20 would let 20 stuck processes block all others.
+MAX_UNDER_WAY = 1000
+
 #: Delivered to the process when a timer may be due.
 TICK = object()
 
 
 def patch_stock_transport() -> None:
-    """Replace what Thespian's transport module uses to read and write raw pickles."""
+    """Replace what Thespian's transport module uses to read and write raw pickles, and its narrow bound."""
     stock.ReceiveBuffer = FrameBuffer
     stock.serializer = NoPickle
     stock.ackMsg = ACK
     stock.ackDataErrMsg = NAK
+    asyncTransportBase.MAX_PENDING_TRANSMITS = MAX_UNDER_WAY
 
 
 class Transport(_TcpTransport):

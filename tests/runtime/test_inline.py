@@ -8,7 +8,7 @@ import pytest
 from actors.runtime.host import Address
 from actors.runtime.inline import InlineHost
 from actors.runtime.io import IoActor
-from tests.runtime import cast
+from tests.runtime import cast, cast_io
 from tests.runtime.cast import Answer, Ask, Numbered
 
 
@@ -28,12 +28,12 @@ def test_the_actors_of_the_other_tests_run_here(host: InlineHost) -> None:
 
 def test_the_clock_is_manual(host: InlineHost) -> None:
     """Timers fire in order when the clock is told to go on, not before; cancelled ones never."""
-    clock = host.spawn(cast.Clockwork)
+    clock = host.spawn(cast_io.Clockwork)
     host.tell(clock, Ask("schedule", [3.0, 1.0, 2.0, 1.0]))
     host.run()
-    host.actor(clock, cast.Clockwork).timers[2].cancel()
+    host.actor(clock, cast_io.Clockwork).timers[2].cancel()
     host.run(until_s=2.5)
-    assert host.actor(clock, cast.Clockwork).fired == [1, 3]
+    assert host.actor(clock, cast_io.Clockwork).fired == [1, 3]
     host.advance(10)
     assert host.take() == [Answer([1, 3, 0])]
     assert host.now == 12.5

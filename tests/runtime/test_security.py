@@ -14,9 +14,10 @@ import pytest
 
 from actors.runtime import wire
 from actors.runtime.address import Address
+from actors.runtime.limits import Limits
 from actors.runtime.outbox import Parcel
 from tests.runtime import cast
-from tests.runtime.cast import Answer, Ask
+from tests.runtime.cast import Answer, Ask, Numbered
 from tests.runtime.conftest import Stage, eventually
 
 
@@ -114,6 +115,29 @@ def test_many_idle_strangers(stage: Stage) -> None:
                 stack.enter_context(socket.create_connection((address, port), timeout=5))
         system.ask(Ask("send_to_pool", [1, 2, 3]), 10, Answer)
         eventually(lambda: system.ask(Ask("report"), 10, Answer).value["echoed"] == [1, 2, 3])
+
+
+def test_who_took_the_port_of_a_dead_process_gets_nowhere(stage: Stage) -> None:
+    """A stranger on the other end of a connection of ours cannot answer: the message is a dead letter."""
+    system = stage.start(cast.Lab, limits=Limits(retries=0))
+    with socket.create_server(("127.0.0.1", 0)) as thief:
+        thief.settimeout(10)
+        gone = Address(thief.getsockname()[1], life=99)
+        system.ask(Ask("send", (gone, Numbered(1))), 5, Answer)
+        connection, _ = thief.accept()
+        with connection:
+            connection.sendall(b"3>ACK" + os.urandom(1000))
+            eventually(lambda: system.ask(Ask("report"), 5, Answer).value["dead"] == [(gone, Numbered(1))])
+
+
+def test_an_old_address_does_not_reach_the_next_owner_of_the_port(stage: Stage) -> None:
+    """A message for an earlier life of a port is refused there and becomes a dead letter."""
+    system = stage.start(cast.Lab)
+    pool = system.ask(Ask("addresses"), 5, Answer).value["pool"]
+    earlier = Address(pool.port, pool.life ^ 2)
+    system.ask(Ask("send", (earlier, Numbered(1))), 5, Answer)
+    eventually(lambda: system.ask(Ask("report"), 5, Answer).value["dead"] == [(earlier, Numbered(1))])
+    assert system.ask(Ask("numbers"), 5, Answer, to=pool).value == []
 
 
 def test_the_key_is_nowhere_to_be_read(stage: Stage) -> None:

@@ -6,14 +6,14 @@ import random
 
 from actors.runtime.host import Timer
 from actors.runtime.timers import TimerQueue
-from tests.runtime import cast
+from tests.runtime import cast_io
 from tests.runtime.cast import Answer, Ask
 from tests.runtime.conftest import Stage
 
 
 def test_timers_fire_in_order(stage: Stage) -> None:
     """Timers fire in the order of their times, equal ones in the order of their making, in both kinds."""
-    system = stage.start(cast.Timekeeper)
+    system = stage.start(cast_io.Timekeeper)
     inner = system.ask(Ask("inner_address"), 5, Answer).value
     delays = [random.Random(1).choice([0.0, 0.01, 0.05, 0.1]) for _ in range(300)] + [0.15]
     expected = sorted(range(len(delays)), key=lambda number: delays[number])
@@ -27,7 +27,7 @@ def test_timers_fire_in_order(stage: Stage) -> None:
 
 def test_cancelled_timers_do_not_fire(stage: Stage) -> None:
     """Neither a timer cancelled at once nor one cancelled when it is nearly due is delivered."""
-    system = stage.start(cast.Timekeeper)
+    system = stage.start(cast_io.Timekeeper)
     inner = system.ask(Ask("inner_address"), 5, Answer).value
     for to in (None, inner):
         fired = system.ask(Ask("schedule_and_cancel", 100), 10, Answer, to=to).value
@@ -36,7 +36,7 @@ def test_cancelled_timers_do_not_fire(stage: Stage) -> None:
 
 def test_endless_timers_starve_nobody(stage: Stage) -> None:
     """An actor that sets a timer of zero seconds in every timer still answers."""
-    system = stage.start(cast.Timekeeper)
+    system = stage.start(cast_io.Timekeeper)
     system.ask(Ask("spin"), 5, Answer)
     for _ in range(20):
         assert system.ask(Ask("pid"), 10, Answer).value > 0
