@@ -1,7 +1,8 @@
 """Leases kept alive on one stream, and the ownership of a key through such a lease.
 
 Guarantees: `valid()` counts from before the request that etcd answered, so it turns False before etcd can
-have expired the lease; a lease that was invalid once is never valid again, nor kept alive; two threads however many leases.
+have expired the lease; a lease that was invalid once is never valid again, nor kept alive; two threads
+however many leases there are.
 Does not guarantee that an owner writes nothing after its time: that is what the fence is for.
 """
 

@@ -143,8 +143,7 @@ def test_an_absent_etcd_costs_little(etcd: RunningEtcd, open_store: Callable[...
         store.watch("/t/", revision=1, sink=recorder)
     assert store.acquire("/t/own", "me", 5) is not None
     until(lambda: all(Up in recorder.kinds() for recorder in recorders))
-    process = psutil.Process()
-    threads = process.num_threads()
+    threads = (process := psutil.Process()).num_threads()
     etcd.kill()
     until(lambda: all(Down in recorder.kinds() for recorder in recorders))
     before, began = process.cpu_times(), time.monotonic()
@@ -173,12 +172,14 @@ def test_a_frozen_etcd_is_noticed(etcd: RunningEtcd, open_store: Callable[..., A
             store.commit([puts(b="1")])
         assert caught.value.failure.error_class is ErrorClass.IN_DOUBT
         until(lambda: Down in recorder.kinds())
+        assert any("no sign of life" in event.reason for event in recorder.events if isinstance(event, Down))
         until(lambda: not ownership.valid())
     finally:
         etcd.thaw()
     until(lambda: recorder.kinds().count(Up) == 2)
     until(lambda: recorder.state == {e.key: e.value for e in store.page("/t/").entries})
-    assert Compacted not in recorder.kinds()
+    until(lambda: "/t/own" not in recorder.state)  # not kept alive: the owner has stepped down
+    assert Compacted not in recorder.kinds() and not ownership.valid()
 
 
 def test_an_idle_watch_stays_up(etcd: RunningEtcd, open_store: Callable[..., Any]) -> None:
@@ -214,8 +215,7 @@ def test_compaction_during_an_outage_is_noticed(
 ) -> None:
     """A watch whose history was compacted while it was away hears Compacted once and ends."""
     store, other = open_store(etcd.endpoint), open_store(etcd.endpoint)
-    recorder = Recorder()
-    release = threading.Event()
+    recorder, release = Recorder(), threading.Event()
 
     def slow(event: Any) -> None:
         recorder(event)
