@@ -45,6 +45,7 @@ def run_admin(born: Birth, starter: Address, lifeline: int, capabilities: dict[s
     settings: Settings = capabilities[Settings.KEY]
     os.setsid()  # the terminal's signals are run.py's business
     safety.no_core_dumps()
+    safety.many_descriptors()
     logging.getLogger().setLevel(logging.CRITICAL)  # Thespian greets on the root logger
     admin = Admin(Transport(born), born, lifeline, capabilities)
     logs.install(settings.log, "admin")

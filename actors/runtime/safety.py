@@ -52,6 +52,20 @@ def no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def descriptor_limit() -> int:
+    """How many descriptors this process may have."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def many_descriptors(wanted: int = 65_536) -> None:
+    """Use what the hard limit allows, up to `wanted`: a parent needs some descriptors per child and peer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
 def default_signals() -> None:
     """Undo the parent's Python handlers, let fatal signals kill, keep the terminal's Ctrl-C from actors."""
     for number in signal.valid_signals():

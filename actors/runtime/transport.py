@@ -30,6 +30,7 @@ from thespian.system.transport import (
 from thespian.system.transport import TCPTransport as stock  # noqa: N813 - the module
 from thespian.system.transport.streamBuffer import ackDataErrPacket, ackPacket, isControlMessage
 
+from actors.runtime import safety
 from actors.runtime.address import Address
 from actors.runtime.endpoint import Birth, birth
 from actors.runtime.outbox import Parcel
@@ -60,6 +61,9 @@ NAK = frame(pickle.dumps(ackDataErrPacket))
 #: How many connections may be open that have not yet said anything authentic, and for how long.
 STRANGERS = 128
 STRANGER_S = 30
+
+#: Descriptors that strangers may not use up: Thespian opens one in every turn of its loop.
+RESERVE = 16
 
 #: No round of timers starts sooner than this (seconds) after the last, so that sockets get their turn.
 TIMER_FLOOR_S = 0.0002
@@ -248,21 +252,29 @@ class Transport(_TcpTransport):
 
     def _acceptNewIncoming(self) -> None:  # noqa: N802 - Thespian's name
         """Accept one connection; it is a stranger until its first authentic frame."""
-        strangers = [number for number, each in self._incomingSockets.items() if _is_stranger(each)]
-        if len(strangers) >= STRANGERS:
-            self._incomingSockets.pop(strangers[0]).close()
         try:
             accepted, _ = self.new_socket(self.socket.accept)
         except OSError as error:
             log.warning("cannot accept a connection: %s", error)
-            if strangers:
-                self._incomingSockets.pop(strangers[-1]).close()
+            self._drop_strangers(1)
             return
+        scarce = accepted.fileno() >= safety.descriptor_limit() - RESERVE
+        self._drop_strangers(RESERVE // 2 if scarce else self._strangers() - STRANGERS + 1)
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         incoming = stock.TCPIncomingPersistent(_NOBODY, accepted)
         incoming._expires = ExpirationTimer(timedelta(seconds=STRANGER_S))
         self._incomingSockets[accepted.fileno()] = incoming
+
+    def _strangers(self) -> int:
+        return sum(map(_is_stranger, self._incomingSockets.values()))
+
+    def _drop_strangers(self, how_many: int) -> None:
+        """Close connections that have not said anything authentic, the oldest first."""
+        if how_many > 0:
+            strangers = [number for number, each in self._incomingSockets.items() if _is_stranger(each)]
+            for number in strangers[:how_many]:
+                self._incomingSockets.pop(number).close()
 
     def _addedDataToIncoming(  # noqa: N802 - Thespian's name
         self,

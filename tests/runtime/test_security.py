@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,21 @@ def test_many_idle_strangers(stage: Stage) -> None:
                 stack.enter_context(socket.create_connection((address, port), timeout=5))
         system.ask(Ask("send_to_pool", [1, 2, 3]), 10, Answer)
         eventually(lambda: system.ask(Ask("report"), 10, Answer).value["echoed"] == [1, 2, 3])
+
+
+def test_strangers_cannot_use_up_the_descriptors(stage: Stage) -> None:
+    """Even with few descriptors left, more strangers than descriptors do not end or stop a process."""
+    system = stage.start(cast.Lab)
+    pids = system.pids()
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
+    with contextlib.ExitStack() as stack:
+        for address, port in listening(pids):
+            for _ in range(150):
+                stack.enter_context(socket.create_connection((address, port), timeout=5))
+        system.ask(Ask("send_to_pool", [1, 2, 3]), 10, Answer)
+        eventually(lambda: system.ask(Ask("report"), 10, Answer).value["echoed"] == [1, 2, 3])
+    assert system.pids() == pids
 
 
 def test_who_took_the_port_of_a_dead_process_gets_nowhere(stage: Stage) -> None:
