@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
 
 #: What shards mirror. The results of workflows are read on demand instead.
-MIRRORED = (keys.CONFIG, keys.JOBS, keys.STATE, keys.MONITORING, keys.TARGETS)
+MIRRORED = (keys.CONFIG, keys.JOBS, keys.STATE, keys.MONITORING, keys.TARGETS, keys.ACCEPTED)
 #: Everything of interest is below this prefix: one watch gives one order.
 ROOT = "/"
 RETRY_S = 0.5

@@ -161,7 +161,8 @@ class Run:
         self._system = system.start(
             Supervisor, log_config=LogConfig(level=level, as_json=options.log_json, fd=self._log_fd())
         )
-        self._system.tell(Boot(options, wiring(self._settings), f"{os.uname().nodename}/{os.getpid()}"))
+        owner, wall_offset_s = f"{os.uname().nodename}/{os.getpid()}", time.time() - time.monotonic()
+        self._system.tell(Boot(options, wiring(self._settings), owner, wall_offset_s))
         self._display.say(f"actor system of {len(self._system.pids())} processes")
         if self._apply is None:
             return

@@ -29,6 +29,11 @@ class Desk:
     topology: Topology
     shard: Address
     index: int
+    wall_offset_s: float = 0.0
+
+    def wall_s(self, now: float) -> float:
+        """The runtime's clock as seconds since 1970: shown to people, never used to decide."""
+        return now + self.wall_offset_s
 
     def mine(self, ref: Ref) -> bool:
         """Whether this shard drives the resource."""

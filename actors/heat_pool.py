@@ -20,6 +20,7 @@ from actors.core.errors import ErrorClass, Failure, PortError
 from actors.core.keys import stack_name
 from actors.core.model import Action
 from actors.core.options import Options
+from actors.core.redact import redact, secret_values
 from actors.core.stackdrive import Next
 from actors.messages import (
     Address,
@@ -58,6 +59,11 @@ class Drive:
     writes: int = 0
     status: str = ""
     told_at: float = 0.0
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Values that Heat may quote and nobody may see."""
+        return secret_values(self.spec.template, self.spec.parameters) if self.spec else frozenset()
 
     @property
     def name(self) -> str:
@@ -169,7 +175,9 @@ class HeatActor(IoActor):
 
     def _found(self, drive: Drive, found: object) -> None:
         assert isinstance(found, tuple), "find returns a tuple of stacks"
-        seen = [stackdrive.seen(s.id, s.action, s.status, s.reason, s.tags) for s in found]
+        seen = [
+            stackdrive.seen(s.id, s.action, s.status, redact(s.reason, drive.secrets), s.tags) for s in found
+        ]
         step = stackdrive.decide(drive.request.action, drive.request.version, seen, acted=drive.acted)
         if len(seen) > 1:
             self.log.warning(
@@ -234,10 +242,11 @@ class HeatActor(IoActor):
     def _got(self, drive: Drive, stack: object) -> None:
         assert isinstance(stack, Stack), "get returns a stack"
         drive.status = f"{stack.action}_{stack.status}"
-        seen = stackdrive.seen(stack.id, stack.action, stack.status, stack.reason, stack.tags)
+        reason = redact(stack.reason, drive.secrets)
+        seen = stackdrive.seen(stack.id, stack.action, stack.status, reason, stack.tags)
         step = stackdrive.decide(drive.request.action, drive.request.version, [seen], acted=drive.acted)
         if step.next is Next.FINISH:
-            done = HeatDone(drive.request.rid, drive.status, stack.reason, stack.outputs, drive.warnings)
+            done = HeatDone(drive.request.rid, drive.status, reason, stack.outputs, drive.warnings)
             self._finish(drive, done)
         else:
             self._act(drive, step)

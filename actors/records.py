@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from actors.core import keys
-from actors.core.model import Action, Declared, Handler, Ref, Workflow
-from actors.core.ordering import Held, try_plan
+from actors.core.model import Action, Declared, Handler, Ref
 from actors.core.outcome import Realised, choose_action
-from actors.core.plan import Jobless
 from actors.core.resume import Records
-from actors.core.world import Outcome, World
+from actors.core.world import Outcome
 from actors.ports import Entry
-from actors.transactions import Paths
+from actors.transactions import Paths, handlers_built
 
 
 def record_keys(p: Paths, job_ids: Iterable[str]) -> tuple[str, ...]:
     """The keys to read together; `job_ids`: the jobs that the mirror knows of."""
     jobs = tuple(keys.JOBS + job_id for job_id in job_ids)
-    return (p.accepted, p.job_state, p.heat_stack, p.state, p.targets, *jobs)
+    return (p.accepted, p.job_state, p.heat_stack, p.state, p.targets, p.history, p.attempts, *jobs)
 
 
 def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping[str, Entry]) -> Records:
@@ -39,14 +37,15 @@ def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping
         for key, entry in entries.items()
         if key.startswith(keys.JOBS)
     )
-    return Records(declared, accepted, outcome, jobs, results, p.heat_stack in entries)
+    return Records(declared, accepted, outcome, jobs, results, bool(handlers_built(entries, p)))
 
 
-def plan_from(
-    world: World, declared: Declared, records: Records, built: frozenset[Handler]
-) -> Workflow | Jobless | Held:
-    """Plan the declared version after what was done before. Raises PlanError."""
+def action_for(declared: Declared, records: Records, built: frozenset[Handler]) -> Action:
+    """What is to be done for the declared version after what was done before."""
     done = records.outcome
     realised = Realised(done.version, done.worker_state) if done is not None else None
-    action = choose_action(declared, realised, built=bool(built)) or Action.CREATE
-    return try_plan(world, declared, records.accepted, action, built=built)
+    action = choose_action(declared, realised, built=bool(built))
+    if action is not None:
+        return action
+    # planned again at the same version: only a vanished declaration is
+    return Action.LOGICAL_DELETE if declared.marked_for_deletion else Action.MODIFY

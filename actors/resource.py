@@ -8,18 +8,16 @@ Does no I/O itself and never blocks: the bridge and the pools do, and every requ
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 
 from actors.core import backoff, keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import Command, Event, State, step
-from actors.core.model import Action, Declared, Handler, Job, JsonObject, OnFailure, Ref
-from actors.core.ordering import Held
-from actors.core.outcome import workflow_action
+from actors.core.model import Handler, OnFailure, Ref, Workflow
+from actors.core.ordering import Held, try_plan
 from actors.core.plan import Jobless, PlanError
-from actors.core.resume import Continue, Finish, Fresh, resume
+from actors.core.resume import Continue, Finish, Forget, Fresh, resume
 from actors.desk import Desk
-from actors.job_runs import HeatRun, MonitorRun, Run, Waits
+from actors.job_runs import HeatRun, MonitorRun, Waits
 from actors.messages import (
     Address,
     Begin,
@@ -32,17 +30,12 @@ from actors.messages import (
     Settled,
     Tick,
 )
-from actors.ports import Entry
-from actors.records import plan_from, read_records, record_keys
-from actors.requester import Requester
+from actors.recording import Recorder
+from actors.records import action_for, read_records, record_keys
 from actors.transactions import (
     Paths,
     handlers_built,
     paths,
-    record_failure,
-    record_jobless,
-    record_plan,
-    record_state,
 )
 
 #: How each state counts in the bill of a resource; RUNNING counts as heat or device.
@@ -51,7 +44,7 @@ BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: 
 ENDLESS = frozenset({ErrorClass.TRANSIENT, ErrorClass.IN_DOUBT, ErrorClass.QUOTA})
 
 
-class ResourceActor(Requester):
+class ResourceActor(Recorder):
     """One per resource in flight, inside its shard's process."""
 
     in_process = True
@@ -60,22 +53,9 @@ class ResourceActor(Requester):
         """Nothing is known before Begin."""
         super().started()
         self.state = State.NEW
-        self.ref: Ref = Ref("", "")
-        self.reason = ""
-        self.error = ""
-        self.failure: Failure | None = None
-        self.declared: Declared | None = None
-        self.version = 0
-        self.read: Mapping[str, Entry] = {}
-        self.fresh: Fresh | None = None
-        self.jobs: tuple[tuple[Job, int], ...] = ()
-        self.results: JsonObject = {}
-        self.made: object = None  # the workflow being recorded
-        self.run: Run | None = None
+        self.ref = Ref("", "")
         self.awaits: tuple[Ref, ...] = ()
-        self.attempts = 0
         self.held_since: float | None = None
-        self.seconds: dict[str, float] = {}
         self._entered = self.now()
         self._events: deque[Event] = deque()
         self._busy = False
@@ -168,8 +148,8 @@ class ResourceActor(Requester):
     # ------------------------------------------------------------------------------------------- answers
 
     def _committed(self, revision: int) -> None:
-        if self.state is State.RECORDING_PLAN and self.made is not None:
-            self.jobs = tuple((job, revision) for job in self.made.jobs)  # type: ignore[attr-defined]
+        if self.state is State.RECORDING_PLAN and isinstance(self.made, Workflow):
+            self.jobs = tuple((job, revision) for job in self.made.jobs)
             self.results = {}
             self.event(Event.COMMITTED)
         elif self.state is State.RECORDING_JOB:
@@ -222,15 +202,19 @@ class ResourceActor(Requester):
             case Fresh():
                 self.fresh, self.version = decision, decision.declared.version
                 self.jobs, self.results = (), {}
+                self.recall_attempts()
                 self.event(Event.FRESH)
             case Continue():
                 self.jobs, self.results = decision.jobs, decision.results
                 self.version = decision.jobs[0][0].version
+                self.recall_attempts()
                 self.event(Event.RESUMED)
             case Finish():
                 self.jobs, self.results = (decision.last,), decision.results
                 self.version = decision.last[0].version
                 self.event(Event.COMPLETE)
+            case Forget():
+                self.event(Event.GONE)
             case _:
                 self.event(Event.NOTHING)
 
@@ -238,8 +222,10 @@ class ResourceActor(Requester):
         assert self.fresh is not None, "PLANNING follows FRESH"
         declared, world = self.fresh.declared, self.desk.world
         records = read_records(self.ref, self.paths, declared, self.read)
+        built = handlers_built(self.read, self.paths)
+        self.action = action_for(declared, records, built)
         try:
-            made = plan_from(world, declared, records, handlers_built(self.read, self.paths))
+            made = try_plan(world, declared, records.accepted, self.action, built=built)
         except PlanError as error:
             text = f"{self.paths.config}: {error.failure.text}"
             self.fail(Failure(ErrorClass.INVALID, error.failure.kind, text))
@@ -265,15 +251,6 @@ class ResourceActor(Requester):
         self.reason, self.awaits = held.reason, held.awaits
         self.arm(left, "due")
         self.event(Event.HELD)
-
-    def _do_record_plan(self) -> None:
-        assert self.fresh is not None, "RECORDING_PLAN follows PLANNED"
-        stale = self.fresh.stale
-        self.commit(record_plan(self.paths, self.fresh.declared, self.made, stale, self.read))  # type: ignore[arg-type]
-
-    def _do_record_jobless(self) -> None:
-        assert self.fresh is not None and isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
-        self.commit(record_jobless(self.paths, self.fresh.declared, self.made.worker_state, self.read))
 
     def _do_check(self) -> None:
         waits = Waits(self.desk.world, self.jobs[0][0])
@@ -310,31 +287,6 @@ class ResourceActor(Requester):
         assert self.run is not None, "RUNNING follows FETCHED"
         self.run.begin(self.attempts)
 
-    def _do_record_job(self) -> None:
-        assert self.run is not None, "RECORDING_JOB follows RUNNING"
-        self.reason = "recording the result of its job"
-        write_set, self.results = self.run.record()
-        self.commit(write_set)
-
-    def _do_record_state(self) -> None:
-        self.reason = "recording its outcome"
-        self.commit(record_state(self.paths, self.jobs[0], self.results))
-
-    def _do_record_failure(self) -> None:
-        assert self.failure is not None, "FAILED carries a failure"
-        self.error = self.reason = str(self.failure)
-        self.log.error("%s version %d failed: %s", self.ref, self.version, self.failure)
-        declared = self.fresh.declared if self.fresh is not None else self.declared
-        action = workflow_action([job for job, _ in self.jobs]) if self.jobs else Action.CREATE
-        orchestration = not self.desk.world.monitors_by_job
-        if self.run is not None:
-            self.run.abandon()
-        self.commit(
-            record_failure(
-                self.paths, self.jobs, declared, action, self.error, self.read, orchestration=orchestration
-            )
-        )
-
     def _do_back_off(self) -> None:
         self.attempts += 1
         options = self.desk.options
@@ -342,6 +294,7 @@ class ResourceActor(Requester):
         delay = backoff.delay_s(self.attempts, options.retry_base_s, options.retry_cap_s, salt)
         self.reason = f"retry {self.attempts} in {delay:.1f} s after {self.failure}"
         self.log.warning("%s version %d: %s", self.ref, self.version, self.reason)
+        self.record_attempts()
         self.arm(delay, "due")
 
     def _do_settle(self) -> None:

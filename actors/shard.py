@@ -111,7 +111,7 @@ class Shard(BaseActor):
         assert boot is not None, "Boot comes before Topology"
         if self._desk is None:
             world = World(boot.options.types)
-            self._desk = Desk(boot.options, world, topology, self.me, index)
+            self._desk = Desk(boot.options, world, topology, self.me, index, boot.wall_offset_s)
             self._board = MonitorBoard(self, self._desk)
             self._subscribe()
             return

@@ -62,6 +62,16 @@ class Paths:
         return keys.TARGETS + self.path
 
     @property
+    def history(self) -> str:
+        """Its outcomes so far."""
+        return keys.HISTORY + self.path
+
+    @property
+    def attempts(self) -> str:
+        """How often the present version was tried."""
+        return keys.ATTEMPTS + self.path
+
+    @property
     def monitoring(self) -> str:
         """What monitoring sees."""
         return keys.MONITORING + self.path
@@ -173,6 +183,12 @@ def record_failure(
         ),
         guards,
     )
+
+
+def record_forget(p: Paths, read: Mapping[str, Entry]) -> WriteSet:
+    """Nothing of the resource remains: the API server has removed the declaration (contract 2.2, 8.3)."""
+    gone = (p.accepted, p.heat_stack, p.job_state, p.targets, p.monitoring, p.state, p.history, p.attempts)
+    return WriteSet(tuple(Delete(key) for key in gone), (Guard(p.config, 0), _at(p.accepted, read)))
 
 
 def heat_results(job: Job, outputs: Sequence[JsonObject], *, orchestration: bool) -> dict[str, Json]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import IO, Any
 
 from config.examples import load_agents
 from config.sections import Snapshot, SnmpSection
-from sim.etcd_binary import EtcdBinary, Grade, find_etcd
+from sim.etcd_binary import EtcdBinary, Grade, default_cache_dir, find_etcd
 from sim.etcd_server import RunningEtcd, start_etcd
 from sim.heat_server import launch as heat_launch
 from sim.snmp_agents import launch as agents_launch
@@ -126,7 +125,7 @@ class Services:
         self._lock.flush()
 
     def _start_etcd(self) -> None:
-        self._binary = find_etcd(Path(sys.prefix) / "gatewright-etcd")
+        self._binary = find_etcd(default_cache_dir())
         self._etcd = start_etcd(self._binary, self._state / "etcd", allow_unsafe=True)
         loud = "" if self._binary.grade is Grade.OK else f"  !! {self._binary.remark}"
         self._say(f"etcd {self._binary.version} at {self._etcd.endpoint} (pid {self._etcd.pid}){loud}")

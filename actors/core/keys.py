@@ -35,6 +35,8 @@ TEMPLATES = "/config/v2.0/heat_templates/"
 #: Our own name space: ownership, registered monitoring targets.
 OWN = "/gatewright/"
 TARGETS = "/gatewright/targets/"
+HISTORY = "/gatewright/history/"
+ATTEMPTS = "/gatewright/attempts/"
 OWNER = "/gatewright/owner"
 
 

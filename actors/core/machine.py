@@ -40,6 +40,7 @@ class Event(StrEnum):
     NOTHING = "nothing"  # loaded: this version is final already
     FRESH = "fresh"  # loaded: to be planned
     RESUMED = "resumed"  # loaded: jobs are recorded, go on with the next
+    GONE = "gone"  # loaded: not declared any more, and nothing of it exists
     COMPLETE = "complete"  # loaded: all jobs are done, only the state is not written
     PLANNED = "planned"
     HELD = "held"  # cannot be planned yet, for a stated reason
@@ -67,6 +68,7 @@ class Command(StrEnum):
     RECORD_STATE = "record-state"
     RECORD_JOBLESS = "record-jobless"
     RECORD_FAILURE = "record-failure"
+    RECORD_FORGET = "record-forget"
     BACK_OFF = "back-off"
     SETTLE = "settle"
 
@@ -85,6 +87,7 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_S.LOADING, _E.FRESH): (_S.PLANNING, (_C.PLAN,)),
     (_S.LOADING, _E.RESUMED): (_S.WAITING, (_C.CHECK,)),
     (_S.LOADING, _E.COMPLETE): (_S.RECORDING_STATE, (_C.RECORD_STATE,)),
+    (_S.LOADING, _E.GONE): (_S.RECORDING_STATE, (_C.RECORD_FORGET,)),
     (_S.LOADING, _E.OVERDUE): _LOAD,
     (_S.LOADING, _E.RETRY): _RETRY,
     # planning

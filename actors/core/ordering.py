@@ -97,14 +97,36 @@ def try_plan(
         break
     if isinstance(made, Jobless):
         return made
+    if action is Action.LOGICAL_DELETE:
+        referrers = referrers_to_delete(world, declared)
+        if referrers:
+            return Held(f"{referrers[0]} refers to it and is deleted first", referrers, bounded=False)
+        return made
     producers = {ref for job in made.jobs for param in job.params for ref in param.resources} - {declared.ref}
     unplanned = tuple(sorted(ref for ref in producers if is_unplanned(world, ref)))
-    if not unplanned or action is Action.LOGICAL_DELETE:
+    if not unplanned:
         return made
     cycle = find_cycle(world, declared.ref, unplanned)
     if cycle:
         raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
     return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
+
+
+def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
+    """Resources that refer to this one, are marked for deletion too and are not deleted yet (contract 10.11).
+
+    Of two that refer to each other the smaller goes first, so that nobody waits for ever.
+    """
+    mine = set(references(OrderedView(world, declared), declared))
+    found = []
+    for ref in world.marked():
+        other, outcome = world.declaration(ref), world.outcome(ref)
+        if ref == declared.ref or other is None or (outcome is not None and outcome.version >= other.version):
+            continue
+        refers = declared.ref in references(OrderedView(world, other), other)
+        if refers and not (ref in mine and declared.ref < ref):
+            found.append(ref)
+    return tuple(found)
 
 
 def is_unplanned(world: World, ref: Ref) -> bool:

@@ -9,9 +9,10 @@ it is the last), T4 writes the outcome and removes the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject
+from actors.core.outcome import DELETE_COMPLETED, DELETE_FAILED
 from actors.core.world import Outcome
 
 
@@ -24,7 +25,7 @@ class Records:
     outcome: Outcome | None
     jobs: tuple[tuple[Job, int], ...]
     results: JsonObject | None  # job_state
-    has_stack: bool
+    exists: bool  # a stack is recorded or something is watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,12 @@ class Finish:
     results: JsonObject
 
 
-Resumption = Nothing | Fresh | Continue | Finish
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """It is not declared any more and nothing of it exists: what is recorded of it goes (contract 2.2)."""
+
+
+Resumption = Nothing | Fresh | Continue | Finish | Forget
 
 
 def in_order(jobs: Sequence[tuple[Job, int]]) -> tuple[tuple[Job, int], ...]:
@@ -88,10 +94,21 @@ def resume(records: Records) -> Resumption:
             return Finish(current[0], results)
         return Continue(current, results)
     if declared is None:
-        return Nothing()
+        return _vanished(records)
     if records.outcome is not None and records.outcome.version >= declared.version:
         return Nothing()
     return Fresh(declared)
+
+
+def _vanished(records: Records) -> Resumption:
+    """The declaration is gone, with or without a mark (contract 10.24): delete what exists, then forget."""
+    accepted, outcome = records.accepted, records.outcome
+    if accepted is None or not records.exists or (outcome and outcome.worker_state == DELETE_COMPLETED):
+        return Forget()
+    if outcome is not None and outcome.worker_state == DELETE_FAILED:
+        return Nothing()
+    # revision 0: the guard of T1 is that it is not declared
+    return Fresh(replace(accepted, marked_for_deletion=True, revision=0))
 
 
 def merge(results: Mapping[str, Json], more: Mapping[str, Json]) -> dict[str, Json]:

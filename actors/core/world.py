@@ -64,6 +64,8 @@ class World:
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring: dict[Ref, bytes] = {}
         self._targets: dict[Ref, tuple[int, tuple[Target, ...]]] = {}
+        self._accepted: set[Ref] = set()
+        self._marked: set[Ref] = set()
         self._families: tuple[
             tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
         ] = (
@@ -73,6 +75,7 @@ class World:
             (keys.STATE, self._put_state, self._delete_state),
             (keys.MONITORING, self._put_monitoring, self._delete_monitoring),
             (keys.TARGETS, self._put_targets, self._delete_targets),
+            (keys.ACCEPTED, self._put_accepted, self._delete_accepted),
         )
 
     # -------------------------------------------------------------------------------------------- feeding
@@ -106,6 +109,7 @@ class World:
             + [keys.STATE + self.types.path(r) for r in self._outcomes]
             + [keys.MONITORING + self.types.path(r) for r in self._monitoring]
             + [keys.TARGETS + self.types.path(r) for r in self._targets]
+            + [keys.ACCEPTED + self.types.path(r) for r in self._accepted]
             + list(self.problems)
         )
 
@@ -132,12 +136,14 @@ class World:
             self.problems[key] = str(error)
             return ref
         self._config[ref] = config
+        (self._marked.add if config.declared.marked_for_deletion else self._marked.discard)(ref)
         return ref
 
     def _delete_config(self, key: str) -> Ref | None:
         ref = self.types.ref(key, keys.CONFIG)
         if ref is not None:
             self._config.pop(ref, None)
+            self._marked.discard(ref)
         return ref
 
     def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
@@ -207,6 +213,18 @@ class World:
             self._targets.pop(ref, None)
         return ref
 
+    def _put_accepted(self, key: str, _value: bytes, _revision: int, _created: int) -> Ref | None:
+        ref = self.types.ref(key, keys.ACCEPTED)
+        if ref is not None:
+            self._accepted.add(ref)
+        return ref
+
+    def _delete_accepted(self, key: str) -> Ref | None:
+        ref = self.types.ref(key, keys.ACCEPTED)
+        if ref is not None:
+            self._accepted.discard(ref)
+        return ref
+
     # ------------------------------------------------------------------------------------------- reading
 
     def refs(self) -> Iterable[Ref]:
@@ -214,8 +232,16 @@ class World:
         return self._config.keys()
 
     def leftovers(self) -> Iterable[Ref]:
-        """Resources that have jobs but are not declared any more."""
-        return [ref for ref in self._jobs if ref not in self._config]
+        """Resources that are not declared any more, but of which something is recorded."""
+        return [
+            ref
+            for ref in {**dict.fromkeys(self._jobs), **dict.fromkeys(sorted(self._accepted))}
+            if ref not in self._config
+        ]
+
+    def marked(self) -> Iterable[Ref]:
+        """Resources that are marked for deletion and still declared."""
+        return sorted(self._marked)
 
     def declaration(self, ref: Ref) -> Declared | None:
         """The newest readable declaration."""
@@ -270,10 +296,10 @@ class World:
         return job_id in self._job_owner
 
     def needs_work(self, ref: Ref) -> bool:
-        """Whether its declared version has no outcome yet, or jobs are left over."""
+        """Whether its declared version has no outcome yet, or something of it is left over."""
         config = self._config.get(ref)
         if config is None or config.declared is None:
-            return ref in self._jobs
+            return ref in self._jobs or ref in self._accepted
         outcome = self._outcomes.get(ref)
         return outcome is None or outcome.version < config.declared.version or ref in self._jobs
 

@@ -25,12 +25,14 @@ class Wiring:
 class Boot:
     """run.py → Supervisor, and Supervisor → every process it creates: begin work.
 
-    `owner` names this controller's boot; ownership in etcd is taken in its name.
+    `owner` names this controller's boot; ownership in etcd is taken in its name. `wall_offset_s`: what to add
+    to the runtime's clock for the time of day.
     """
 
     options: Options
     wiring: Wiring
     owner: str
+    wall_offset_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

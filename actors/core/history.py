@@ -1,0 +1,60 @@
+"""The bounded history of a resource: one line for every outcome, newest last (`/gatewright/history/<path>`).
+
+Guarantees: at most LINES lines of bounded length, so it never grows; an unreadable history is begun anew rather
+than in anybody's way. Versions that were skipped (a newer one won before they were begun) stand in the line of
+the version that followed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actors.core.model import Json
+
+LINES = 20
+ERROR_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is known when a version ends. `ended_s`: seconds since 1970, for people only; `seconds`: by kind."""
+
+    version: int
+    action: str
+    outcome: str
+    error: str
+    ended_s: float
+    seconds: Mapping[str, float]
+
+
+def read(raw: bytes | None) -> list[dict[str, Json]]:
+    """The lines, oldest first; none if there are none that can be read."""
+    if raw is None:
+        return []
+    try:
+        lines = json.loads(raw)["lines"]
+        return [line for line in lines if isinstance(line, dict) and isinstance(line.get("version"), int)]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def append(raw: bytes | None, line: Line, attempts: int) -> bytes:
+    """The history with one more line. `attempts`: how often the version was tried again."""
+    lines = read(raw)
+    before = max((known["version"] for known in lines), default=line.version - 1)
+    entry: dict[str, Json] = {
+        "version": line.version,
+        "action": line.action,
+        "outcome": line.outcome,
+        "ended": round(line.ended_s, 3),
+        "seconds": {kind: round(value, 3) for kind, value in line.seconds.items() if value},
+    }
+    if line.error:
+        entry["error"] = line.error[:ERROR_MAX]
+    if attempts:
+        entry["retries"] = attempts
+    if line.version - before > 1:
+        entry["skipped"] = list(range(before + 1, line.version))[-LINES:]
+    return json.dumps({"lines": [*lines, entry][-LINES:]}, separators=(",", ":")).encode()

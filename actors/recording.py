@@ -1,0 +1,127 @@
+"""The recording half of a ResourceActor: which transaction follows from what it knows (T1 to T4 and failures).
+
+Guarantees: every outcome is written together with a line of history, which is bounded; the number of attempts
+of a workflow survives a restart. Decides nothing: `core.machine` says when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.core import history, keys
+from actors.core.errors import Failure
+from actors.core.model import Action, Declared, Job, JsonObject, Workflow
+from actors.core.outcome import completed_state, failed_state, workflow_action
+from actors.core.plan import Jobless
+from actors.core.resume import Fresh
+from actors.job_runs import Run
+from actors.messages import Commit, Unregister
+from actors.ports import Delete, Entry, Put, WriteSet
+from actors.requester import Requester
+from actors.transactions import (
+    Paths,
+    record_failure,
+    record_forget,
+    record_jobless,
+    record_plan,
+    record_state,
+)
+
+
+class Recorder(Requester):
+    """Base of ResourceActor: what it knows of its resource, and how that is written."""
+
+    paths: Paths
+
+    def started(self) -> None:
+        """Nothing is known."""
+        super().started()
+        self.reason = ""
+        self.error = ""
+        self.failure: Failure | None = None
+        self.declared: Declared | None = None
+        self.version = 0
+        self.action = Action.CREATE
+        self.read: Mapping[str, Entry] = {}
+        self.fresh: Fresh | None = None
+        self.made: Workflow | Jobless | None = None
+        self.jobs: tuple[tuple[Job, int], ...] = ()
+        self.results: JsonObject = {}
+        self.run: Run | None = None
+        self.attempts = 0
+        self.seconds: dict[str, float] = {}
+
+    def _do_record_plan(self) -> None:
+        assert self.fresh is not None, "RECORDING_PLAN follows FRESH"
+        assert isinstance(self.made, Workflow), "PLANNED carries a workflow"
+        self.commit(record_plan(self.paths, self.fresh.declared, self.made, self.fresh.stale, self.read))
+
+    def _do_record_jobless(self) -> None:
+        assert self.fresh is not None, "JOBLESS follows FRESH"
+        assert isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
+        state = self.made.worker_state
+        self._commit_outcome(record_jobless(self.paths, self.fresh.declared, state, self.read), state)
+
+    def _do_record_job(self) -> None:
+        assert self.run is not None, "RECORDING_JOB follows RUNNING"
+        self.reason = "recording the result of its job"
+        write_set, self.results = self.run.record()
+        self.commit(write_set)
+
+    def _do_record_state(self) -> None:
+        self.reason = "recording its outcome"
+        last = self.jobs[0]
+        self.action = workflow_action([last[0]])
+        self._commit_outcome(record_state(self.paths, last, self.results), completed_state(last[0].action))
+
+    def _do_record_forget(self) -> None:
+        self.reason = "removing what was recorded of it"
+        self.tell(self.desk.shard, Unregister(self.ref))
+        self.commit(record_forget(self.paths, self.read))
+
+    def _do_record_failure(self) -> None:
+        assert self.failure is not None, "FAILED carries a failure"
+        self.error = self.reason = str(self.failure)
+        self.log.error("%s version %d failed: %s", self.ref, self.version, self.failure)
+        if self.jobs:
+            self.action = workflow_action([job for job, _ in self.jobs])
+        if self.run is not None:
+            self.run.abandon()
+        declared = self.fresh.declared if self.fresh is not None else self.declared
+        g2 = not self.desk.world.monitors_by_job
+        write_set = record_failure(
+            self.paths, self.jobs, declared, self.action, self.error, self.read, orchestration=g2
+        )
+        self._commit_outcome(write_set, failed_state(self.action))
+
+    # -------------------------------------------------------------------------------- history and attempts
+
+    def _commit_outcome(self, write_set: WriteSet, outcome: str) -> None:
+        """Write an outcome with its line of history; the record of attempts has served."""
+        present = self.read.get(self.paths.history)
+        line = history.Line(
+            self.version, self.action.value, outcome, self.error, self.desk.wall_s(self.now()), self.seconds
+        )
+        value = history.append(present.value if present is not None else None, line, self.attempts)
+        writes: list[Put | Delete] = [*write_set.writes, Put(self.paths.history, value)]
+        if self.paths.attempts in self.read or self.attempts:
+            writes.append(Delete(self.paths.attempts))
+        self.commit(WriteSet(tuple(writes), write_set.guards))
+
+    def record_attempts(self) -> None:
+        """Remember across restarts how often this version was tried. Nobody waits for the answer."""
+        value = keys.compact({"version": self.version, "attempts": self.attempts})
+        commit = Commit(f"{self.ref} attempts", WriteSet((Put(self.paths.attempts, value),)))
+        self.tell(self.desk.bridge, commit)
+
+    def recall_attempts(self) -> None:
+        """The number of attempts as recorded, if it is for this version and larger."""
+        entry = self.read.get(self.paths.attempts)
+        if entry is None:
+            return
+        try:
+            recorded = keys.decode_object(entry.key, entry.value)
+            if recorded.get("version") == self.version:
+                self.attempts = max(self.attempts, int(recorded["attempts"]))
+        except (keys.BadValue, KeyError, TypeError, ValueError):
+            self.log.warning("%s: unreadable, ignored", entry.key)
