@@ -6,6 +6,7 @@ at import time before the fork speak here too. A full pipe delays the process, a
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -84,3 +85,4 @@ def install(config: LogConfig, process: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(config.level)
     logging.captureWarnings(True)
+    faulthandler.enable(file=config.fd)  # a crash inside a library leaves the Python stack here

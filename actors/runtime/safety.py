@@ -20,17 +20,6 @@ _PR_SET_NAME = 15
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-#: Python must not catch these: its handlers only set a flag, the faulting instruction would run for ever.
-FATAL = (
-    signal.SIGSEGV,
-    signal.SIGBUS,
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGABRT,
-    signal.SIGSYS,
-    signal.SIGTRAP,
-)
-
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent does; exit if the parent `parent` is gone already.
@@ -67,9 +56,12 @@ def many_descriptors(wanted: int = 65_536) -> None:
 
 
 def default_signals() -> None:
-    """Undo the parent's Python handlers, let fatal signals kill, keep the terminal's Ctrl-C from actors."""
+    """Undo the parent's Python handlers, and keep the terminal's Ctrl-C from actors.
+
+    Thespian would catch every signal: a segmentation fault would then be repeated for ever.
+    """
     for number in signal.valid_signals():
-        if callable(signal.getsignal(number)) or number in FATAL:
+        if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -175,7 +175,7 @@ class Lab(Talker):
         self.kids += [self.spawn(Pool) for _ in range(how_many)]
         return self.kids
 
-    def spawn_broken(self, cls: type[BaseActor]) -> Address:
+    def spawn_one(self, cls: type[BaseActor]) -> Address:
         return self.spawn(cls)
 
     def report(self, _: object) -> dict[str, Any]:
@@ -256,6 +256,18 @@ class Runner(BaseActor):
                 self.stop_self()
 
 
+class Leaving(Talker):
+    """A process actor with much to say at its end."""
+
+    def stopping(self) -> None:
+        for number in range(1000):
+            self.tell(self.boss, Numbered(number))
+
+    def hello(self, boss: Address) -> bool:
+        self.boss = boss
+        return True
+
+
 class Shard(Talker):
     """Spawns runners; a process actor like the product's shards."""
 
@@ -272,6 +284,9 @@ class Shard(Talker):
         self.expected = how_many
         for number in range(how_many):
             self.tell(self.spawn(Runner), Numbered(number, self.pool))
+
+    def pool_address(self, _: object) -> Address:
+        return self.pool
 
     def settle(self, how_many: int) -> list[Address]:
         self.living += [self.spawn(Inner) for _ in range(how_many)]
@@ -297,8 +312,9 @@ class Keeper(Talker):
     def shard_address(self, _: object) -> Address:
         return self.shard
 
-    def wait_for_exit(self, _: object) -> None:
+    def stop_shard(self, _: object) -> None:
         self.waiting = self.asker
+        self.stop_child(self.shard)
 
     def child_exited(self, address: Address) -> None:
         self.shard = self.spawn(Shard)

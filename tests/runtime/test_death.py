@@ -98,6 +98,9 @@ def test_other_deaths_are_told_too(stage: Stage, how: signal.Signals) -> None:
     pool = system.ask(Ask("addresses"), 5, Answer).value["pool"]
     os.kill(system.ask(Ask("pid"), 5, Answer, to=pool).value, how)
     assert eventually(lambda: system.ask(Ask("report"), 5, Answer).value["gone"]) == [pool]
+    assert ("Fatal Python error" in stage.log()) == (how != signal.SIGTERM), (
+        "a crash leaves its stack in the log"
+    )
 
 
 def test_sixty_deaths_at_once(stage: Stage) -> None:
@@ -120,7 +123,7 @@ def test_what_cannot_be_made_is_gone(stage: Stage) -> None:
     """A child whose constructor fails, in its own process or inside, is told as gone."""
     system = stage.start(cast.Lab)
     broken = [
-        system.ask(Ask("spawn_broken", cls), 5, Answer).value for cls in (cast.BadInit, cast.BadInitInside)
+        system.ask(Ask("spawn_one", cls), 5, Answer).value for cls in (cast.BadInit, cast.BadInitInside)
     ]
     eventually(lambda: set(system.ask(Ask("report"), 5, Answer).value["gone"]) == set(broken))
     assert stage.log().count("RuntimeError: no way") == 2
@@ -163,6 +166,27 @@ def test_stop_with_a_process_that_hangs(stage: Stage) -> None:
     system.stop()
     assert time.monotonic() - began < 5
     assert all_gone(pids)
+
+
+def test_a_hanging_child_does_not_keep_its_parent(stage: Stage) -> None:
+    """A process that is stopped kills a child that hangs, and ends."""
+    system = stage.start(cast.Keeper, limits=Limits(exit_grace_s=0.3))
+    shard = system.ask(Ask("shard_address"), 5, Answer).value
+    pool = system.ask(Ask("pool_address"), 5, Answer, to=shard).value
+    pid = system.ask(Ask("pid"), 5, Answer, to=pool).value
+    system.tell(Ask("hang", 60.0), to=pool)
+    gone, _ = system.ask(Ask("stop_shard"), 5, Answer).value
+    assert gone == shard
+    eventually(lambda: all_gone([pid]))
+
+
+def test_last_words_arrive(stage: Stage) -> None:
+    """Everything an actor sends while it is stopping leaves its process before the end."""
+    system = stage.start(cast.Lab)
+    leaving = system.ask(Ask("spawn_one", cast.Leaving), 5, Answer).value
+    system.ask(Ask("hello", system.root), 5, Answer, to=leaving)
+    system.ask(Ask("stop", leaving), 5, Answer)
+    eventually(lambda: system.ask(Ask("report"), 5, Answer).value["echoed"] == list(range(1000)))
 
 
 def test_a_root_that_cannot_start(stage: Stage) -> None:
