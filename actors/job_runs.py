@@ -13,11 +13,8 @@ from actors import rendering
 from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import Event
-from actors.core.mapping import MissingResource
-from actors.core.model import Action, Declared, Job, Json, JsonObject, Ref
+from actors.core.model import Action, Job, Json, JsonObject, Ref
 from actors.core.monitors import Target, watched
-from actors.core.ordering import OrderedView
-from actors.core.plan import PlanError, template_ids
 from actors.core.resume import merge
 from actors.core.world import World
 from actors.messages import (
@@ -143,14 +140,13 @@ class HeatRun:
     def begin(self, attempt: int) -> None:
         """Ask the pool; asked again, another member is asked the same."""
         actor, job = self._actor, self._job
-        template_id = _template_id(actor.desk.world, job)
-        compiled = actor.desk.world.template(template_id) if template_id else None
-        if compiled is None and job.action in (Action.CREATE, Action.MODIFY):
+        template = actor.template(job)
+        if template is None and job.action in (Action.CREATE, Action.MODIFY):
             actor.fail(
                 Failure(ErrorClass.INVALID, "MissingTemplate", f"{actor.paths.config}: no heat template")
             )
             return
-        source = compiled.template.source if compiled is not None else ""
+        template_id, source = (template.id, template.source) if template is not None else ("", "")
         request = HeatRequest(
             self._rid,
             job.ref,
@@ -229,16 +225,13 @@ class MonitorRun:
 
     def _render(self, attempt: int) -> None:
         actor, job = self._actor, self._job
-        template_id = _template_id(actor.desk.world, job)
-        compiled = actor.desk.world.template(template_id) if template_id else None
-        if compiled is None:
+        template = actor.template(job)
+        if template is None:
             text = f"{actor.paths.config}: no monitoring template"
             actor.fail(Failure(ErrorClass.INVALID, "MissingTemplate", text))
             return
-        request = RenderMonitors(
-            self._rid, job.ref, template_id, compiled.template.source, job.params, self._outputs
-        )
-        actor.reason = f"rendering {template_id}"
+        request = RenderMonitors(self._rid, job.ref, template.id, template.source, job.params, self._outputs)
+        actor.reason = f"rendering {template.id}"
         actor.tell(actor.desk.snmp(str(job.ref), attempt + self._sends), request)
         self._sends += 1
         actor.arm(actor.desk.options.request_timeout_s, "overdue")
@@ -299,12 +292,3 @@ class MonitorRun:
     def abandon(self) -> None:
         """What never became as wanted is not watched on."""
         self._actor.tell(self._actor.desk.shard, Unregister(self._job.ref))
-
-
-def _template_id(world: World, job: Job) -> str:
-    """The template of the job's type, handler and body, as of now; "" if there is none (contract 5.1.3)."""
-    declared = Declared(job.ref, job.version, job.resource_input)
-    try:
-        return template_ids(OrderedView(world, declared), declared).get(job.handler, "")
-    except (PlanError, MissingResource):
-        return ""

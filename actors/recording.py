@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from actors.core import history, keys
 from actors.core.errors import Failure
-from actors.core.model import Action, Declared, Job, JsonObject, Workflow
+from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
+from actors.core.ordering import templates_of
 from actors.core.outcome import completed_state, failed_state, workflow_action
 from actors.core.plan import Jobless
 from actors.core.resume import Fresh
@@ -49,7 +50,15 @@ class Recorder(Requester):
         self.results: JsonObject = {}
         self.run: Run | None = None
         self.attempts = 0
+        self.templates: dict[Handler, Template] = {}
         self.seconds: dict[str, float] = {}
+
+    def template(self, job: Job) -> Template | None:
+        """The template that the job was planned with; after a restart the present one (contract 5.1.3)."""
+        if job.handler not in self.templates:
+            declared = Declared(job.ref, job.version, job.resource_input)
+            self.templates = templates_of(self.desk.world, declared)
+        return self.templates.get(job.handler)
 
     def _do_record_plan(self) -> None:
         assert self.fresh is not None, "RECORDING_PLAN follows FRESH"

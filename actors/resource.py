@@ -13,7 +13,7 @@ from actors.core import backoff, keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import Command, Event, State, step
 from actors.core.model import Handler, OnFailure, Ref, Workflow
-from actors.core.ordering import Held, try_plan
+from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
 from actors.core.resume import Continue, Finish, Forget, Fresh, resume
 from actors.desk import Desk
@@ -234,6 +234,7 @@ class ResourceActor(Recorder):
             self._hold(made)
             return
         self.made, self.reason = made, "recording its jobs"
+        self.templates = templates_of(world, declared)
         self.event(Event.JOBLESS if isinstance(made, Jobless) else Event.PLANNED)
 
     def _hold(self, held: Held) -> None:

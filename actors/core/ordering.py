@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from actors.core.keys import TypeTable
 from actors.core.mapping import MissingResource
-from actors.core.model import Action, Declared, Handler, JsonObject, Ref, Workflow
+from actors.core.model import Action, Declared, Handler, JsonObject, Ref, Template, Workflow
 from actors.core.plan import (
     CompiledTemplate,
     Jobless,
@@ -90,7 +90,10 @@ def try_plan(
             made = plan(view, declared, previous, action, salt=str(declared.revision))
         except MissingResource as missing:
             if missing.ref in forced or world.body(missing.ref) is None:
-                reason = f"{missing.ref} is not declared (parameter '{missing.parameter}' refers to it)"
+                where = _mentioned_in(view, declared, missing.parameter)
+                reason = (
+                    f"{missing.ref} is not declared ({where}parameter '{missing.parameter}' refers to it)"
+                )
                 return Held(reason, (missing.ref,), bounded=True)
             forced.add(missing.ref)
             continue
@@ -110,6 +113,24 @@ def try_plan(
     if cycle:
         raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
     return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
+
+
+def templates_of(world: World, declared: Declared) -> dict[Handler, Template]:
+    """The documents that the declaration uses now, by handler; none if they cannot be told."""
+    view = OrderedView(world, declared)
+    try:
+        ids = template_ids(view, declared)
+    except (PlanError, MissingResource):
+        return {}
+    found = {handler: world.template(name) for handler, name in ids.items()}
+    return {handler: compiled.template for handler, compiled in found.items() if compiled is not None}
+
+
+def _mentioned_in(view: OrderedView, declared: Declared, parameter: str) -> str:
+    for template in templates_of(view.world, declared).values():
+        if parameter in template.parameter_mappings:
+            return f"template '{template.id}' "
+    return ""
 
 
 def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
