@@ -8,7 +8,7 @@ for; if that chain leads back, the cycle is named.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.core.keys import TypeTable
@@ -136,18 +136,30 @@ def _mentioned_in(view: OrderedView, declared: Declared, parameter: str) -> str:
 def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
     """Resources that refer to this one, are marked for deletion too and are not deleted yet (contract 10.11).
 
-    Of two that refer to each other the smaller goes first, so that nobody waits for ever.
+    Of those that refer to each other in a ring the smallest goes first, so that nobody waits for ever.
     """
-    mine = set(references(OrderedView(world, declared), declared))
-    found = []
+    edges = {}
     for ref in world.marked():
         other, outcome = world.declaration(ref), world.outcome(ref)
-        if ref == declared.ref or other is None or (outcome is not None and outcome.version >= other.version):
-            continue
-        refers = declared.ref in references(OrderedView(world, other), other)
-        if refers and not (ref in mine and declared.ref < ref):
-            found.append(ref)
-    return tuple(found)
+        if other is not None and (outcome is None or outcome.version < other.version):
+            edges[ref] = references(OrderedView(world, other), other)
+    edges[declared.ref] = references(OrderedView(world, declared), declared)
+    needed = _reached(edges, declared.ref)
+    return tuple(
+        ref
+        for ref, refers in edges.items()
+        if ref != declared.ref and declared.ref in refers and not (ref in needed and declared.ref < ref)
+    )
+
+
+def _reached(edges: Mapping[Ref, tuple[Ref, ...]], start: Ref) -> set[Ref]:
+    found, todo = set[Ref](), [start]
+    while todo:
+        for ref in edges.get(todo.pop(), ()):
+            if ref not in found:
+                found.add(ref)
+                todo.append(ref)
+    return found
 
 
 def is_unplanned(world: World, ref: Ref) -> bool:
