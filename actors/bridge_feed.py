@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
 
 #: What shards mirror. The results of workflows are read on demand instead.
-MIRRORED = (keys.CONFIG, keys.JOBS, keys.STATE, keys.MONITORING, keys.TARGETS, keys.ACCEPTED)
+MIRRORED = (
+    keys.CONFIG,
+    keys.JOBS,
+    keys.STATE,
+    keys.MONITORING,
+    keys.TARGETS,
+    keys.ACCEPTED,
+    keys.RECONCILE,
+    keys.PAUSE,
+)
 #: Everything of interest is below this prefix: one watch gives one order.
 ROOT = "/"
 RETRY_S = 0.5

@@ -55,7 +55,7 @@ class Progress:
         if live and known is not None:
             return known[0].stage
         if outcome is None or (declared is not None and outcome.version < declared.version):
-            return "queued"
+            return "paused" if desk.world.paused(ref) else "queued"
         return "failed" if outcome.error else "settled"
 
     def _row(self, desk: Desk, board: MonitorBoard, ref: Ref, stage: str, now: float) -> ResourceStatus:
@@ -68,6 +68,9 @@ class Progress:
             return ResourceStatus(
                 ref, version, stage, outcome.worker_state, 0.0, seconds, outcome.error, monitoring, seen
             )
+        if stage == "paused":
+            reason = f"paused ({desk.world.paused(ref)})"
+            return ResourceStatus(ref, version, stage, reason, 0.0, seconds, "", monitoring)
         if stage == "queued" or known is None:
             return ResourceStatus(ref, version, stage, "waits for its turn", 0.0, seconds, "", monitoring)
         report, since = known

@@ -49,6 +49,7 @@ class Recorder(Requester):
         self.jobs: tuple[tuple[Job, int], ...] = ()
         self.results: JsonObject = {}
         self.run: Run | None = None
+        self.ended = False  # an outcome was written since the last look
         self.attempts = 0
         self.templates: dict[Handler, Template] = {}
         self.seconds: dict[str, float] = {}
@@ -63,7 +64,8 @@ class Recorder(Requester):
     def _do_record_plan(self) -> None:
         assert self.fresh is not None, "RECORDING_PLAN follows FRESH"
         assert isinstance(self.made, Workflow), "PLANNED carries a workflow"
-        self.commit(record_plan(self.paths, self.fresh.declared, self.made, self.fresh.stale, self.read))
+        plan = record_plan(self.paths, self.fresh.declared, self.made, self.fresh.stale, self.read)
+        self.commit(WriteSet((*plan.writes, *self._taken_up()), plan.guards))
 
     def _do_record_jobless(self) -> None:
         assert self.fresh is not None, "JOBLESS follows FRESH"
@@ -107,15 +109,22 @@ class Recorder(Requester):
 
     def _commit_outcome(self, write_set: WriteSet, outcome: str) -> None:
         """Write an outcome with its line of history; the record of attempts has served."""
+        self.ended = True
         present = self.read.get(self.paths.history)
         line = history.Line(
             self.version, self.action.value, outcome, self.error, self.desk.wall_s(self.now()), self.seconds
         )
         value = history.append(present.value if present is not None else None, line, self.attempts)
         writes: list[Put | Delete] = [*write_set.writes, Put(self.paths.history, value)]
+        if not self.jobs:  # no plan was recorded
+            writes.extend(self._taken_up())
         if self.paths.attempts in self.read or self.attempts:
             writes.append(Delete(self.paths.attempts))
         self.commit(WriteSet(tuple(writes), write_set.guards))
+
+    def _taken_up(self) -> tuple[Delete, ...]:
+        """An operator's request ends with the plan that it led to."""
+        return (Delete(self.paths.request),) if self.paths.request in self.read else ()
 
     def record_attempts(self) -> None:
         """Remember across restarts how often this version was tried. Nobody waits for the answer."""

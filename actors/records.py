@@ -20,7 +20,17 @@ from actors.transactions import Paths, handlers_built
 def record_keys(p: Paths, job_ids: Iterable[str]) -> tuple[str, ...]:
     """The keys to read together; `job_ids`: the jobs that the mirror knows of."""
     jobs = tuple(keys.JOBS + job_id for job_id in job_ids)
-    return (p.accepted, p.job_state, p.heat_stack, p.state, p.targets, p.history, p.attempts, *jobs)
+    return (
+        p.accepted,
+        p.job_state,
+        p.heat_stack,
+        p.state,
+        p.targets,
+        p.history,
+        p.attempts,
+        p.request,
+        *jobs,
+    )
 
 
 def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping[str, Entry]) -> Records:
@@ -47,5 +57,7 @@ def action_for(declared: Declared, records: Records, built: frozenset[Handler]) 
     action = choose_action(declared, realised, built=bool(built))
     if action is not None:
         return action
-    # planned again at the same version: only a vanished declaration is
-    return Action.LOGICAL_DELETE if declared.marked_for_deletion else Action.MODIFY
+    # the same version once more: its declaration has vanished, or an operator asked for it
+    if declared.marked_for_deletion:
+        return Action.LOGICAL_DELETE
+    return Action.MODIFY if built else Action.CREATE

@@ -15,7 +15,7 @@ from actors.core.machine import Command, Event, State, step
 from actors.core.model import Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
-from actors.core.resume import Continue, Finish, Forget, Fresh, resume
+from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, resume
 from actors.desk import Desk
 from actors.job_runs import HeatRun, MonitorRun, Waits
 from actors.messages import (
@@ -187,7 +187,7 @@ class ResourceActor(Recorder):
     # ------------------------------------------------------------------------------------------- commands
 
     def _do_load(self) -> None:
-        self.reason, self.awaits, self.run = "reading its records", (), None
+        self.reason, self.awaits, self.run, self.ended = "reading its records", (), None, False
         self.read_keys(record_keys(self.paths, (job.id for job in self.desk.world.jobs_of(self.ref))))
 
     def _loaded(self, message: ReadDone) -> None:
@@ -215,12 +215,19 @@ class ResourceActor(Recorder):
                 self.event(Event.COMPLETE)
             case Forget():
                 self.event(Event.GONE)
+            case Nothing() if self.paths.request in self.read and self.declared is not None:
+                self.fresh, self.version = Fresh(self.declared), self.declared.version
+                self.jobs, self.results, self.attempts = (), {}, 0
+                self.event(Event.FRESH)
             case _:
                 self.event(Event.NOTHING)
 
     def _do_plan(self) -> None:
         assert self.fresh is not None, "PLANNING follows FRESH"
         declared, world = self.fresh.declared, self.desk.world
+        if self._paused():
+            self.event(Event.HELD)
+            return
         records = read_records(self.ref, self.paths, declared, self.read)
         built = handlers_built(self.read, self.paths)
         self.action = action_for(declared, records, built)
@@ -262,7 +269,17 @@ class ResourceActor(Recorder):
             self.awaits = ()
             self.event(Event.READY)
 
+    def _paused(self) -> bool:
+        """Whether an operator wants no new job begun; the shard tells when that changes."""
+        scope = self.desk.world.paused(self.ref)
+        if scope:
+            self.reason, self.awaits = f"paused ({scope})", ()
+        return bool(scope)
+
     def _do_fetch(self) -> None:
+        if self._paused():
+            self.event(Event.HELD)
+            return
         needed = Waits(self.desk.world, self.jobs[0][0]).outputs_needed(self.results)
         if not needed:
             self._fetched(ReadDone(self.asked, 0, {}))
@@ -301,4 +318,5 @@ class ResourceActor(Recorder):
     def _do_settle(self) -> None:
         self.reason, self.held_since, self.attempts = "", None, 0
         self._bill()
-        self.tell(self.desk.shard, Settled(self.ref, self.version))
+        again = self.declared is None and self.ended
+        self.tell(self.desk.shard, Settled(self.ref, self.version, again))

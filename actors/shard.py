@@ -147,7 +147,7 @@ class Shard(BaseActor):
 
     def _mirror(self, message: Mirror) -> None:
         assert self._desk is not None, "changes answer a subscription"
-        world, touched, templates = self._desk.world, dict[Ref, bool](), False
+        world, touched, general = self._desk.world, dict[Ref, bool](), False
         for changes in message.changes:
             for change in changes.puts_and_deletes:
                 if isinstance(change, Delete):
@@ -156,8 +156,8 @@ class Shard(BaseActor):
                     ref = world.put(change.key, change.value, change.mod_revision, change.create_revision)
                 if ref is not None:
                     touched[ref] = touched.get(ref, False) or change.key.startswith(keys.CONFIG)
-                elif change.key.startswith(keys.TEMPLATES):
-                    templates = True
+                elif change.key.startswith((keys.TEMPLATES, keys.PAUSE)):
+                    general = True
             world.revision = changes.revision
         for ref, declared in touched.items():
             # a live actor is told of its own declaration only: the rest is the echo of its own writes
@@ -166,9 +166,9 @@ class Shard(BaseActor):
             self._board.changed(ref)
             for waiter in self._waiters.get(ref, ()):
                 self._nudge(waiter)
-        if templates:
-            for ref in list(self._live):
-                self._nudge(ref)
+        if general:
+            for ref in (*world.refs(), *world.leftovers()):
+                self._consider(ref)
 
     def _nudge(self, ref: Ref) -> None:
         address = self._live.get(ref)
@@ -185,7 +185,7 @@ class Shard(BaseActor):
             return
         if ref in self._live:
             self._nudge(ref)
-        elif desk.world.needs_work(ref):
+        elif desk.world.needs_work(ref) and not desk.world.paused(ref):
             self._queue[ref] = None
             self._admit()
         elif desk.world.declaration(ref) is None:
@@ -197,7 +197,7 @@ class Shard(BaseActor):
         while self._queue and len(self._live) < desk.options.live_resources_max:
             ref = next(iter(self._queue))
             del self._queue[ref]
-            if ref in self._live or not desk.world.needs_work(ref):
+            if ref in self._live or not desk.world.needs_work(ref) or desk.world.paused(ref):
                 continue
             self._live[ref] = address = self.spawn(ResourceActor)
             self.tell(address, Begin(ref, desk))
@@ -221,7 +221,8 @@ class Shard(BaseActor):
             self.stop_child(address)
         outcome, declared = self._desk.world.outcome(message.ref), self._desk.world.declaration(message.ref)
         newer = declared is not None and declared.version > message.version
-        if newer and (outcome is None or outcome.version >= message.version):
+        newer = newer and (outcome is None or outcome.version >= message.version)
+        if newer or message.again or self._desk.world.requested(message.ref):
             self._queue[message.ref] = None
         self._admit()
 

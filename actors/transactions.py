@@ -72,6 +72,11 @@ class Paths:
         return keys.ATTEMPTS + self.path
 
     @property
+    def request(self) -> str:
+        """An operator's wish that it be looked at again."""
+        return keys.RECONCILE + self.path
+
+    @property
     def monitoring(self) -> str:
         """What monitoring sees."""
         return keys.MONITORING + self.path
@@ -187,7 +192,17 @@ def record_failure(
 
 def record_forget(p: Paths, read: Mapping[str, Entry]) -> WriteSet:
     """Nothing of the resource remains: the API server has removed the declaration (contract 2.2, 8.3)."""
-    gone = (p.accepted, p.heat_stack, p.job_state, p.targets, p.monitoring, p.state, p.history, p.attempts)
+    gone = (
+        p.accepted,
+        p.heat_stack,
+        p.job_state,
+        p.targets,
+        p.monitoring,
+        p.state,
+        p.history,
+        p.attempts,
+        p.request,
+    )
     return WriteSet(tuple(Delete(key) for key in gone), (Guard(p.config, 0), _at(p.accepted, read)))
 
 

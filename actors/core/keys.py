@@ -37,6 +37,9 @@ OWN = "/gatewright/"
 TARGETS = "/gatewright/targets/"
 HISTORY = "/gatewright/history/"
 ATTEMPTS = "/gatewright/attempts/"
+#: What an operator asks for; a request goes when it has been taken up.
+RECONCILE = "/gatewright/requests/reconcile/"
+PAUSE = "/gatewright/pause/"
 OWNER = "/gatewright/owner"
 
 

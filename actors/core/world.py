@@ -7,24 +7,16 @@ when read. Does not decide anything.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from actors.core import keys
 from actors.core.keys import BadValue, ResourceType, TypeTable
-from actors.core.model import Action, Declared, Handler, JsonObject, Ref
+from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
-from actors.core.plan import CompiledTemplate, LiveJob, compile_template
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedJob(LiveJob):
-    """An unfinished job as it stands in etcd: `resources` are those its parameters list."""
-
-    version: int
-    resources: frozenset[Ref]
-    revision: int
+from actors.core.plan import CompiledTemplate, compile_template
+from actors.core.recorded_job import RecordedJob, read_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +40,29 @@ class _Config:
     declared: Declared | None = None
 
 
+class _RefKeys:
+    """A family of keys of which only the presence matters."""
+
+    def __init__(self, types: TypeTable, root: str) -> None:
+        self._types, self._root = types, root
+        self.refs: set[Ref] = set()
+
+    def put(self, key: str, _value: bytes, _revision: int, _created: int) -> Ref | None:
+        ref = self._types.ref(key, self._root)
+        if ref is not None:
+            self.refs.add(ref)
+        return ref
+
+    def delete(self, key: str) -> Ref | None:
+        ref = self._types.ref(key, self._root)
+        if ref is not None:
+            self.refs.discard(ref)
+        return ref
+
+    def keys(self) -> list[str]:
+        return [self._root + self._types.path(ref) for ref in self.refs]
+
+
 class World:
     """The mirror. All lookups are by `Ref`; all mutation goes through `put` and `delete`."""
 
@@ -64,8 +79,10 @@ class World:
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring: dict[Ref, bytes] = {}
         self._targets: dict[Ref, tuple[int, tuple[Target, ...]]] = {}
-        self._accepted: set[Ref] = set()
+        self._accepted = _RefKeys(self.types, keys.ACCEPTED)
         self._marked: set[Ref] = set()
+        self._requested = _RefKeys(self.types, keys.RECONCILE)
+        self._paused: set[str] = set()
         self._families: tuple[
             tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
         ] = (
@@ -75,7 +92,9 @@ class World:
             (keys.STATE, self._put_state, self._delete_state),
             (keys.MONITORING, self._put_monitoring, self._delete_monitoring),
             (keys.TARGETS, self._put_targets, self._delete_targets),
-            (keys.ACCEPTED, self._put_accepted, self._delete_accepted),
+            (keys.ACCEPTED, self._accepted.put, self._accepted.delete),
+            (keys.RECONCILE, self._requested.put, self._requested.delete),
+            (keys.PAUSE, self._put_pause, self._delete_pause),
         )
 
     # -------------------------------------------------------------------------------------------- feeding
@@ -109,7 +128,9 @@ class World:
             + [keys.STATE + self.types.path(r) for r in self._outcomes]
             + [keys.MONITORING + self.types.path(r) for r in self._monitoring]
             + [keys.TARGETS + self.types.path(r) for r in self._targets]
-            + [keys.ACCEPTED + self.types.path(r) for r in self._accepted]
+            + self._accepted.keys()
+            + self._requested.keys()
+            + [keys.PAUSE + scope for scope in self._paused]
             + list(self.problems)
         )
 
@@ -147,7 +168,7 @@ class World:
         return ref
 
     def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
-        job = _light_job(key, value, revision)
+        job = read_job(key, value, revision)
         self._forget_job(job.id)
         self._jobs.setdefault(job.ref, {})[job.id] = job
         self._job_owner[job.id] = job.ref
@@ -180,10 +201,7 @@ class World:
         return ref
 
     def _delete_state(self, key: str) -> Ref | None:
-        ref = self.types.ref(key, keys.STATE)
-        if ref is not None:
-            self._outcomes.pop(ref, None)
-        return ref
+        return self._drop(key, keys.STATE, self._outcomes)
 
     def _put_monitoring(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
         ref = self.types.ref(key, keys.MONITORING)
@@ -192,10 +210,7 @@ class World:
         return ref
 
     def _delete_monitoring(self, key: str) -> Ref | None:
-        ref = self.types.ref(key, keys.MONITORING)
-        if ref is not None:
-            self._monitoring.pop(ref, None)
-        return ref
+        return self._drop(key, keys.MONITORING, self._monitoring)
 
     def _put_targets(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
         ref = self.types.ref(key, keys.TARGETS)
@@ -208,22 +223,19 @@ class World:
         return ref
 
     def _delete_targets(self, key: str) -> Ref | None:
-        ref = self.types.ref(key, keys.TARGETS)
+        return self._drop(key, keys.TARGETS, self._targets)
+
+    def _drop(self, key: str, root: str, family: dict[Ref, Any]) -> Ref | None:
+        ref = self.types.ref(key, root)
         if ref is not None:
-            self._targets.pop(ref, None)
+            family.pop(ref, None)
         return ref
 
-    def _put_accepted(self, key: str, _value: bytes, _revision: int, _created: int) -> Ref | None:
-        ref = self.types.ref(key, keys.ACCEPTED)
-        if ref is not None:
-            self._accepted.add(ref)
-        return ref
+    def _put_pause(self, key: str, _value: bytes, _revision: int, _created: int) -> None:
+        self._paused.add(key[len(keys.PAUSE) :])
 
-    def _delete_accepted(self, key: str) -> Ref | None:
-        ref = self.types.ref(key, keys.ACCEPTED)
-        if ref is not None:
-            self._accepted.discard(ref)
-        return ref
+    def _delete_pause(self, key: str) -> None:
+        self._paused.discard(key[len(keys.PAUSE) :])
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -233,11 +245,11 @@ class World:
 
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
-        return [
-            ref
-            for ref in {**dict.fromkeys(self._jobs), **dict.fromkeys(sorted(self._accepted))}
-            if ref not in self._config
-        ]
+        return sorted(ref for ref in {*self._jobs, *self._accepted.refs} if ref not in self._config)
+
+    def requested(self, ref: Ref) -> bool:
+        """Whether an operator asked that it be looked at again."""
+        return ref in self._requested.refs
 
     def marked(self) -> Iterable[Ref]:
         """Resources that are marked for deletion and still declared."""
@@ -295,28 +307,20 @@ class World:
         """Whether that job is recorded and unfinished."""
         return job_id in self._job_owner
 
+    def paused(self, ref: Ref) -> str:
+        """The scope in which an operator has paused the resource: `all`, `type/…`, `tenant/…`, `resource/…`; or ""."""
+        if not self._paused or ref.type not in self.types:
+            return ""
+        tenant = (self.body(ref) or {}).get("tenant_id", "")
+        scopes = ("all", f"type/{ref.type}", f"tenant/{tenant}", f"resource/{self.types.path(ref)}")
+        return next((scope for scope in scopes if scope in self._paused), "")
+
     def needs_work(self, ref: Ref) -> bool:
         """Whether its declared version has no outcome yet, or something of it is left over."""
         config = self._config.get(ref)
         if config is None or config.declared is None:
-            return ref in self._jobs or ref in self._accepted
+            return ref in self._jobs or ref in self._accepted.refs
         outcome = self._outcomes.get(ref)
-        return outcome is None or outcome.version < config.declared.version or ref in self._jobs
-
-
-def _light_job(key: str, value: bytes, revision: int) -> RecordedJob:
-    try:
-        _, body, *_ = json.loads(value)
-        refs = {(r["resource_type"], r["resource_id"]) for p in body["params"] for r in p["resources"]}
-        ref = Ref(body["resource_type"], body["resource_id"])
-        return RecordedJob(
-            id=key[len(keys.JOBS) :],
-            action=Action(body["action"]),
-            handler=Handler(body["handler"]),
-            ref=ref,
-            version=int(body["version"]),
-            resources=frozenset(Ref(*r) for r in refs) - {ref},
-            revision=revision,
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadValue(f"{key}: not a job ({type(error).__name__}: {error})") from error
+        if outcome is None or outcome.version < config.declared.version:
+            return True
+        return ref in self._jobs or ref in self._requested.refs

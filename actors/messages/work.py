@@ -49,10 +49,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """ResourceActor → Shard: nothing left to do for this version; I may be passivated."""
+    """ResourceActor → Shard: nothing left to do for this version; I may be passivated. `again`: but the resource
+    is not declared any more, so what is recorded of it is to be looked at once more."""
 
     ref: Ref
     version: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
