@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,7 +83,7 @@ def test_jobs_and_who_refers_to_whom(mirror: Mirror) -> None:
     assert not mirror.world.jobs_referring(PORT), "itself is not meant"
     assert mirror.world.live(name)
     (job,) = mirror.world.jobs_of(PORT)
-    assert (job.version, job.revision, job.resources) == (1, mirror.revision, {NET})
+    assert (job.version, job.revision, job.resources) == (1, mirror.revision, frozenset({NET}))
     assert mirror.world.delete(keys.JOBS + name) == PORT
     assert not mirror.world.jobs_of(PORT)
     assert not mirror.world.jobs_referring(NET)
@@ -163,7 +165,7 @@ def test_marked_are_those_that_are_still_declared(mirror: Mirror) -> None:
 def test_the_generation_shows_in_the_templates(mirror: Mirror) -> None:
     """Monitoring templates make it generation G1 (contract 0.2)."""
     assert not mirror.world.monitors_by_job
-    body = {"handler": MONITORING.value, "parameter_mappings": {}, "template_file": ""}
+    body: dict[str, Any] = {"handler": MONITORING.value, "parameter_mappings": {}, "template_file": ""}
     mirror.put(keys.TEMPLATES + "port_monitoring", {"body": body})
     assert mirror.world.monitors_by_job
     mirror.world.delete(keys.TEMPLATES + "port_monitoring")
@@ -172,7 +174,7 @@ def test_the_generation_shows_in_the_templates(mirror: Mirror) -> None:
 
 REFS = st.sampled_from([NET, PORT, GATEWAY, QUOTA])
 FAMILIES = (keys.CONFIG, keys.STATE, keys.MONITORING, keys.TARGETS, keys.ACCEPTED)
-VALUES = {
+VALUES: dict[str, Callable[[Ref], bytes]] = {
     keys.CONFIG: lambda ref: keys.encode_declared(BODIES[ref], 1),
     keys.STATE: lambda ref: keys.encode_state({}, 1),
     keys.MONITORING: lambda ref: b"{}",
