@@ -155,6 +155,19 @@ class SnmpSection:
 
 
 @dataclass(frozen=True, slots=True)
+class TypesSection:
+    """Resource types: the YAML of `config/`, another file of that form, or Gohan's schema documents."""
+
+    file: Path | None = None
+    gohan: str = ""  # a file, or http(s)://host:port/gohan/v0.1/schemas
+    patience_s: Seconds = 600.0  # how long a source that does not answer is asked again
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.gohan:
+            raise ValueError("file and gohan exclude each other")
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersSection:
     """Processes of each kind."""
 
@@ -228,6 +241,7 @@ class Snapshot:
     etcd: EtcdSection = field(default_factory=EtcdSection)
     heat: HeatSection = field(default_factory=HeatSection)
     snmp: SnmpSection = field(default_factory=SnmpSection)
+    types: TypesSection = field(default_factory=TypesSection)
     workers: WorkersSection = field(default_factory=WorkersSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     supervision: SupervisionSection = field(default_factory=SupervisionSection)

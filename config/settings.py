@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     etcd: sections.EtcdSection = sections.EtcdSection()
     heat: sections.HeatSection = sections.HeatSection()
     snmp: sections.SnmpSection = sections.SnmpSection()
+    types: sections.TypesSection = sections.TypesSection()
     workers: sections.WorkersSection = sections.WorkersSection()
     limits: sections.LimitsSection = sections.LimitsSection()
     supervision: sections.SupervisionSection = sections.SupervisionSection()
