@@ -1,0 +1,53 @@
+"""The command line: one file per group of commands.
+
+Guarantees: a wrong argument or setting is one line and exit code 2; exit codes are in `EXIT_CODES`; a command
+that only asks or steers never starts anything. Each group adds its own arguments and says what runs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actors.cli import running
+from actors.cli.context import EXIT_CODES, Context, MakeServices, Services
+from config.documents import DocumentError
+from config.settings import SettingsError, load
+from config.types import TypesError
+
+__all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
+
+GROUPS = (running,)
+
+
+def main(arguments: Sequence[str], make_services: MakeServices) -> int:
+    """Parse and run one command; returns the exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        settings = load(parsed.config, overrides=_overrides(parsed))
+        return int(parsed.run(Context(settings, make_services, parsed)))
+    except (SettingsError, TypesError, DocumentError) as error:
+        print(f"gatewright: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description="Gatewright builds declared network resources and watches them.",
+        epilog="exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()),
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="where standalone mode keeps its data")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    for group in GROUPS:
+        group.add_commands(parser, commands)
+    commands.add_parser("test", help="run all checks")
+    return parser
+
+
+def _overrides(parsed: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    return {"paths": {"state_dir": parsed.state_dir.absolute()}} if parsed.state_dir else {}

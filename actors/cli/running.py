@@ -1,0 +1,182 @@
+"""The main job: services, actors, declarations, and a person who watches.
+
+Guarantees: a run that ends by Ctrl-C or SIGTERM leaves no process, port or temporary folder. SIGTERM drains:
+nothing new is begun, what is under way is at a legal restart point in etcd whenever the system stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from actors.cli.context import Context, MakeServices
+from actors.display import Display, settled
+from actors.messages import Applied, Apply, Boot, StatusQuery, StatusReply
+from actors.runtime import system
+from actors.runtime.logs import LogConfig
+from actors.supervisor import Supervisor
+from actors.wiring import wiring
+from config.examples import load_declarations, load_templates
+from config.sections import Snapshot
+from config.types import load_types
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "gateway.yaml"
+#: How often a person is told.
+STATUS_EVERY_S = 0.25
+STATUS_TIMEOUT_S = 5.0
+
+
+def add_commands(parser: argparse.ArgumentParser, commands: Any) -> None:
+    """`run`, which is what happens without a command, and `port`."""
+    run = commands.add_parser("run", help="build the declared resources and watch them (the default)")
+    for each in (parser, run):
+        nothing: dict[str, Any] = {} if each is parser else {"default": argparse.SUPPRESS}
+        each.add_argument("--declare", type=Path, metavar="FILE", help="declarations (YAML)", **nothing)
+        each.add_argument("--once", action="store_true", help="end when everything is built", **nothing)
+    parser.set_defaults(run=lambda c: Run(c.settings, c.make_services, c.parsed).run())
+    port = commands.add_parser("port", help="pull or plug a port of the embedded devices")
+    port.add_argument("what", choices=("down", "up"))
+    port.add_argument("name", help="for instance xe-0/0/3.1025")
+    port.set_defaults(run=_port)
+
+
+def _port(context: Context) -> int:
+    what, name = context.parsed.what, context.parsed.name
+    answer = context.make_services(context.settings, print).control(f"port {what} {name}")
+    if not answer.get("ok"):
+        print(f"gatewright: {answer.get('error', answer)}", file=sys.stderr)
+        return 1
+    print(f"{name} is {what} now; watch the running system see it")
+    return 0
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM: the same as Ctrl-C."""
+
+
+class Run:
+    """One run of the main job: services, actors, declarations, and a person who watches."""
+
+    def __init__(self, settings: Snapshot, make_services: MakeServices, parsed: argparse.Namespace) -> None:
+        self._settings = settings
+        self._display = Display()
+        self._services = make_services(settings, self._display.say)
+        self._once = bool(parsed.once)
+        self._types = load_types()
+        self._apply = self._to_declare(parsed.declare, settings)
+        self._system: system.System | None = None
+        self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
+        self._starts: list[float] = []
+
+    def _to_declare(self, file: Path | None, settings: Snapshot) -> Apply | None:
+        """What is asked for; the example of the seed in an etcd of our own; nothing in somebody else's."""
+        if file is not None:
+            return Apply("apply", tuple(load_templates() + load_declarations(file, self._types)))
+        if settings.etcd.endpoints:
+            return None
+        example = load_templates() + load_declarations(EXAMPLE, self._types)
+        return Apply("apply", tuple(example), only_missing=True)
+
+    def run(self) -> int:
+        """From nothing to everything watched; ends by Ctrl-C, SIGTERM or `--once`."""
+        signal.signal(signal.SIGTERM, _terminated)
+        try:
+            self._display.say("starting")
+            self._settings = self._services.start()
+            self._start_system()
+            return self._watch()
+        except KeyboardInterrupt:
+            self._display.say("stopping")
+            return 0
+        except RuntimeError as error:
+            self._display.say(f"error: {error}")
+            return 1
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave something behind
+            self._display.end_of_building()
+            if self._system is not None:
+                self._system.stop()
+            self._services.stop()
+            self._display.say("stopped; nothing is left running")
+
+    def _start_system(self) -> None:
+        self._starts.append(time.monotonic())
+        options = self._settings.options(
+            tuple(self._types), terminal=self._log is None and sys.stderr.isatty()
+        )
+        level = logging.getLevelName(self._settings.log.level.upper())
+        self._system = system.start(
+            Supervisor, log_config=LogConfig(level=level, as_json=options.log_json, fd=self._log_fd())
+        )
+        owner, wall_offset_s = f"{os.uname().nodename}/{os.getpid()}", time.time() - time.monotonic()
+        self._system.tell(Boot(options, wiring(self._settings), owner, wall_offset_s))
+        self._display.say(f"actor system of {len(self._system.pids())} processes")
+        if self._apply is None:
+            return
+        applied = self._system.ask(self._apply, 60.0, Applied)
+        if applied.failure is not None:
+            raise RuntimeError(f"declaring failed: {applied.failure}")
+        total = len(self._apply.documents)
+        self._display.say(f"declared {applied.written} of {total} documents (the others were there)")
+
+    def _log_fd(self) -> int:
+        """A table and log lines do not go together: on a terminal the log goes to a file."""
+        if self._log is None:
+            return 2
+        path = self._settings.paths.state_dir / self._log
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._display.say(f"log: {path}")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _watch(self) -> int:
+        building = True
+        with self._display:
+            while True:
+                time.sleep(STATUS_EVERY_S)
+                self._services.mend()
+                reply = self._status()
+                if reply is None:
+                    continue
+                self._display.show(reply, building=building)
+                if building and settled(reply) and self._all_seen(reply):
+                    building = False
+                    self._display.end_of_building()
+                    self._display.bill(reply)
+                    if self._once:
+                        return 1 if "failed" in reply.counts else 0
+                    self._display.say("watching; Ctrl-C ends it")
+
+    def _all_seen(self, reply: StatusReply) -> bool:
+        return all(row.seen for row in reply.rows)
+
+    def _status(self) -> StatusReply | None:
+        assert self._system is not None, "asked only while running"
+        try:
+            return self._system.ask(
+                StatusQuery(f"status {time.monotonic():.6f}"), STATUS_TIMEOUT_S, StatusReply
+            )
+        except system.NoAnswerError:
+            return None
+        except system.SystemGoneError:
+            self._restart()
+            return None
+
+    def _restart(self) -> None:
+        """The tree died (its root, or the admin process): everything is in etcd, so begin again."""
+        recent = [t for t in self._starts if time.monotonic() - t < 60.0]
+        if len(recent) > 3:
+            raise RuntimeError("the actor system died four times within a minute; giving up")
+        self._display.say("the actor system died; starting it again")
+        if self._system is not None:
+            self._system.stop()
+        self._start_system()
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise Stopped
