@@ -40,6 +40,10 @@ from actors.transactions import (
 
 #: How each state counts in the bill of a resource; RUNNING counts as heat or device.
 BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: "waiting"}
+#: States in which an answer of the bridge is awaited.
+ASKS_BRIDGE = frozenset(
+    {State.LOADING, State.FETCHING, State.RECORDING_PLAN, State.RECORDING_JOB, State.RECORDING_STATE}
+)
 #: Failures that are retried without end (at the capped interval): an outage is never the resource's fault.
 ENDLESS = frozenset({ErrorClass.TRANSIENT, ErrorClass.IN_DOUBT, ErrorClass.QUOTA})
 
@@ -62,6 +66,18 @@ class ResourceActor(Recorder):
         self._told: object = None
 
     def receive(self, message: object, sender: Address) -> None:
+        """Handle one message; a mistake of ours is shown, and what is recorded is read again after a pause."""
+        try:
+            self._receive(message)
+        except Exception as error:
+            self.log.exception("%s version %d: %s failed", self.ref, self.version, self.state)
+            text = f"unexpected {type(error).__name__}, see log"
+            self.failure = Failure(ErrorClass.TRANSIENT, "InternalError", text)
+            self.state = State.BACKING_OFF
+            self._do_back_off()
+            self.report()
+
+    def _receive(self, message: object) -> None:
         """The closed set of messages that a ResourceActor takes; answers to old requests are dropped."""
         match message:
             case Begin():
@@ -80,7 +96,7 @@ class ResourceActor(Recorder):
                 self._committed(message.revision)
             case Refused() if message.rid == self.asked:
                 self._refused(message)
-            case PoolChanged() if self.state is State.RUNNING:
+            case PoolChanged() if (self.state in ASKS_BRIDGE) is message.bridge:
                 self.event(Event.OVERDUE)
             case _:
                 if self.state is State.RUNNING and self.run is not None:
@@ -196,7 +212,7 @@ class ResourceActor(Recorder):
         try:
             decision = resume(read_records(self.ref, self.paths, self.declared, message.entries))
         except (keys.BadValue, KeyError, ValueError) as error:
-            self.retry(Failure(ErrorClass.CONFLICT, "BadRecord", str(error)))
+            self.retry(Failure(ErrorClass.TRANSIENT, "BadRecord", str(error)))
             return
         match decision:
             case Fresh():
@@ -288,7 +304,11 @@ class ResourceActor(Recorder):
         self.read_keys(tuple(keys.HEAT_STACKS + self.desk.world.types.path(ref) for ref in needed))
 
     def _fetched(self, message: ReadDone) -> None:
-        found = Waits(self.desk.world, self.jobs[0][0]).outputs(message.entries, self.results)
+        try:
+            found = Waits(self.desk.world, self.jobs[0][0]).outputs(message.entries, self.results)
+        except keys.BadValue as error:
+            self.retry(Failure(ErrorClass.TRANSIENT, "BadRecord", str(error)))
+            return
         if isinstance(found, Failure):
             self.fail(found)
         elif isinstance(found, Ref):

@@ -118,6 +118,8 @@ class Shard(BaseActor):
         old, self._desk.topology = self._desk.topology, topology
         if old.bridge != topology.bridge:
             self._subscribe()
+            for address in self._live.values():
+                self.tell(address, PoolChanged(bridge=True))
         if (old.heat, old.snmp) != (topology.heat, topology.snmp):
             for address in (*self._live.values(), *self._devices.values()):
                 self.tell(address, PoolChanged())

@@ -24,7 +24,7 @@ from actors.supervisor import Supervisor
 from actors.wiring import wiring
 from config.examples import load_declarations, load_templates
 from config.sections import Snapshot
-from config.types import load_types
+from config.type_source import types_of
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "gateway.yaml"
 #: How often a person is told.
@@ -68,7 +68,7 @@ class Run:
         self._display = Display()
         self._services = make_services(settings, self._display.say)
         self._once = bool(parsed.once)
-        self._types = load_types()
+        self._types = types_of(settings.types, self._display.say)
         self._apply = self._to_declare(parsed.declare, settings)
         self._system: system.System | None = None
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"

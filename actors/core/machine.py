@@ -102,6 +102,7 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_S.RECORDING_PLAN, _E.REFUSED): _LOAD,
     (_S.RECORDING_PLAN, _E.OVERDUE): _LOAD,
     (_S.RECORDING_PLAN, _E.RETRY): _RETRY,
+    (_S.RECORDING_PLAN, _E.FAILED): _FAIL,
     # waiting for others
     (_S.WAITING, _E.CHANGED): (_S.WAITING, (_C.CHECK,)),
     (_S.WAITING, _E.READY): (_S.FETCHING, (_C.FETCH,)),
@@ -122,11 +123,13 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_S.RECORDING_JOB, _E.REFUSED): _LOAD,
     (_S.RECORDING_JOB, _E.OVERDUE): _LOAD,
     (_S.RECORDING_JOB, _E.RETRY): _RETRY,
+    (_S.RECORDING_JOB, _E.FAILED): _FAIL,
     # the outcome
     (_S.RECORDING_STATE, _E.COMMITTED): (_S.SETTLED, (_C.SETTLE,)),
     (_S.RECORDING_STATE, _E.REFUSED): _LOAD,
     (_S.RECORDING_STATE, _E.OVERDUE): _LOAD,
     (_S.RECORDING_STATE, _E.RETRY): _RETRY,
+    (_S.RECORDING_STATE, _E.FAILED): _RETRY,
     (_S.BACKING_OFF, _E.DUE): _LOAD,
     (_S.BACKING_OFF, _E.SUPERSEDED): _LOAD,
     (_S.SETTLED, _E.BEGIN): _LOAD,

@@ -30,7 +30,10 @@ class Nudge:
 
 @dataclass(frozen=True, slots=True)
 class PoolChanged:
-    """Shard → ResourceActor and DeviceActor: a pool member was replaced; resend what it held."""
+    """Shard → ResourceActor and DeviceActor: the bridge or a pool member was replaced; ask again what it was
+    asked. `bridge`: which of the two."""
+
+    bridge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
