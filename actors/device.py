@@ -30,7 +30,7 @@ from actors.runtime.actor import BaseActor
 from actors.runtime.host import Timer
 
 #: Registrations that arrive together are asked together.
-GATHER_S = 0.01
+GATHER_S = 0.002
 #: A silent device is asked less and less often.
 SILENT_BASE_S = 5.0
 SILENT_CAP_S = 300.0

@@ -9,11 +9,11 @@ Creates no children (gRPC and fork do not mix). Decides nothing about resources.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import ClassVar
 
 from actors.bridge_commits import RETRY_S, Commits, Pending, failure_of
 from actors.bridge_feed import Feed
+from actors.bridge_reads import Reads
 from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
 from actors.messages import (
@@ -25,15 +25,13 @@ from actors.messages import (
     Ping,
     Pong,
     Read,
-    ReadDone,
-    Refused,
     StoreHealth,
     Subscribe,
     Tick,
     Topology,
 )
-from actors.ports import Entry, Guard, Ownership, Put, Store, WriteSet
-from actors.runtime.host import Busy, Lane
+from actors.ports import Guard, Ownership, Put, Store, WriteSet
+from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 
 
@@ -52,6 +50,7 @@ class EtcdBridge(IoActor):
         self.health = StoreHealth(up=False, since=self.now(), reason="starting")
         self._commits = Commits(self)
         self._feed = Feed(self)
+        self._reads = Reads(self)
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that an EtcdBridge takes."""
@@ -66,7 +65,7 @@ class EtcdBridge(IoActor):
             case Subscribe():
                 self._feed.subscribe(message, sender)
             case Read():
-                self._read(message, sender)
+                self._reads.add(message, sender)
             case Commit():
                 self._commits.add(Pending(message.rid, sender, message.write_set))
             case Apply():
@@ -157,20 +156,7 @@ class EtcdBridge(IoActor):
         for shard in self._shards:
             self.tell(shard, self.health)
 
-    # --------------------------------------------------------------------------- reading and declaring
-
-    def _read(self, message: Read, sender: Address) -> None:
-        def done(outcome: tuple[int, Mapping[str, Entry]] | BaseException) -> None:
-            if isinstance(outcome, BaseException):
-                self.tell(sender, Refused(message.rid, failure_of(outcome)))
-            else:
-                self.tell(sender, ReadDone(message.rid, *outcome))
-
-        try:
-            self.submit(lambda: self.store.read(message.keys), done, "read")
-        except Busy:
-            failure = Failure(ErrorClass.TRANSIENT, "Busy", "too many reads are waiting")
-            self.tell(sender, Refused(message.rid, failure))
+    # ------------------------------------------------------------------------------------- declaring
 
     def _declare(self) -> None:
         """Write declarations in order, one revision each, as the API server does."""

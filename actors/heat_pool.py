@@ -37,8 +37,11 @@ from actors.ports import Stack, Stacks, StackSpec
 from actors.runtime.host import Busy, Lane
 from actors.runtime.io import IoActor
 
-#: First look after a stack went into progress; grows by half up to the configured tick while nothing changes.
-FIRST_TICK_S = 0.05
+#: First look after a stack went into progress; doubles up to the configured tick while nothing changes.
+FIRST_TICK_S = 0.002
+#: The pause between two looks is at least this many times what the last one took: a slow Heat is asked less.
+REST = 3.0
+LONGEST_REST_S = 5.0
 #: How many times one drive writes to Heat before it gives up and leaves the rest to the requester.
 WRITES_MAX = 5
 #: Pause before looking again after an answer that left things in doubt.
@@ -78,6 +81,8 @@ class Waiting:
     stacks: dict[str, str]
     delay_s: float = FIRST_TICK_S
     armed: bool = False
+    asked_at: float = 0.0
+    took_s: float = 0.0
 
 
 class HeatActor(IoActor):
@@ -262,6 +267,7 @@ class HeatActor(IoActor):
     def _arm(self, tenant: str, waiting: Waiting) -> None:
         if not waiting.armed:
             waiting.armed = True
+            waiting.delay_s = max(waiting.delay_s, min(REST * waiting.took_s, LONGEST_REST_S))
             self.after(waiting.delay_s, Tick(f"poll {tenant}"))
 
     def _poll(self, what: str) -> None:
@@ -276,7 +282,7 @@ class HeatActor(IoActor):
             return
         stacks = self._stacks
         assert stacks is not None, "nothing waits before Boot"
-        asked = dict(waiting.stacks)
+        asked, waiting.asked_at = dict(waiting.stacks), self.now()
         self.submit(lambda: stacks.in_progress(rest), lambda outcome: self._polled(rest, asked, outcome))
 
     def _polled(self, tenant: str, asked: dict[str, str], outcome: object) -> None:
@@ -284,6 +290,7 @@ class HeatActor(IoActor):
         waiting = self._waiting[tenant]
         waiting.armed = False
         now, changed = self.now(), False
+        waiting.took_s = now - waiting.asked_at
         if isinstance(outcome, frozenset):
             for stack_id, rid in asked.items():
                 if stack_id in outcome:
@@ -299,7 +306,7 @@ class HeatActor(IoActor):
         if not waiting.stacks:
             del self._waiting[tenant]
             return
-        grown = min(self._options.heat_tick_s, waiting.delay_s * 1.5)
+        grown = min(self._options.heat_tick_s, waiting.delay_s * 2)
         waiting.delay_s = FIRST_TICK_S if changed else grown
         self._arm(tenant, waiting)
 

@@ -61,6 +61,7 @@ class Shard(BaseActor):
         self._stale: frozenset[str] = frozenset()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
         self._live: dict[Ref, Address] = {}
+        self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, None] = {}
         self._waiters: dict[Ref, set[Ref]] = {}
         self._devices: dict[str, Address] = {}
@@ -202,6 +203,7 @@ class Shard(BaseActor):
             if ref in self._live or not desk.world.needs_work(ref) or desk.world.paused(ref):
                 continue
             self._live[ref] = address = self.spawn(ResourceActor)
+            self._ref_of[address] = ref
             self.tell(address, Begin(ref, desk))
 
     def _reported(self, report: Report) -> None:
@@ -220,6 +222,7 @@ class Shard(BaseActor):
         assert self._desk is not None, "an actor settled"
         address = self._live.pop(message.ref, None)
         if address is not None:
+            del self._ref_of[address]
             self.stop_child(address)
         outcome, declared = self._desk.world.outcome(message.ref), self._desk.world.declaration(message.ref)
         newer = declared is not None and declared.version > message.version
@@ -233,10 +236,10 @@ class Shard(BaseActor):
         device = self._device_of.pop(address, None)
         if device is not None and self._devices.get(device) == address:
             del self._devices[device]
-        for ref, live in list(self._live.items()):
-            if live == address:
-                del self._live[ref]
-                self._consider(ref)
+        ref = self._ref_of.pop(address, None)
+        if ref is not None:
+            del self._live[ref]
+            self._consider(ref)
 
     # --------------------------------------------------------------------------------------- monitoring
 

@@ -73,6 +73,7 @@ class TypeTable:
     def __init__(self, types: Sequence[ResourceType]) -> None:
         self._by_name = {t.name: t for t in types}
         self._by_path = {t.path: t for t in types}
+        self._relations = {t.name: t.relations for t in types}
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self._by_name.values())
@@ -87,7 +88,7 @@ class TypeTable:
     @property
     def relations(self) -> Mapping[str, Mapping[str, str]]:
         """type → property → type, as the mapping language wants it."""
-        return {name: t.relations for name, t in self._by_name.items()}
+        return self._relations
 
     def path(self, ref: Ref) -> str:
         """`v2.0/<plural>/<id>`. Raises KeyError for an unknown type."""
@@ -105,9 +106,12 @@ class TypeTable:
 # ------------------------------------------------------------------------------------------------ values
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
 def compact(value: Json) -> bytes:
     """A value as it is stored: JSON, UTF-8, no needless spaces."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _COMPACT.encode(value).encode()
 
 
 def text(value: Json) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from actors.runtime.address import Address
 from actors.runtime.limits import Limits
+from actors.runtime.pickling import dumps
 from actors.runtime.wire import MAX_BODY
 
 log = logging.getLogger("gatewright.outbox")
@@ -77,7 +78,7 @@ class Outbox:
 
     def put(self, to: Address, sender: int, message: object) -> None:
         """Queue a message. Raises what pickling raises; ValueError if it is larger than a frame may be."""
-        data = pickle.dumps(message, protocol=5)
+        data = dumps(message)
         if len(data) > MAX_BODY - 4096:
             raise ValueError(f"a message of {len(data)} bytes is too large to be sent")
         process = to.process

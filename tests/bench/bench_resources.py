@@ -28,7 +28,7 @@ from actors.supervisor import Supervisor
 from sim.etcd_server import RunningEtcd, default_cache_dir, find_etcd, start_etcd
 from tests.bench.api_server import ApiServer, Measured
 from tests.bench.independent import Plan
-from tests.bench.processes import Usage, percentile, usage
+from tests.bench.processes import Usage, busy_s, percentile, usage
 
 #: Everything that the controller writes for resources; its own ownership key is another matter.
 WRITTEN = (keys.STATE, keys.MONITORING, keys.JOBS, "/esi-worker/", keys.TARGETS)
@@ -103,6 +103,7 @@ class Result:
     idle: Measured
     load: Measured
     spent: Mapping[str, float]
+    machine_s: float
     memory: Mapping[str, Usage]
     restart: Restart
 
@@ -124,9 +125,9 @@ def run(plan: Plan, shards: int, heat_actors: int, attach: str = "") -> Result:
         pids = {**controller.pids(), "etcd": etcd.pid, "api server": api.pid}
         idle = api.declare_singly(list(plan.singles()))
         with attached(attach, pids):
-            before = usage(pids)
+            before, machine = usage(pids), busy_s()
             load = api.declare(list(plan.declared()))
-            after = usage(pids)
+            after, machine = usage(pids), busy_s() - machine
         spent = {part: after[part].cpu_s - before[part].cpu_s for part in before if part in after}
         controller.await_ready()
         controller.system.stop()
@@ -134,7 +135,7 @@ def run(plan: Plan, shards: int, heat_actors: int, attach: str = "") -> Result:
         controller = Controller(plan, etcd, shards, heat_actors)
         ready_s, settled = controller.await_ready()
         time.sleep(QUIET_S)
-        return Result(idle, load, spent, after, Restart(ready_s, settled, api.writes_below(WRITTEN)))
+        return Result(idle, load, spent, machine, after, Restart(ready_s, settled, api.writes_below(WRITTEN)))
 
 
 def show(plan: Plan, result: Result) -> None:
@@ -159,8 +160,11 @@ def show(plan: Plan, result: Result) -> None:
     print(f"\n  {'process':<14} {'CPU s per 1,000':>16} {'RSS MiB':>10}")
     for part, spent in result.spent.items():
         print(f"  {part:<14} {1000 * spent / count:>16.2f} {result.memory[part].rss_mib:>10.0f}")
-    total = sum(spent for part, spent in result.spent.items() if part != "api server")
-    print(f"  {'all of ours':<14} {1000 * total / count:>16.2f}   {total / load.span_s:.2f} cores busy")
+    ours, everyone = sum(result.spent.values()), result.machine_s
+    print(f"  {'together':<14} {1000 * ours / count:>16.2f}")
+    print(
+        f"  {'others here':<14} {1000 * (everyone - ours) / count:>16.2f}   (what else ran on this machine)"
+    )
 
 
 def main() -> None:

@@ -30,6 +30,12 @@ def usage(pids: Mapping[str, int]) -> dict[str, Usage]:
     return found
 
 
+def busy_s() -> float:
+    """CPU seconds of the whole machine since its start: other work beside a bench is seen in it."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
+
+
 def percentile(values: tuple[float, ...], percent: float) -> float:
     """By the nearest rank; nan for no values."""
     if not values:
