@@ -15,6 +15,7 @@ from actors.core.ordering import templates_of
 from actors.core.outcome import completed_state, failed_state, workflow_action
 from actors.core.plan import Jobless
 from actors.core.resume import Fresh
+from actors.core.spans import Spans
 from actors.job_runs import Run
 from actors.messages import Commit, Unregister
 from actors.ports import Delete, Entry, Put, WriteSet
@@ -52,7 +53,7 @@ class Recorder(Requester):
         self.ended = False  # an outcome was written since the last look
         self.attempts = 0
         self.templates: dict[Handler, Template] = {}
-        self.seconds: dict[str, float] = {}
+        self.spans = Spans()
 
     def template(self, job: Job) -> Template | None:
         """The template that the job was planned with; after a restart the present one (contract 5.1.3)."""
@@ -112,7 +113,7 @@ class Recorder(Requester):
         self.ended = True
         present = self.read.get(self.paths.history)
         line = history.Line(
-            self.version, self.action.value, outcome, self.error, self.desk.wall_s(self.now()), self.seconds
+            self.version, self.action.value, outcome, self.error, self.desk.wall_s(self.now()), self.spans
         )
         value = history.append(present.value if present is not None else None, line, self.attempts)
         writes: list[Put | Delete] = [*write_set.writes, Put(self.paths.history, value)]

@@ -16,6 +16,7 @@ from actors.core.model import Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
 from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, resume
+from actors.core.spans import Spans
 from actors.desk import Desk
 from actors.job_runs import HeatRun, MonitorRun, Waits
 from actors.messages import (
@@ -39,7 +40,7 @@ from actors.transactions import (
 )
 
 #: How each state counts in the bill of a resource; RUNNING counts as heat or device.
-BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: "waiting"}
+BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: "backing-off"}
 #: States in which an answer of the bridge is awaited.
 ASKS_BRIDGE = frozenset(
     {State.LOADING, State.FETCHING, State.RECORDING_PLAN, State.RECORDING_JOB, State.RECORDING_STATE}
@@ -136,16 +137,20 @@ class ResourceActor(Recorder):
         if self.state is State.RUNNING and self.run is not None:
             kind = self.run.bill
         now = self.now()
-        self.seconds[kind] = self.seconds.get(kind, 0.0) + now - self._entered
+        if self.state is State.SETTLED:
+            self.spans = Spans()  # what follows is another version's
+        else:
+            self.spans.add(kind, now - self._entered)
         self._entered = now
 
     def report(self) -> None:
         """Tell the shard, which keeps what people see and wakes whoever waits."""
         awaits = self.awaits if self.state in (State.PLANNING, State.WAITING) else ()
+        self.spans.blocked_by(awaits)
         news = (self.version, self.state, self.reason, self.error, awaits)
         if news != self._told:
             self._told = news
-            seconds = dict(self.seconds)
+            seconds = self.spans.bill()
             self.tell(
                 self.desk.shard,
                 Report(self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits),
@@ -337,6 +342,5 @@ class ResourceActor(Recorder):
 
     def _do_settle(self) -> None:
         self.reason, self.held_since, self.attempts = "", None, 0
-        self._bill()
         again = self.declared is None and self.ended
         self.tell(self.desk.shard, Settled(self.ref, self.version, again))

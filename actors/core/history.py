@@ -8,10 +8,10 @@ the version that followed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actors.core.model import Json
+from actors.core.spans import Spans
 
 LINES = 20
 ERROR_MAX = 500
@@ -19,14 +19,14 @@ ERROR_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is known when a version ends. `ended_s`: seconds since 1970, for people only; `seconds`: by kind."""
+    """What is known when a version ends. `ended_s`: seconds since 1970, for people only."""
 
     version: int
     action: str
     outcome: str
     error: str
     ended_s: float
-    seconds: Mapping[str, float]
+    spans: Spans
 
 
 def read(raw: bytes | None) -> list[dict[str, Json]]:
@@ -49,7 +49,8 @@ def append(raw: bytes | None, line: Line, attempts: int) -> bytes:
         "action": line.action,
         "outcome": line.outcome,
         "ended": round(line.ended_s, 3),
-        "seconds": {kind: round(value, 3) for kind, value in line.seconds.items() if value},
+        "seconds": {kind: round(value, 3) for kind, value in line.spans.bill().items() if value},
+        "spans": line.spans.to_json(),
     }
     if line.error:
         entry["error"] = line.error[:ERROR_MAX]
