@@ -84,8 +84,8 @@ class Services:
             if service is not None:
                 service.stop()
         self._agents = self._heat = self._etcd = None
-        self.control_path(self._state).unlink(missing_ok=True)
-        if self._lock is not None:
+        if self._lock is not None:  # else the folder, and the socket in it, is somebody else's
+            self.control_path(self._state).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 

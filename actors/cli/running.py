@@ -103,7 +103,8 @@ class Run:
             if self._system is not None:
                 self._system.stop()
             self._services.stop()
-            self._display.say("stopped; nothing is left running")
+            if self._system is not None:
+                self._display.say("stopped; nothing is left running")
 
     def _start_system(self) -> None:
         self._starts.append(time.monotonic())

@@ -219,6 +219,12 @@ class Product:
                 continue
             self._seen.setdefault(process.pid, set()).update(listening)
 
+    def listening(self) -> dict[str, list[str]]:
+        """By part: the addresses at which it takes connections or datagrams from others."""
+        self.note()
+        parts = {part: process.pid for part, process in self.processes().items()}
+        return {part: [ip for ip, _ in self._seen[pid]] for part, pid in parts.items() if pid in self._seen}
+
     def kill(self, part: str) -> int:
         """kill -9 of one part; returns its process id."""
         self.note()
@@ -235,8 +241,8 @@ class Product:
             self.process.send_signal(number)
         return self.process.wait(within_s)
 
-    def assert_nothing_left(self, within_s: float = 5.0) -> None:
-        """No process, no socket, nothing in the temporary folder."""
+    def assert_nothing_left(self, within_s: float = 5.0, *, socket_too: bool = True) -> None:
+        """No process, no port, nothing in the temporary folder; `socket_too`: nor the control socket."""
         assert self._seen, "note() comes first"
         eventually(lambda: not any(map(alive, self._seen)), within_s, f"all of {sorted(self._seen)} gone")
         used = {place for places in self._seen.values() for place in places}
@@ -245,7 +251,7 @@ class Product:
         }
         assert not used & open_now
         assert list((self.folder / "tmp").iterdir()) == []
-        assert not (self.state_dir / "agents.sock").exists()
+        assert not socket_too or not (self.state_dir / "agents.sock").exists()
 
     def control(self, line: str) -> dict[str, Any]:
         """One command to its embedded agents, as `run.py port …` sends it."""
