@@ -50,6 +50,7 @@ class MonitorBoard:
         looked_at = watched(targets)
         known = self._watches.get(ref)
         if known is not None and known.version == version and known.targets == looked_at:
+            self._watch(ref)  # who registers again has not heard the statuses: the devices repeat them
             self._publish(ref, known)
             return
         if known is not None:
