@@ -1,8 +1,8 @@
 """The resource types that the simulated Heat knows: the ESI ones, and three of Heat's own for tests.
 
 Guarantees: attributes have the shapes seen in the recorded runs, the broken ones included (`name` of a
-logical or physical interface). ESI and Contrail types accept any property. Nothing is built anywhere: a type
-only says how long an action lasts, whether it fails and what can be read afterwards.
+logical or physical interface). ESI and Contrail types accept any value of their properties. Nothing is built
+anywhere: a type only says how long an action lasts, whether it fails and what can be read afterwards.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sim.heat.catalogue import ESI_TYPES, EsiType
 from sim.heat.fault import invalid
 from sim.heat.hot import FunctionError
 from sim.heat.parameters import Json, JsonObject
@@ -36,44 +37,24 @@ class ResourceType:
     broken: Mapping[str, str] | None = None
 
 
-def _esi(
-    name: str, attributes: str = "", *, replaced_by: str = "", weight: float = 1.0, lacks: str = ""
-) -> ResourceType:
+def _esi(kind: EsiType) -> ResourceType:
     broken = None
-    if lacks:
-        class_name = "Contrail" + name.rpartition("::")[2]
-        broken = {"name": f"'{class_name}' object has no attribute '{lacks}'"}
+    if kind.lacks:
+        broken = {"name": f"'{kind.class_name}' object has no attribute '{kind.lacks}'"}
     return ResourceType(
-        name, frozenset(attributes.split()), None, frozenset(replaced_by.split()), weight, broken
+        kind.name,
+        frozenset(kind.attribute_names),
+        frozenset(kind.property_names),
+        frozenset(kind.replacing),
+        kind.weight,
+        broken,
     )
 
-
-_VMI_ATTRIBUTES = (
-    "name fq_name virtual_networks virtual_machine_interface_mac_addresses "
-    "virtual_machine_interface_allowed_address_pairs"
-)
 
 TYPES: Mapping[str, ResourceType] = {
     one.name: one
     for one in (
-        _esi("OS::Contrail::ExistingResource", "name fq_name", replaced_by="fq_name resource_type"),
-        _esi("OS::Contrail::PhysicalInterface", "name fq_name", lacks="pi_uuid"),
-        _esi(
-            "OS::Contrail::LogicalInterface",
-            "name fq_name",
-            replaced_by="physical_interface type",
-            lacks="li_uuid",
-        ),
-        _esi("OS::Contrail::VirtualNetwork", "name fq_name route_targets"),
-        _esi("OS::Contrail::VnSubnet", "name network_id ip_prefix default_gateway ipam"),
-        _esi("OS::Contrail::VirtualMachineInterface", _VMI_ATTRIBUTES),
-        _esi("OS::Contrail::InstanceIp", "name ip_address"),
-        _esi("OS::Contrail::NetconfNamedConfigs", weight=3.0),
-        _esi("ESI::Monitoring::MonitoringTarget", "link", replaced_by="version"),
-        _esi("ESI::VNF::Instance", "name"),
-        _esi("ESI::VNF::VyattaConfig"),
-        _esi("ESI::VNF::NetscalerConfig"),
-        _esi("ESI::VNF::NetscalerSyslogServer"),
+        *map(_esi, ESI_TYPES),
         # A knob of tests: `fail_on` lists the actions that fail.
         ResourceType(
             "ESI::Test::Knob", frozenset({"v"}), frozenset({"fail_on", "v", "imm"}), frozenset({"imm"})

@@ -58,11 +58,17 @@ def start(
     command = [sys.executable, "-m", "sim.heat_server", "--port", str(port), "--state", str(state_dir)]
     command += ["--resource-seconds", str(resource_seconds), "--parent-pid", str(os.getpid()), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_ROOT)  # noqa: S603  # our own command
+    return await_ready(process, timeout_s, "the Heat server")
+
+
+def await_ready(process: subprocess.Popen[bytes], timeout_s: float, what: str) -> RunningHeat:
+    """The server once it says `READY <url> ...`. Raises RuntimeError, with `what` in it, if it does not."""
     line = _first_line(process, time.monotonic() + timeout_s)
-    running = RunningHeat(line.removeprefix("READY ").strip(), process)
-    if not line.startswith("READY "):
+    words = line.split()
+    running = RunningHeat(words[1] if words[:1] == ["READY"] else "", process)
+    if not running.url:
         running.stop()
-        raise RuntimeError(f"the Heat server did not start (exit {process.returncode}, said {line!r})")
+        raise RuntimeError(f"{what} did not start (exit {process.returncode}, said {line!r})")
     return running
 
 

@@ -1,4 +1,4 @@
-"""The two worlds in which the `Stacks` contract must hold: the fake, and HeatStacks on a real server."""
+"""The worlds in which the `Stacks` contract must hold: the fake, and HeatStacks on either server."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ class FakeWorld:
             assert self.time - begin < timeout_s, "the condition never came to hold"
 
 
-class HttpWorld:
-    """The adapter over HTTP; also what only a server has."""
+class RealWorld:
+    """The adapter over HTTP, on OpenStack's Heat or on the embedded server."""
 
-    def __init__(self, heat: RunningHeat, timeout_s: float = 5.0) -> None:
+    def __init__(self, heat: RunningHeat, timeout_s: float = 30.0) -> None:
         self.heat = heat
         config = HeatConfig(endpoint_template=heat.endpoint_template, timeout_s=timeout_s)
         self.adapter = HeatStacks(config)
@@ -111,14 +111,6 @@ class HttpWorld:
             assert time.monotonic() < end, "the condition never came to hold"
             time.sleep(0.02)
 
-    def fault(self, **rule: Any) -> None:
-        """Add a fault rule."""
-        self.ask("POST", "/_faults", rule)
-
-    def stats(self) -> Any:
-        """The server's counters."""
-        return self.ask("GET", "/_stats")
-
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request of the test's own, without the adapter."""
         data = None if body is None else json.dumps(body).encode()
@@ -126,6 +118,25 @@ class HttpWorld:
         with urllib.request.urlopen(request, timeout=10) as response:
             text = response.read()
         return json.loads(text) if text else None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.adapter.close()
+
+
+class HttpWorld(RealWorld):
+    """The adapter on the embedded server; also what only that server has."""
+
+    def __init__(self, heat: RunningHeat, timeout_s: float = 5.0) -> None:
+        super().__init__(heat, timeout_s)
+
+    def fault(self, **rule: Any) -> None:
+        """Add a fault rule."""
+        self.ask("POST", "/_faults", rule)
+
+    def stats(self) -> Any:
+        """The server's counters."""
+        return self.ask("GET", "/_stats")
 
     def close(self) -> None:
         """Close the connections and forget the faults."""

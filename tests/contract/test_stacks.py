@@ -1,4 +1,4 @@
-"""The `Stacks` contract, over the fake and over HeatStacks on the embedded Heat server."""
+"""The `Stacks` contract, over the fake and over HeatStacks: on the embedded server and on OpenStack's own Heat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import pytest
 from actors.core.errors import ErrorClass, PortError
 from actors.ports import Stack
 from sim.heat_server.launch import RunningHeat, start
-from tests.contract.heat_worlds import LOGICAL_PORT, FakeWorld, HttpWorld, World, spec, test_resource
+from tests.contract.heat_worlds import (
+    LOGICAL_PORT,
+    FakeWorld,
+    HttpWorld,
+    RealWorld,
+    World,
+    spec,
+    test_resource,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +30,16 @@ def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHeat]:
     running.stop()
 
 
-@pytest.fixture(params=["fake", "server"])
+@pytest.fixture(params=["fake", "server", "real"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Each world in turn."""
     if request.param == "fake":
         yield FakeWorld()
         return
-    http = HttpWorld(request.getfixturevalue("heat"))
+    if request.param == "server":
+        http: RealWorld = HttpWorld(request.getfixturevalue("heat"))
+    else:
+        http = RealWorld(request.getfixturevalue("real_heat"))
     yield http
     http.close()
 
@@ -74,6 +85,7 @@ def test_find_knows_the_exact_name_only(world: World) -> None:
     tenant = world.tenant()
     stack_id = world.stacks.create(spec(tenant, "port_10"))
     world.stacks.create(spec(tenant, "port_100"))
+    world.until(lambda: not world.stacks.in_progress(tenant))
     (found,) = world.stacks.find(tenant, "port_10")
     assert (found.id, found.action, found.status, found.tags) == (
         stack_id,

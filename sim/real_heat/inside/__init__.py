@@ -1,0 +1,1 @@
+"""What runs on the Python of the Heat environment. Imports Heat; of this project only `sim.heat.catalogue`."""

@@ -1,0 +1,1 @@
+"""Read by Heat as a folder of plug-ins."""
