@@ -20,6 +20,7 @@ from config.sections import Snapshot, SnmpSection
 from sim.etcd_binary import EtcdBinary, Grade, default_cache_dir, find_etcd
 from sim.etcd_server import RunningEtcd, start_etcd
 from sim.heat_server import launch as heat_launch
+from sim.real_heat import launch as real_heat_launch
 from sim.snmp_agents import launch as agents_launch
 
 Say = Callable[[str], None]
@@ -135,13 +136,18 @@ class Services:
     def _start_heat(self) -> None:
         self._heat_port = _free_port()
         self._heat = self._launch_heat()
-        self._say(f"Heat API at {self._heat.url} (pid {self._heat.pid}), embedded")
+        kind = "OpenStack Heat" if self.settings.standalone.heat == "real" else "embedded"
+        self._say(f"Heat API at {self._heat.url} (pid {self._heat.pid}), {kind}")
         self.settings = replace(
             self.settings, heat=replace(self.settings.heat, endpoint=self._heat.url + "/v1")
         )
 
     def _launch_heat(self) -> heat_launch.RunningHeat:
         seconds = self.settings.standalone.resource_seconds
+        if self.settings.standalone.heat == "real":
+            options = ("--resource-seconds", str(seconds))
+            folder = self._state / "real-heat"
+            return real_heat_launch.start(folder, port=self._heat_port, options=options, say=self._say)
         return heat_launch.start(self._state / "heat", seconds, port=self._heat_port)
 
     def _start_agents(self) -> None:
