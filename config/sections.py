@@ -224,6 +224,7 @@ class StandaloneSection:
     resource_seconds: Annotated[float, Ge(0), Le(3600)] = (
         0.5  # a resource of the embedded Heat takes that long
     )
+    heat: Literal["embedded", "real"] = "embedded"  # what stands in for Heat: our server, or OpenStack's own
 
 
 @dataclass(frozen=True, slots=True)

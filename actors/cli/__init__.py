@@ -50,4 +50,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _overrides(parsed: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    return {"paths": {"state_dir": parsed.state_dir.absolute()}} if parsed.state_dir else {}
+    given: dict[str, dict[str, Any]] = {}
+    if parsed.state_dir:
+        given["paths"] = {"state_dir": parsed.state_dir.absolute()}
+    if getattr(parsed, "heat", None):
+        given["standalone"] = {"heat": parsed.heat}
+    return given

@@ -39,6 +39,8 @@ def add_commands(parser: argparse.ArgumentParser, commands: Any) -> None:
         nothing: dict[str, Any] = {} if each is parser else {"default": argparse.SUPPRESS}
         each.add_argument("--declare", type=Path, metavar="FILE", help="declarations (YAML)", **nothing)
         each.add_argument("--once", action="store_true", help="end when everything is built", **nothing)
+        heat = "what stands in for Heat where none is configured: our server, or OpenStack's own"
+        each.add_argument("--heat", choices=("embedded", "real"), help=heat, **nothing)
     parser.set_defaults(run=lambda c: Run(c.settings, c.make_services, c.parsed).run())
     port = commands.add_parser("port", help="pull or plug a port of the embedded devices")
     port.add_argument("what", choices=("down", "up"))
