@@ -18,6 +18,7 @@ from sim.fake_agent import FakeAgent
 from sim.fake_etcd import FakeEtcd
 from sim.fake_stacks import FakeStacks
 from sim.fake_store import FakeStore
+from sim.heat.engine import Settings
 from sim.snmp_agents.config import devices_of
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "gateway.yaml"
@@ -29,12 +30,13 @@ class Rig:
     """One controller over fakes. `etcd`, `stacks`, `agent` are open to tests."""
 
     options: Options = field(default_factory=lambda: Options(types=tuple(TYPES)))
+    host: InlineHost = field(default_factory=lambda: InlineHost(pickling=False))
+    heat: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
-        self.host = InlineHost(pickling=False)
         clock = _Clock(self.host)
         self.etcd = FakeEtcd(clock)
-        self.stacks = FakeStacks(clock.now)
+        self.stacks = FakeStacks(clock.now, self.heat)
         agents = load_agents()
         placed = devices_of(agents.config, 0.0)
         devices, names = {}, {}
@@ -51,8 +53,12 @@ class Rig:
     def start(self, owner: str = "rig") -> None:
         """A new controller on the same etcd, Heat and devices."""
         self.root = self.host.spawn(Supervisor)
-        wiring = Wiring(lambda: FakeStore(self.etcd), lambda: self.stacks, lambda: self.agent)
+        wiring = Wiring(self.store, lambda: self.stacks, lambda: self.agent)
         self.host.tell(self.root, Boot(self.options, wiring, owner))
+
+    def store(self) -> FakeStore:
+        """The store of a new bridge."""
+        return FakeStore(self.etcd)
 
     def crash(self) -> None:
         """The whole controller is gone at once."""
