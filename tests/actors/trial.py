@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Ref
 from actors.messages import ResourceStatus
 from actors.ports import Delete, Put, WriteSet
+from actors.runtime.actor import BaseActor
 from actors.runtime.host import Address
 from actors.runtime.inline import InlineAddress, InlineHost, _Cell
 from actors.supervisor import Supervisor
@@ -27,6 +28,7 @@ from sim.heat.engine import Settings
 from tests.actors.rig import EXAMPLE, TYPES, Rig
 
 Document = tuple[str, bytes]
+Actor = TypeVar("Actor", bound=BaseActor)
 
 NETWORK = Ref("network", "f2de53ae-bc76-46f2-b2ae-a7eefa9d6e57")
 SUBNET = Ref("subnet", "e1353d56-b05a-43a9-b924-383ab0d64d7b")
@@ -154,6 +156,11 @@ class Trial(Rig):
             self.start()
         else:
             self.host.crash(self.member(role))
+
+    def inside(self, cls: type[Actor]) -> list[Actor]:
+        """The living actors of a class within the (first) shard, to look into."""
+        children = self.host.children(self.member("shard"))
+        return [self.host.actor(child, cls) for child in children if child.name == cls.__name__]
 
     # --------------------------------------------------------------------------------------------- findings
 
