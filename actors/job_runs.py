@@ -7,6 +7,7 @@ of done, retry or fail per attempt. `Waits` answers what a job waits for from th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from actors import rendering
@@ -59,6 +60,14 @@ def job_ref(job_id: str) -> tuple[Ref, int]:
     """Resource and version of a job id (contract 2.3)."""
     _, _, kind, rid, version, _ = job_id.split(":")
     return Ref(kind, rid), int(version)
+
+
+def located(actor: ResourceActor, job: Job, failure: Failure) -> Failure:
+    """The failure with the key of the declaration and the template, which a backend cannot know."""
+    where, template = actor.paths.config, actor.template(job)
+    if template is not None and f"template {template.id}" not in failure.text:
+        where += f": template {template.id!r}"
+    return replace(failure, text=f"{where}: {failure.text}")
 
 
 class Waits:
@@ -177,10 +186,8 @@ class HeatRun:
                     actor.log.warning("%s version %d: %s", self._job.ref, self._job.version, warning)
                 actor.event(Event.DONE)
             case HeatFailed() if message.rid == self._rid:
-                if message.failure.retryable:
-                    actor.retry(message.failure)
-                else:
-                    actor.fail(message.failure)
+                failure = located(actor, self._job, message.failure)
+                actor.retry(failure) if failure.retryable else actor.fail(failure)
 
     def record(self) -> tuple[WriteSet, JsonObject]:
         """T2."""
@@ -269,7 +276,8 @@ class MonitorRun:
             return
         late = [t for t in missing if waited >= t.timeout_s]
         if late:
-            actor.fail(Failure(ErrorClass.TERMINAL, "MonitorTimeout", self._describe(late[0])))
+            failure = Failure(ErrorClass.TERMINAL, "MonitorTimeout", self._describe(late[0]))
+            actor.fail(located(actor, self._job, failure))
             return
         actor.reason = self._describe(missing[0])
         actor.arm(min(t.timeout_s for t in missing) - waited + 0.001, "overdue")

@@ -41,8 +41,9 @@ def comparable(value: Any) -> Any:
                 return {each[name]: each for each in made}
         return made
     if isinstance(value, dict):
-        made = {key: comparable(each) for key, each in value.items()}
-        if made.get("output_key") == "id" and "output_value" in made:
-            made["output_value"] = str(uuid.UUID(made["output_value"])) and "<uuid>"
-        return made
+        members = {key: comparable(each) for key, each in value.items()}
+        if members.get("output_key") == "id" and "output_value" in members:
+            assert uuid.UUID(members["output_value"])
+            members["output_value"] = "<uuid>"
+        return members
     return value

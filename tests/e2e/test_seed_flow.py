@@ -254,7 +254,8 @@ def test_heat_is_asked_in_the_order_of_dependencies(flow: Flow) -> None:
         return f"{kind.removesuffix('s')}_{rid}"
 
     def output(path: str) -> str:
-        return next(o for o in flow.stacks[stack(path)]["outputs"] if o["output_key"] == "id")["output_value"]
+        outputs = {each["output_key"]: each for each in flow.stacks[stack(path)]["outputs"]}
+        return str(outputs["id"]["output_value"])
 
     for earlier, later in ((NETWORK, SUBNET), (SUBNET, PORT), (PORT, LOGICAL_PORT), (SUBNET, GATEWAY)):
         assert flow.created[stack(later)] >= flow.created[stack(earlier)] + RESOURCE_S

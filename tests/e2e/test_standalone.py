@@ -188,7 +188,7 @@ def test_a_terminal_gets_a_live_table(tmp_path: Path) -> None:
     ids=["value", "name", "file", "declarations"],
 )
 def test_wrong_settings_are_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str], named: str
+    tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, Any], named: str
 ) -> None:
     """A setting or file that cannot be used is one line that names it, exit code 2, and nothing was started."""
     done = run_once(tmp_path, *arguments, **settings)
