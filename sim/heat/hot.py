@@ -69,8 +69,10 @@ class Template:
     outputs: Mapping[str, JsonObject]
 
 
-def check_name(name: str) -> None:
+def check_name(name: Json) -> None:
     """Raises HeatError for a stack name that Heat would refuse."""
+    if not isinstance(name, str):
+        raise invalid(f"Invalid stack name {name}, must be a string")
     if not _STACK_NAME.fullmatch(name):
         raise invalid(
             f'Invalid stack name {name} must contain only alphanumeric or "_-." characters, '
@@ -98,7 +100,7 @@ def parse(document: JsonObject) -> Template:
     check_version(document)
     for section in document:
         if section not in SECTIONS:
-            raise HeatError(400, "InvalidTemplateSection", f"The template section is invalid: {section}")
+            raise invalid(f"The template section is invalid: {section}")
     parameters = {name: declare(name, schema) for name, schema in _section(document, "parameters").items()}
     bodies = _section(document, "resources")
     resources = {name: _resource(name, body, bodies) for name, body in bodies.items()}
@@ -121,7 +123,8 @@ def _resource(name: str, body: Json, known: JsonObject) -> ResourceDefinition:
         raise invalid(f'Resource "{name}" is not a map')
     for key in body:
         if key not in RESOURCE_KEYS:
-            raise invalid(f'"{key}" is not a valid keyword inside a resource definition')
+            # Heat 27 forgets to fill its own text in
+            raise invalid(f'"%s" is not a valid keyword inside a {key} definition')
     if not body.get("type"):
         raise invalid("Each resource must contain a type key.")
     depends = body.get("depends_on") or ()

@@ -125,10 +125,10 @@ class StackScope:
         return found.physical_id if found is not None and found.exists else resource
 
     def attribute(self, resource: str, name: str) -> Json:
-        """The attribute's value; "" of what never existed. Raises BrokenAttributeError."""
+        """The attribute's value; null of what never existed. Raises BrokenAttributeError."""
         found = self.resources.get(resource)
         if found is None or not found.exists:
-            return ""
+            return None
         try:
             return attribute(
                 type_of(found.type), name, found.physical_id, found.properties, self._record.tenant

@@ -52,12 +52,14 @@ def ok(value: Json, status: int = 200, headers: Mapping[str, str] | None = None)
 
 def error(status: int, error_type: str, message: str) -> Answer:
     """Heat's error body."""
-    body = {
+    body: dict[str, Json] = {
         "code": status,
         "title": _TITLES.get(status, "Error"),
         "explanation": _EXPLANATIONS.get(status, _MALFORMED),
-        "error": {"type": error_type, "traceback": None, "message": message},
+        "error": {"type": error_type, "traceback": None},
     }
+    if message:
+        body["error"]["message"] = message
     return ok(body, status)
 
 

@@ -23,6 +23,7 @@ from sim.heat_server.listing import Query, select
 
 #: What may follow a bare stack name; Heat redirects to the full address.
 _BELOW_A_NAME = frozenset({"resources", "events", "template", "environment", "files", "actions", "export"})
+_BELOW_A_STACK = _BELOW_A_NAME | {"outputs"}
 _SIMPLE_ACTIONS = {"check": "CHECK", "suspend": "SUSPEND", "resume": "RESUME"}
 
 
@@ -70,8 +71,8 @@ class Api:
                 return self._lookup(call, name, f"/resources/{below}")
             case ("stacks", name, stack_id):
                 return self._stack(call, name, stack_id)
-            case ("stacks", name, stack_id, *below):
-                return self._below(call, self._engine.get(call.tenant, name, stack_id), tuple(below))
+            case ("stacks", name, stack_id, below, *rest) if below in _BELOW_A_STACK:
+                return self._below(call, self._engine.get(call.tenant, name, stack_id), (below, *rest))
             case ("validate",):
                 return self._on(call, POST=self._validate)
             case ("resource_types", *below):
@@ -103,11 +104,10 @@ class Api:
 
     def _create(self, call: Call) -> Answer:
         body = read_json(call.body)
-        name = body.get("stack_name")
-        if not name:
+        if "stack_name" not in body:
             raise bad_request("No stack name specified")
         request = read_request(body, template_needed=True)
-        record = self._engine.create(call.tenant, str(name), request, call.fate, twin=call.twin)
+        record = self._engine.create(call.tenant, body["stack_name"], request, call.fate, twin=call.twin)
         href = views.Links(call.base).stack(record)
         shown = {"stack": {"id": record.id, "links": [{"href": href, "rel": "self"}]}}
         return answers.ok(shown, 201, {"Location": href})
@@ -119,11 +119,7 @@ class Api:
         )
         links = views.Links(call.base)
         plan = build(record, self._now(), Pace(0.0, lambda: ""))
-        shown = views.stack(record, links, with_outputs=True) | {"id": "None"}
-        shown["resources"] = [
-            views.resource(record, one, links, self._now(), whole=True) for one in plan.resources.values()
-        ]
-        return answers.ok({"stack": shown})
+        return answers.ok({"stack": views.preview(record, plan.resources, links)})
 
     def _validate(self, call: Call) -> Answer:
         body = read_json(call.body)
@@ -172,7 +168,8 @@ class Api:
                 return answers.ok({"outputs": shown})
             case ("outputs", key):
                 if key not in record.template.outputs:
-                    raise HeatError(404, "NotFound", f"Specified output key {key} not found.")
+                    # Heat 27 forgets to fill its own text in
+                    raise HeatError(404, "NotFound", "Specified output key {} not found.")
                 return answers.ok({"output": outputs.resolve_one(record, key)})
         return self._inside(call, record, below)
 
@@ -188,7 +185,7 @@ class Api:
                 one = record.resources.get(name)
                 if one is None:
                     message = f"The Resource ({name}) could not be found in Stack {record.name}."
-                    raise HeatError(404, "EntityNotFound", message)
+                    raise HeatError(404, "ResourceNotFound", message)
                 if len(below) > 2:
                     return answers.ok({"metadata": {}})
                 return answers.ok({"resource": views.resource(record, one, links, self._now(), whole=True)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.heat import outputs
@@ -68,6 +69,36 @@ def stack(record: Record, links: Links, *, with_outputs: bool) -> dict[str, Json
     if with_outputs and record.deleted is None:
         whole["outputs"] = outputs.resolve(record)
     return whole
+
+
+def preview(record: Record, resources: Mapping[str, Resource], links: Links) -> dict[str, Json]:
+    """What a create would make: a stack without a state, with `resources` as planned."""
+    shown = stack(record, links, with_outputs=True) | {"id": "None"}
+    shown["resources"] = [_previewed(record, one, resources) for one in resources.values()]
+    return {name: value for name, value in shown.items() if not name.startswith("stack_status")}
+
+
+def _previewed(record: Record, one: Resource, resources: Mapping[str, Resource]) -> dict[str, Json]:
+    where = {"tenant": record.tenant, "stack_name": record.name, "stack_id": "None"}
+    kind = type_of(one.type)
+    return {
+        "resource_name": one.name,
+        "resource_type": one.type,
+        "resource_action": "INIT",
+        "resource_status": "COMPLETE",
+        "resource_status_reason": "",
+        "resource_identity": {**where, "path": f"/resources/{one.name}"},
+        "stack_identity": {**where, "path": ""},
+        "stack_name": record.name,
+        "physical_resource_id": "",
+        "creation_time": None,
+        "updated_time": None,
+        "required_by": [other.name for other in resources.values() if one.name in other.requires],
+        "description": "",
+        "metadata": {},
+        "attributes": dict.fromkeys(sorted(kind.attributes or ())),
+        "properties": {name: one.properties.get(name) for name in sorted(kind.properties or one.properties)},
+    }
 
 
 def _common(record: Record, links: Links) -> dict[str, Json]:

@@ -114,7 +114,7 @@ def test_list_filters_order_and_pages(heat: Client) -> None:
     assert names(heat("GET", "/stacks?sort_keys=stack_name&sort_dir=asc")[1]) == ["s1", "s2", "s3"]
     assert names(heat("GET", "/stacks?name=s1&name=s3")[1]) == ["s3", "s1"]
     assert names(heat("GET", "/stacks?tags=all,s2")[1]) == ["s2"]
-    assert names(heat("GET", "/stacks?not-tags=s2")[1]) == ["s3", "s1"]
+    assert names(heat("GET", "/stacks?not_tags=s2")[1]) == ["s3", "s1"]
     assert names(heat("GET", "/stacks?tags_any=s1,s2")[1]) == ["s2", "s1"]
     assert names(heat("GET", "/stacks?status=FAILED")[1]) == []
     assert names(heat("GET", "/stacks?show_deleted=True")[1]) == ["s4", "s3", "s2", "s1"]

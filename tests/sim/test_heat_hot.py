@@ -120,7 +120,7 @@ def _one(body: dict[str, Any], **sections: Any) -> dict[str, Any]:
 
 KNOB = {"type": "ESI::Test::Knob"}
 _REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
-    (_one(KNOB, zonk={}), {}, "InvalidTemplateSection", "The template section is invalid: zonk"),
+    (_one(KNOB, zonk={}), {}, "StackValidationFailed", "The template section is invalid: zonk"),
     (_one(KNOB, parameters={"p": {"type": "zonk"}}), {}, "InvalidSchemaError", "Invalid type (zonk)"),
     (_one({}), {}, "StackValidationFailed", "Each resource must contain a type key."),
     (
