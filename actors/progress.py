@@ -44,25 +44,26 @@ class Progress:
         """Resources of this shard by stage, and at most `limit` rows: unfinished and failed ones first."""
         refs = [ref for ref in dict.fromkeys([*desk.world.refs(), *live]) if desk.mine(ref)]
         stages = {ref: self._stage(desk, ref, ref in live) for ref in refs}
-        chosen = sorted(refs, key=lambda ref: stages[ref] == "settled")[:limit]
-        shown = [ref for ref in refs if ref in set(chosen)] if len(chosen) < len(refs) else refs
+        shown = refs
+        if limit < len(refs):
+            chosen = set(sorted(refs, key=lambda ref: stages[ref] == "settled")[:limit])
+            shown = [ref for ref in refs if ref in chosen]
         rows = tuple(self._row(desk, board, ref, stages[ref], now) for ref in shown)
         return dict(Counter(stages.values())), rows
 
     def _stage(self, desk: Desk, ref: Ref, live: bool) -> str:
         known = self._reports.get(ref)
-        declared, outcome = desk.world.declaration(ref), desk.world.outcome(ref)
+        outcome = desk.world.outcome(ref)
         if live and known is not None:
             return known[0].stage
-        if outcome is None or (declared is not None and outcome.version < declared.version):
+        if outcome is None or outcome.version < desk.world.version(ref):
             return "paused" if desk.world.paused(ref) else "queued"
         return "failed" if outcome.error else "settled"
 
     def _row(self, desk: Desk, board: MonitorBoard, ref: Ref, stage: str, now: float) -> ResourceStatus:
         known, monitoring = self._reports.get(ref), board.statuses(ref)
-        declared, outcome = desk.world.declaration(ref), desk.world.outcome(ref)
+        outcome, version = desk.world.outcome(ref), desk.world.version(ref)
         seconds = known[0].seconds if known is not None else {}
-        version = declared.version if declared is not None else 0
         if stage in ("settled", "failed") and outcome is not None:
             seen = board.published(ref)
             return ResourceStatus(

@@ -191,7 +191,7 @@ class Shard(BaseActor):
         elif desk.world.needs_work(ref) and not desk.world.paused(ref):
             self._queue[ref] = None
             self._admit()
-        elif desk.world.declaration(ref) is None:
+        elif not desk.world.version(ref):
             self._progress.forget(ref)
 
     def _admit(self) -> None:
@@ -224,10 +224,10 @@ class Shard(BaseActor):
         if address is not None:
             del self._ref_of[address]
             self.stop_child(address)
-        outcome, declared = self._desk.world.outcome(message.ref), self._desk.world.declaration(message.ref)
-        newer = declared is not None and declared.version > message.version
+        world = self._desk.world
+        outcome, newer = world.outcome(message.ref), world.version(message.ref) > message.version
         newer = newer and (outcome is None or outcome.version >= message.version)
-        if newer or message.again or self._desk.world.requested(message.ref):
+        if newer or message.again or world.requested(message.ref):
             self._queue[message.ref] = None
         self._admit()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from actors.core import keys
@@ -29,15 +30,24 @@ class Outcome:
     revision: int
 
 
-@dataclass(slots=True)
+#: How many decoded declarations are kept: those in work, and what they refer to. The others are bytes.
+DECODED_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Config:
-    """A `/config` value; decoded at first use."""
+    """A readable `/config` value, as small as it came."""
 
     key: str
     raw: bytes
+    ref: Ref
+    version: int
     revision: int
     created: int
-    declared: Declared | None = None
+
+
+def _decode(config: _Config) -> Declared:
+    return keys.decode_declared(config.key, config.raw, config.ref, config.revision)
 
 
 class _RefKeys:
@@ -72,6 +82,7 @@ class World:
         #: key → what is wrong with its value
         self.problems: dict[str, str] = {}
         self._config: dict[Ref, _Config] = {}
+        self._decoded = lru_cache(DECODED_MAX)(_decode)
         self._templates: dict[str, CompiledTemplate] = {}
         self._jobs: dict[Ref, dict[str, RecordedJob]] = {}
         self._job_owner: dict[str, Ref] = {}
@@ -149,15 +160,14 @@ class World:
         if ref is None:
             path = key[len(keys.CONFIG) :].rpartition("/")[0]
             raise BadValue(f"{key}: ignored, no resource type has the path '{path}'")
-        config = _Config(key, value, revision, created or revision)
         try:
-            config.declared = keys.decode_declared(key, value, ref, revision)
+            declared = keys.decode_declared(key, value, ref, revision)
         except BadValue as error:
             # a broken value does not undo what was declared before; it is shown until it is mended
             self.problems[key] = str(error)
             return ref
-        self._config[ref] = config
-        (self._marked.add if config.declared.marked_for_deletion else self._marked.discard)(ref)
+        self._config[ref] = _Config(key, value, ref, declared.version, revision, created or revision)
+        (self._marked.add if declared.marked_for_deletion else self._marked.discard)(ref)
         return ref
 
     def _delete_config(self, key: str) -> Ref | None:
@@ -258,7 +268,12 @@ class World:
     def declaration(self, ref: Ref) -> Declared | None:
         """The newest readable declaration."""
         config = self._config.get(ref)
-        return config.declared if config is not None else None
+        return self._decoded(config) if config is not None else None
+
+    def version(self, ref: Ref) -> int:
+        """The version of the newest readable declaration; 0 if there is none. Decodes nothing."""
+        config = self._config.get(ref)
+        return config.version if config is not None else 0
 
     def created(self, ref: Ref) -> int:
         """The revision at which it was first declared; 0 if it is not."""
@@ -318,9 +333,9 @@ class World:
     def needs_work(self, ref: Ref) -> bool:
         """Whether its declared version has no outcome yet, or something of it is left over."""
         config = self._config.get(ref)
-        if config is None or config.declared is None:
+        if config is None:
             return ref in self._jobs or ref in self._accepted.refs
         outcome = self._outcomes.get(ref)
-        if outcome is None or outcome.version < config.declared.version:
+        if outcome is None or outcome.version < config.version:
             return True
         return ref in self._jobs or ref in self._requested.refs
