@@ -2,17 +2,19 @@
 
 Guarantees: a value is written only when every member is known, only while `/state` of the same version stands
 without error, only if it differs from what etcd holds, and one write at a time per resource; a write that was
-refused or lost is considered again. Targets survive in etcd (`core.monitors`), so a restart watches at once.
+refused or lost is considered again; what flaps is written at most once a minute. Targets survive in etcd
+(`core.monitors`), so a restart watches at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.core import keys
-from actors.core.model import Json, Ref
+from actors.core.flapping import FLAP_WRITE_S
+from actors.core.model import Json, JsonObject, Ref
 from actors.core.monitors import Target, statuses_to_write, watched
 from actors.desk import Desk
 from actors.messages import Commit, TargetStatus, Tick, UnwatchTargets, WatchTarget
@@ -27,12 +29,15 @@ RETRY_S = 5.0
 
 @dataclass(slots=True)
 class Watch:
-    """What one resource has being watched. `writing`: the request under way and when it began."""
+    """What one resource has being watched. `writing`: the request under way and when it began; `written_s`: when
+    the last one did; `flapping`: the targets that change too often."""
 
     version: int
     targets: tuple[Target, ...]
     statuses: dict[str, str] = field(default_factory=dict)
     writing: tuple[str, float] | None = None
+    written_s: float | None = None
+    flapping: set[str] = field(default_factory=set)
 
 
 class MonitorBoard:
@@ -43,6 +48,8 @@ class MonitorBoard:
         self._desk = desk
         self._watches: dict[Ref, Watch] = {}
         self._writing: dict[str, Ref] = {}
+        self._later: dict[Ref, float] = {}
+        self._ticking = False
         self._writes = 0
 
     def register(self, ref: Ref, version: int, targets: tuple[Target, ...]) -> None:
@@ -54,8 +61,8 @@ class MonitorBoard:
             self._publish(ref, known)
             return
         if known is not None:
-            gone = {t.device for t in known.targets} - {t.device for t in looked_at}
-            self._unwatch(ref, gone)
+            kept_names = {(t.device, t.name) for t in looked_at}
+            self._unwatch(ref, [t for t in known.targets if (t.device, t.name) not in kept_names])
         if not looked_at:
             self._watches.pop(ref, None)
             return
@@ -68,7 +75,8 @@ class MonitorBoard:
         """Watch nothing for `ref`."""
         known = self._watches.pop(ref, None)
         if known is not None:
-            self._unwatch(ref, {t.device for t in known.targets})
+            self._later.pop(ref, None)
+            self._unwatch(ref, known.targets)
 
     def watch_again(self) -> None:
         """A shard, and with it its DeviceActors, was replaced: register everything anew (it is idempotent)."""
@@ -97,6 +105,7 @@ class MonitorBoard:
         known = self._watches.get(message.ref)
         if known is not None and any(t.name == message.name for t in known.targets):
             known.statuses[message.name] = message.status
+            (known.flapping.add if message.flapping else known.flapping.discard)(message.name)
             self._publish(message.ref, known)
 
     def statuses(self, ref: Ref) -> Mapping[str, str]:
@@ -115,33 +124,57 @@ class MonitorBoard:
             "version": known.version,
         }
 
+    def flapping(self, ref: Ref) -> tuple[str, ...]:
+        """The targets of a resource that change too often to be written at every change."""
+        known = self._watches.get(ref)
+        return tuple(sorted(known.flapping)) if known is not None else ()
+
     def answered(self, rid: str) -> None:
         """The bridge wrote or refused: look again (the mirror tells what stands now)."""
         ref = self._writing.pop(rid, None)
         known = self._watches.get(ref) if ref is not None else None
         if ref is not None and known is not None and known.writing is not None and known.writing[0] == rid:
-            known.writing = (rid, self._shard.now())
-            self._shard.after(RETRY_S, Tick("board"))
+            self._look_again(ref, RETRY_S)
 
     def retry(self) -> None:
-        """Whatever is older than RETRY_S is considered anew."""
-        for ref, known in self._watches.items():
-            if known.writing is not None and self._shard.now() - known.writing[1] >= RETRY_S:
+        """Look at the resources whose time has come; only those are touched that a write was begun for."""
+        now, self._ticking = self._shard.now(), False
+        for ref, due_s in list(self._later.items()):
+            known = self._watches.get(ref)
+            if due_s > now and known is not None:
+                continue
+            del self._later[ref]
+            if known is None:
+                continue
+            if known.writing is not None:
                 self._writing.pop(known.writing[0], None)
                 known.writing = None
-                self._publish(ref, known)
+            self._publish(ref, known)
+        self._tick()
 
     # ------------------------------------------------------------------------------------------- inside
 
     def _watch(self, ref: Ref) -> None:
         known = self._watches[ref]
+        shown = _parsed(self._desk.world.monitoring(ref))
+        fresh = shown is None or shown.get("version") != known.version
         for target in known.targets:
-            message = WatchTarget(ref, known.version, target, self._shard.me)
+            message = WatchTarget(ref, known.version, target, self._shard.me, fresh)
             self._shard.tell(self._desk.device_shard(target.device), message)
 
-    def _unwatch(self, ref: Ref, devices: set[str]) -> None:
-        for device in sorted(devices):
-            self._shard.tell(self._desk.device_shard(device), UnwatchTargets(ref, device))
+    def _unwatch(self, ref: Ref, targets: Iterable[Target]) -> None:
+        for device, name in sorted((t.device, t.name) for t in targets):
+            self._shard.tell(self._desk.device_shard(device), UnwatchTargets(ref, device, (name,)))
+
+    def _look_again(self, ref: Ref, after_s: float) -> None:
+        self._later[ref] = self._shard.now() + after_s
+        self._tick()
+
+    def _tick(self) -> None:
+        """One timer for all, however many writes are under way."""
+        if self._later and not self._ticking:
+            self._ticking = True
+            self._shard.after(RETRY_S, Tick("board"))
 
     def _publish(self, ref: Ref, known: Watch) -> None:
         """T5, if it is due."""
@@ -152,24 +185,31 @@ class MonitorBoard:
         if statuses is None:
             return
         wanted: dict[str, Json] = {**statuses, "version": known.version}
-        if _parsed(world.monitoring(ref)) == wanted:
+        shown = _parsed(world.monitoring(ref))
+        if shown == wanted:
             if known.writing is not None:
                 self._writing.pop(known.writing[0], None)
                 known.writing = None
+                self._later.pop(ref, None)
             return
         if known.writing is not None:
             return
+        now = self._shard.now()
+        wait_s = 0.0 if known.written_s is None else known.written_s + FLAP_WRITE_S - now
+        if known.flapping and wait_s > 0 and shown is not None and shown.get("version") == known.version:
+            self._look_again(ref, wait_s)
+            return
         self._writes += 1
-        rid = f"monitoring:{ref}@{self._shard.now():.6f}/{self._writes}"
-        known.writing = (rid, self._shard.now())
+        rid = f"monitoring:{ref}@{now:.6f}/{self._writes}"
+        known.writing, known.written_s = (rid, now), now
         self._writing[rid] = ref
         value = keys.encode_monitoring(statuses, known.version)
         write_set = publish_monitoring(paths(world.types, ref), value, outcome.revision)
         self._shard.tell(self._desk.bridge, Commit(rid, write_set))
-        self._shard.after(RETRY_S, Tick("board"))
+        self._look_again(ref, RETRY_S)
 
 
-def _parsed(raw: bytes | None) -> Json:
+def _parsed(raw: bytes | None) -> JsonObject | None:
     """A `/monitoring` value, or None if there is none that can be read."""
     if raw is None:
         return None

@@ -30,6 +30,8 @@ class Desk:
     shard: Address
     index: int
     wall_offset_s: float = 0.0
+    #: Who collects measured values; None: they are not even read.
+    readings: Address | None = None
 
     def wall_s(self, now: float) -> float:
         """The runtime's clock as seconds since 1970: shown to people, never used to decide."""

@@ -1,24 +1,36 @@
-"""DeviceActor: watches everything that is wanted of one device (contract 6.2, 6.7, 10.13).
+"""DeviceActor: watches everything that is wanted of one device (contract 6.2, 6.7, 10.13, 10.15).
 
-Guarantees: one timer and at most one poll under way per device, whatever the number of targets; the first poll
-at once; fast until every target is as wanted, then slow; a status is told when it is confirmed
-(`core.observing`) and never from silence but as FAIL after consecutive failures. A silent device costs nobody else.
+Guarantees: one timer and at most one poll under way per device, whatever the number of targets; what several
+want is asked once; the first poll at once, fast until a target is as wanted, then in slots of its interval that
+are spread over all devices (`core.cadence`), missed ones skipped. A status is told when it is confirmed
+(`core.observing`), and from silence only FAIL comes, after consecutive failures; a silent device is then only
+probed, less and less often, with one line in the log per outage, and read anew at its first answer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from actors.core.backoff import delay_s
+from actors.core.cadence import WalkBudget, next_slot_s, probe_delay_s
 from actors.core.model import Ref
-from actors.core.monitors import Kind, Target
-from actors.core.observing import ObserveOptions, Record, observe
-from actors.core.polling import BgpQuery, Epoch, PollAnswer, PollRequest, PortQuery, VrrpQuery
+from actors.core.monitor_types import MonitorType
+from actors.core.monitors import Target, queries_of
+from actors.core.observing import ObserveOptions
+from actors.core.polling import (
+    FULL_CHUNK,
+    NO_NEWS,
+    UNKNOWN,
+    Epoch,
+    Indexes,
+    PollAnswer,
+    PollRequest,
+    Query,
+)
+from actors.core.readings import Meters
 from actors.desk import Desk
 from actors.messages import (
     Address,
     DeviceBegin,
     PoolChanged,
+    Readings,
     SnmpAnswer,
     SnmpPoll,
     TargetStatus,
@@ -28,25 +40,17 @@ from actors.messages import (
 )
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Timer
+from actors.watched import Watched
 
-#: Registrations that arrive together are asked together.
-GATHER_S = 0.002
-#: A silent device is asked less and less often.
-SILENT_BASE_S = 5.0
-SILENT_CAP_S = 300.0
+#: Registrations that arrive together are asked together, and so is what is due within this time.
+GATHER_S = 0.01
+TOGETHER_S = 0.25
+#: So many failures in a row are an outage (contract 10.15).
+FAILURES_MAX = 2
+#: An actor that has nothing to watch ends after this: most updates unregister and register again.
+LINGER_S = 300.0
 
-
-@dataclass(slots=True)
-class Watched:
-    """One target of one resource, and what is believed of it."""
-
-    message: WatchTarget
-    record: Record
-
-    @property
-    def target(self) -> Target:
-        """What is watched."""
-        return self.message.target
+Key = tuple[Ref, str]
 
 
 class DeviceActor(BaseActor):
@@ -57,14 +61,19 @@ class DeviceActor(BaseActor):
     def started(self) -> None:
         """Nothing is known before DeviceBegin."""
         self.device = ""
-        self._watched: dict[tuple[Ref, str], Watched] = {}
+        self._watched: dict[Key, Watched] = {}
         self._epoch: Epoch | None = None
-        self._indexes: dict[str, int | None] = {}
-        self._chunk = 25
+        self._indexes: dict[str, tuple[int, ...]] = {}
+        self._chunk = FULL_CHUNK
+        self._walks = WalkBudget(5.0)
+        self._meters = Meters()
+        self._readings_due_s: float | None = None
         self._rid = ""
-        self._polls = 0
-        self._asked: frozenset[tuple[Ref, str]] = frozenset()
-        self._silent = 0
+        self._polls = self._lost = self._silent = 0
+        self._asked: dict[Key, int] | None = None  # None: readings were asked
+        self._queries: tuple[Query, ...] = ()
+        self._deadline_s = self._probe_s = 0.0
+        self._outage_s: float | None = None
         self._timer: Timer | None = None
 
     def receive(self, message: object, sender: Address) -> None:
@@ -73,117 +82,242 @@ class DeviceActor(BaseActor):
             case DeviceBegin():
                 self.desk: Desk = message.desk
                 self.device = message.device
+                self._walks = WalkBudget(self.desk.options.snmp_interval_active_s)
             case WatchTarget():
                 self._watch(message)
             case UnwatchTargets():
-                for key in [key for key in self._watched if key[0] == message.ref]:
-                    del self._watched[key]
-                if not self._watched:
-                    self.stop_self()
+                self._unwatch(message)
             case Tick():
                 self._timer = None
-                self._poll()
+                self._due()
             case SnmpAnswer() if message.rid == self._rid:
-                self._rid = ""
+                self._rid, self._lost = "", 0
                 self._answered(message.answer)
+                self._arm()
             case PoolChanged() if self._rid:
-                self._rid = ""
-                self._arm(GATHER_S)
+                self._deadline_s = self.now()
+                self._arm()
+
+    # --------------------------------------------------------------------------------------- registration
 
     def _watch(self, message: WatchTarget) -> None:
-        key = (message.ref, message.target.name)
+        key, target, now = (message.ref, message.target.name), message.target, self.now()
         known = self._watched.get(key)
-        if known is not None and known.target == message.target:
-            # a repeated registration (restart of its shard, new version): what is known is told again
+        if known is not None and known.target == target:
+            if message.version == known.message.version:
+                # its shard was replaced: it lost what it had been told, and nothing else has changed
+                self._tell(known, "")
+            else:
+                known.owed, known.due_s = True, now
             known.message = message
-            if isinstance(known.record.published, str):
-                self._tell(known, known.record.published, "")
+            self._arm()
             return
-        self._watched[key] = Watched(message, Record())
-        self._silent = 0
-        if not self._rid:
-            self._arm(GATHER_S)
+        row = self.desk.options.monitor_types.get(target.type)
+        if row is None or row.passive:
+            self.log.error("%s: no such monitor type any more: %s", message.ref, target.type)
+            return
+        hold = now + target.hold_s if target.hold_s and message.fresh else None
+        options = ObserveOptions(FAILURES_MAX, 0.0, frozenset(target.positive), hold)
+        query = queries_of(target, row)[0]
+        self._watched[key] = Watched(message, row, query, options, now, due_s=now)
+        if query.interface and query.interface not in self._indexes:
+            self._indexes[query.interface] = ()
+            self._walks.fresh()
+        if row.readings and self.desk.readings is not None and self._readings_due_s is None:
+            self._readings_due_s = now + self.desk.options.snmp_interval_active_s
+        if self._outage_s is not None:
+            self._probe_s = now
+        self._arm()
 
-    def _arm(self, after_s: float) -> None:
+    def _unwatch(self, message: UnwatchTargets) -> None:
+        for key in [k for k in self._watched if k[0] == message.ref and k[1] in (message.names or (k[1],))]:
+            del self._watched[key]
+        used = {watched.query.interface for watched in self._watched.values()}
+        self._indexes = {name: rows for name, rows in self._indexes.items() if name in used}
+        if not any(watched.row.readings for watched in self._watched.values()):
+            self._readings_due_s = None
+        self._arm()
+
+    # -------------------------------------------------------------------------------------------- timing
+
+    def _arm(self) -> None:
+        """Set the one timer to whatever comes first."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.after(after_s, Tick("poll"))
+        now = self.now()
+        if not self._watched:
+            self._timer = self.after(LINGER_S, Tick("linger"))
+            return
+        if self._rid:
+            at = self._deadline_s
+        elif self._outage_s is not None:
+            at = self._probe_s
+        else:
+            at = min(watched.due_s for watched in self._watched.values())
+            if self._readings_due_s is not None:
+                at = min(at, self._readings_due_s)
+        self._timer = self.after(max(GATHER_S, at - now), Tick("poll"))
+
+    def _due(self) -> None:
+        """The timer fired: ask for what is due. While a poll is under way nothing is queued behind it."""
+        now = self.now()
+        if not self._watched:
+            self.stop_self()
+            return
+        if self._rid:
+            if now < self._deadline_s:
+                self._arm()
+                return
+            self._lost += 1
+            self.log.warning("%s: no answer from the poller; asking another", self.address)
+        due = {key: w for key, w in self._watched.items() if w.due_s <= now + TOGETHER_S}
+        if self._outage_s is not None:
+            self._send((), {})
+        elif due:
+            self._ask(due)
+        elif self._readings_due_s is not None and self._readings_due_s <= now + TOGETHER_S:
+            self._send(self._meters.plan(self._measured()), None)
+        else:
+            self._arm()
+
+    def _next_s(self, watched: Watched, news: bool) -> float:
+        """When to look at this target again."""
+        options, now, target = self.desk.options, self.now(), watched.target
+        fast_s = min(target.retry_s, options.snmp_interval_active_s)
+        if watched.record.published == target.wanted:
+            watched.settled = True
+        waiting = not watched.settled and now - watched.since_s < target.timeout_s
+        if not news:
+            missing = not self._indexes.get(watched.query.interface, ())
+            return max(now + fast_s, self._walks.next_s(missing=missing))
+        if waiting or watched.owed or watched.record.unsettled:
+            return now + fast_s
+        return next_slot_s(now, target.interval_s or options.snmp_interval_s, self.device)
 
     # -------------------------------------------------------------------------------------------- polling
 
-    def _poll(self) -> None:
-        if not self._watched:
-            return
-        if self._rid:
-            self.log.warning("%s: no answer from the poller; asking again", self.device.partition("|")[0])
-        self._polls += 1
-        self._rid = f"{self.device}@{self.now():.6f}/{self._polls}"
-        self._asked = frozenset(self._watched)
-        self.tell(self.desk.snmp(self.device, self._silent), SnmpPoll(self._rid, self._request()))
-        self._arm(self.desk.options.snmp_answer_timeout_s)
+    @property
+    def address(self) -> str:
+        """The device's address as declared: for people."""
+        return self.device.partition("|")[0]
 
-    def _request(self) -> PollRequest:
-        options = self.desk.options
+    def _measured(self) -> list[tuple[Ref, Target, MonitorType]]:
+        return [(key[0], w.target, w.row) for key, w in self._watched.items() if w.row.readings]
+
+    def _ask(self, due: dict[Key, Watched]) -> None:
+        """A poll of these targets; what several want is one query."""
+        places: dict[tuple[str, str], int] = {}
+        queries: list[Query] = []
+        asked: dict[Key, int] = {}
+        for key, watched in due.items():
+            wanted = (watched.query.oid, watched.query.interface)
+            if wanted not in places:
+                places[wanted] = len(queries)
+                queries.append(watched.query)
+            asked[key] = places[wanted]
+        self._send(tuple(queries), asked)
+
+    def _send(self, queries: tuple[Query, ...], asked: dict[Key, int] | None) -> None:
+        options, now = self.desk.options, self.now()
         declared, _, community = self.device.partition("|")
         host, _, port = options.devices.get(declared, declared).partition(":")
-        targets = [w.target for w in self._watched.values()]
-        ports = dict.fromkeys(t.subject for t in targets if t.kind is Kind.PORT)
-        vrrp = dict.fromkeys((t.subject, t.vrid) for t in targets if t.kind is Kind.VRRP)
-        peers = dict.fromkeys(t.subject for t in targets if t.kind is Kind.BGP)
-        return PollRequest(
+        missing = any(q.interface and not self._indexes.get(q.interface) for q in queries)
+        self._polls += 1
+        self._rid = f"{self.device}@{now:.6f}/{self._polls}"
+        self._queries, self._asked = queries, asked
+        request = PollRequest(
             host=host,
             port=int(port) if port else options.snmp_port,
             community_name=community,
-            ports=tuple(PortQuery(name, self._indexes.get(name)) for name in ports),
-            vrrp=tuple(VrrpQuery(name, vrid, self._indexes.get(name)) for name, vrid in vrrp),
-            bgp=tuple(BgpQuery(peer) for peer in peers),
-            epoch=self._epoch,
+            queries=queries,
+            indexes=self._indexes if queries else {},
+            epoch=self._epoch if queries else None,
+            may_walk=now >= self._walks.next_s(missing=missing),
             chunk=self._chunk,
         )
+        self.tell(self.desk.snmp(self.device, self._lost), SnmpPoll(self._rid, request))
+        self._deadline_s = now + options.snmp_answer_timeout_s
+        self._arm()
 
     def _answered(self, answer: PollAnswer) -> None:
-        self._epoch, self._indexes, self._chunk = answer.epoch, dict(answer.indexes), answer.chunk
-        if answer.reachable:
-            self._silent = 0
-        else:
-            self._silent += 1
-            if self._silent == 1:
-                self.log.warning("device %s is silent: %s", self.device.partition("|")[0], answer.reason)
+        if not answer.reachable:
+            self._failed(answer.reason)
+            return
+        if self._outage_s is not None:
+            self._returned()
+            return
+        self._silent = 0
+        if self._queries:
+            self._learn(answer)
+        if self._asked is None:
+            self._read(answer)
+            return
+        for key, at in self._asked.items():
+            watched = self._watched.get(key)
+            if watched is None or at >= len(answer.found):
+                continue
+            status = str(answer.found[at])
+            if status != NO_NEWS:
+                self._look(watched, status, answer.reason)
+            watched.due_s = self._next_s(watched, status != NO_NEWS)
+
+    def _learn(self, answer: PollAnswer) -> None:
+        """Keep what the answer teaches for the next request."""
+        self._epoch, self._chunk = answer.epoch, answer.chunk
+        indexes: Indexes = answer.indexes
+        self._indexes = {name: indexes.get(name, known) for name, known in self._indexes.items()}
+        if answer.walked:
+            missing = any(q.interface and not self._indexes.get(q.interface) for q in self._queries)
+            self._walks.walked(self.now(), missing=missing)
+
+    def _look(self, watched: Watched, status: str, detail: str) -> None:
+        if watched.look(status, self.now()):
+            self._tell(watched, detail)
+
+    def _read(self, answer: PollAnswer) -> None:
+        """Measured values: on to whoever collects them."""
+        now, epoch = self.now(), answer.epoch
+        uptime = epoch.uptime_ticks if epoch is not None else None
+        points = self._meters.points(self._measured(), self._queries, answer.found, now, uptime)
+        if self.desk.readings is not None and points:
+            self.tell(self.desk.readings, Readings(self.address, self.desk.wall_s(now), tuple(points)))
+        self._readings_due_s = next_slot_s(now, self.desk.options.snmp_readings_interval_s, self.device)
+
+    # ------------------------------------------------------------------------------------------- outages
+
+    def _failed(self, reason: str) -> None:
+        """Silence: of every target a failed look. In an outage it counts for new targets at once."""
         now = self.now()
-        for key, watched in list(self._watched.items()):
-            if key not in self._asked:
-                continue  # registered while the poll was under way
-            status = _status(watched.target, answer)
-            watched.record, event = observe(watched.record, status, now, ObserveOptions())
-            if isinstance(event, str):
-                self._tell(watched, event, answer.reason)
-        late = any(key not in self._asked for key in self._watched)
-        self._arm(GATHER_S if late else self._interval())
+        self._silent += 1
+        if self._silent >= FAILURES_MAX and self._outage_s is None:
+            self._outage_s = now
+            self._chunk = FULL_CHUNK
+            self.log.warning("device %s is silent: %s", self.address, reason)
+        for watched in self._watched.values():
+            for _ in range(FAILURES_MAX if self._outage_s is not None else 1):
+                self._look(watched, UNKNOWN, reason)
+            watched.due_s = now + min(watched.target.retry_s, self.desk.options.snmp_interval_active_s)
+        if self._outage_s is not None:
+            self._probe_s = now + probe_delay_s(self._silent - FAILURES_MAX + 1, self.device)
+        elif self._asked is None and self._readings_due_s is not None:
+            self._readings_due_s = next_slot_s(now, self.desk.options.snmp_readings_interval_s, self.device)
 
-    def _interval(self) -> float:
-        options = self.desk.options
-        unsettled = any(
-            w.record.unsettled or w.record.published != w.target.wanted for w in self._watched.values()
+    def _returned(self) -> None:
+        """The first answer after an outage: everything is looked at again, from the index on, at once."""
+        now, began = self.now(), self._outage_s or 0.0
+        self.log.warning("device %s answers again after %.0f s", self.address, now - began)
+        self._outage_s, self._silent, self._epoch = None, 0, None
+        self._indexes = dict.fromkeys(self._indexes, ())
+        self._walks.fresh()
+        for watched in self._watched.values():
+            watched.due_s = now
+
+    def _tell(self, watched: Watched, detail: str) -> None:
+        message, status = watched.message, watched.record.published
+        if not isinstance(status, str):
+            return
+        watched.owed, watched.said_flapping = False, watched.flaps.flapping(self.now())
+        report = TargetStatus(
+            message.ref, message.version, message.target.name, status, detail, watched.said_flapping
         )
-        fast = min((w.target.retry_s for w in self._watched.values()), default=options.snmp_interval_active_s)
-        fast = min(fast, options.snmp_interval_active_s)
-        if self._silent > 1:
-            return delay_s(self._silent - 1, min(SILENT_BASE_S, fast), SILENT_CAP_S, self.device)
-        return fast if unsettled else options.snmp_interval_s
-
-    def _tell(self, watched: Watched, status: str, detail: str) -> None:
-        message, name = watched.message, watched.target.name
-        self.tell(message.reply_to, TargetStatus(message.ref, message.version, name, status, detail))
-
-
-def _status(target: Target, answer: PollAnswer) -> str:
-    """What the answer says of this target, in the words of `core.polling`."""
-    match target.kind:
-        case Kind.PORT:
-            return answer.ports.get(target.subject, "UNKNOWN")
-        case Kind.VRRP:
-            return answer.vrrp.get(VrrpQuery(target.subject, target.vrid), "UNKNOWN")
-        case Kind.BGP:
-            return answer.bgp.get(target.subject, "UNKNOWN")
-        case _:
-            return answer.device
+        self.tell(message.reply_to, report)

@@ -1,25 +1,31 @@
 """One poll of one device over the `Agent` port, by the rules of `core.polling`.
 
 Guarantees: `poll` never raises for what a device or the network does, walks ifName at most once, sends a
-bounded number of requests, and reports a status only from a PDU that the rules believe. It keeps no state
+bounded number of requests, and reports a value only from a PDU that the rules believe. It keeps no state
 between polls: that travels in PollRequest and PollAnswer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.core.errors import PortError
 from actors.core.polling import (
     FULL_CHUNK,
     IF_NAME,
+    NO_NEWS,
+    NOT_FOUND,
+    UNKNOWN,
     Epoch,
     PollAnswer,
     PollRequest,
     Row,
-    candidates_in,
-    candidates_of,
+    Value,
+    indexes_in,
+    nothing,
     oids_of,
+    part_of,
     read,
     rows_of,
     settle,
@@ -32,39 +38,43 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
     """Ask the device everything that `request` wants (contract 6.2, 6.7; fields in `core.polling`)."""
     device = DeviceAddress(request.host, request.port, request.community_name)
     conversation = _Conversation(agent, device, max(1, request.chunk), request.epoch)
-    candidates = candidates_of(request.cached())
+    indexes, rows = request.indexes, rows_of(request.queries, request.indexes)
     try:
-        await conversation.ask(rows_of(request, candidates))
+        await conversation.ask(rows)
     except PortError as error:
         return unreachable(request, str(error.failure))
-    walked = False
-    lacking = any(not indexes for indexes in candidates.values())
-    if candidates and request.may_walk and (conversation.distrust or lacking):
+    lacking = any(query.interface and not indexes.get(query.interface) for query in request.queries)
+    walked, missing = False, NO_NEWS
+    if indexes and request.may_walk and (conversation.distrust or lacking):
         try:
-            candidates = candidates_in(await agent.walk(device, IF_NAME))
-            walked = True
+            indexes = indexes_in(await agent.walk(device, IF_NAME), indexes)
+            walked, missing = True, NOT_FOUND
         except PortError as error:
             # The old indexes stay: a failed walk must not lose what was learned.
             conversation.note(f"walk of ifName: {error.failure}")
+            missing = UNKNOWN
     # Where no name is wanted there is nothing to index: a restarted agent is just asked again.
-    if walked or (conversation.distrust and not candidates):
-        await _ask_again(conversation, rows_of(request, candidates))
-    findings = settle(request, candidates, conversation.statuses, walked=walked)
+    if walked or (conversation.distrust and not indexes):
+        rows = rows_of(request.queries, indexes)
+        await _ask_again(conversation, rows)
+    if conversation.distrust:
+        found = nothing(request, NO_NEWS if missing == NO_NEWS else UNKNOWN)
+    else:
+        found = settle(request, rows, conversation.values, missing)
     return PollAnswer(
         reachable=True,
         reason=conversation.reason,
         # Distrusted values keep the old epoch, so that the next poll distrusts them again until re-indexed.
         epoch=request.epoch if conversation.distrust else conversation.epoch,
-        indexes=findings.indexes,
-        ports=findings.ports,
-        vrrp=findings.vrrp,
-        bgp=findings.bgp,
+        indexes=indexes,
+        found=found,
         reindexed=walked,
+        walked=missing != NO_NEWS,
         chunk=conversation.next_chunk(),
     )
 
 
-async def _ask_again(conversation: _Conversation, rows: tuple[Row, ...]) -> None:
+async def _ask_again(conversation: _Conversation, rows: Sequence[Row]) -> None:
     """The poll after the table was learned anew: its own first answer is the reference."""
     if conversation.distrust:
         conversation.chunk = FULL_CHUNK
@@ -87,7 +97,7 @@ class _Conversation:
     shrunk: bool = False
     distrust: str = ""
     reason: str = ""
-    statuses: dict[Row, str] = field(default_factory=dict)
+    values: dict[Row, Value] = field(default_factory=dict)
 
     def note(self, reason: str) -> None:
         """Keep the last explanation of what is missing."""
@@ -95,16 +105,16 @@ class _Conversation:
 
     def reset(self) -> None:
         """Forget what was said in another epoch."""
-        self.epoch, self.distrust, self.reason, self.statuses = None, "", "", {}
+        self.epoch, self.distrust, self.reason, self.values = None, "", "", {}
 
-    async def ask(self, rows: tuple[Row, ...]) -> None:
+    async def ask(self, rows: Sequence[Row]) -> None:
         """Ask for all rows, a chunk per PDU, until one cannot be believed or is not answered.
 
         Raises PortError only if the device has not answered anything in this poll.
         """
-        rest = rows
+        done = 0
         while True:
-            part = rest[: self.chunk]
+            part = part_of(rows, done, self.chunk)
             try:
                 reply = await self.agent.get(self.device, oids_of(part))
             except PortError as error:
@@ -115,12 +125,12 @@ class _Conversation:
             look = read(part, reply, self.epoch)
             if look.distrust:
                 self.distrust = self.reason = look.distrust
-                self.statuses = {}
+                self.values = {}
                 return
             self.epoch = look.epoch if self.epoch is None else self.epoch.then(look.epoch)
-            self.statuses.update(look.statuses)
-            rest = rest[len(part) :]
-            if not rest:
+            self.values.update(look.values)
+            done += len(part)
+            if done >= len(rows):
                 return
 
     async def _smaller(self, asked: int, error: PortError) -> bool:

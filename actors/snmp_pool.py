@@ -10,7 +10,8 @@ import os
 
 from actors import rendering
 from actors.core.errors import ErrorClass, Failure
-from actors.core.monitors import BadMonitor, Target, target
+from actors.core.monitor_types import BadMonitor
+from actors.core.monitors import Target, target
 from actors.core.options import Options
 from actors.core.polling import PollAnswer, unreachable
 from actors.messages import (
@@ -44,7 +45,7 @@ class SnmpPollerActor(IoActor):
                 self._options, self._agent = message.options, message.wiring.agent()
             case SnmpPoll():
                 self._poll(message, sender)
-            case RenderMonitors():
+            case RenderMonitors() if self._options is not None:  # before Boot: it will be asked again
                 self.tell(sender, self._render(message))
             case Ping():
                 self.tell(sender, Pong(message.seq, os.getpid()))
@@ -74,9 +75,11 @@ class SnmpPollerActor(IoActor):
             return MonitorsRendered(message.rid, (), Failure(ErrorClass.INVALID, "InvalidTemplate", text))
 
     def _targets(self, message: RenderMonitors) -> tuple[Target, ...]:
-        community = self._options.default_community_name if self._options else ""
+        assert self._options is not None, "asked only after Boot"
+        options = self._options
         values, warnings = rendering.resolve(message.params, message.outputs)
         for warning in warnings:
             self.log.warning("%s template %s: %s", message.ref, message.template_id, warning)
         monitors = rendering.render_monitors(message.template, values)
-        return tuple(target(m.name, m.type, m.properties, community) for m in monitors)
+        community, types = options.default_community_name, options.monitor_types
+        return tuple(target(m.name, m.type, m.properties, community, types) for m in monitors)

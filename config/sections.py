@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt, Le
 
 from actors.core.keys import ResourceType
 from actors.core.options import Options
+from config.monitor_types import load_monitor_types
 
 Seconds = Annotated[float, Gt(0), Le(86_400)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
@@ -140,6 +141,8 @@ class SnmpSection:
     answer_timeout_s: Seconds = 20.0  # of one whole poll, index walk included
     interval_active_s: Seconds = 5.0  # while a target is not ACTIVE yet
     interval_s: Seconds = 30.0  # afterwards
+    readings_interval_s: Seconds = 60.0  # between two looks at counters and other readings
+    monitor_types_file: Path | None = None  # rows over those of config/monitor_types.yaml
     communities: Mapping[str, Secret] = field(default_factory=dict)  # community name → community
     devices: Mapping[str, str] = field(default_factory=dict)  # declared address → host:port of its agent
     default_community_name: str = "EDGE_ROUTER_COMMUNITY"  # where a monitor names none (vrrp, bgp)
@@ -221,10 +224,10 @@ class StandaloneSection:
     """What `python run.py` starts by itself in place of what is not configured."""
 
     embedded: bool = True  # false: never; whatever is not configured is then an error
+    heat: Literal["embedded", "real"] = "embedded"  # what stands in for Heat: our server, or OpenStack's own
     resource_seconds: Annotated[float, Ge(0), Le(3600)] = (
         0.5  # a resource of the embedded Heat takes that long
     )
-    heat: Literal["embedded", "real"] = "embedded"  # what stands in for Heat: our server, or OpenStack's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +277,8 @@ class Snapshot:
             snmp_interval_active_s=self.snmp.interval_active_s,
             snmp_interval_s=self.snmp.interval_s,
             snmp_answer_timeout_s=self.snmp.answer_timeout_s,
+            snmp_readings_interval_s=self.snmp.readings_interval_s,
+            monitor_types=load_monitor_types(self.snmp.monitor_types_file),
             default_community_name=self.snmp.default_community_name,
             devices=dict(self.snmp.devices),
             heartbeat_s=self.supervision.heartbeat_s,

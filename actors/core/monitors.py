@@ -1,7 +1,7 @@
-"""Monitor types as data: what a monitoring document may name and what it takes to watch it (contract 6.1, 6.2).
+"""Targets: what a monitoring document wants watched, resolved and checked (contract 6.1, 6.2, 6.4).
 
-Guarantees: a new type is a row in `MONITOR_TYPES`; the seven types that are not SNMP in the original are
-PASSIVE here: ACTIVE at once, never in `/monitoring`. Targets hold no password: only what polling needs.
+Guarantees: a target holds what its type needs and nothing else of the monitor, so no password; it can be
+stored and read back. How it is read is looked up in the table of types at the time (`core.monitor_types`).
 """
 
 from __future__ import annotations
@@ -9,67 +9,49 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
+from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes
+from actors.core.polling import Query
 
-class Kind(StrEnum):
-    """How a target is looked at."""
+__all__ = [
+    "BadMonitor",
+    "Target",
+    "decode_targets",
+    "encode_targets",
+    "queries_of",
+    "statuses_to_write",
+    "target",
+    "watched",
+]
 
-    DEVICE = "device"  # sysUpTime answers
-    PORT = "port"  # ifOperStatus of the interface of that name
-    VRRP = "vrrp"  # vrrpOperState of interface and group
-    BGP = "bgp"  # bgpPeerState of the peer
-    PASSIVE = "passive"  # not looked at
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorType:
-    """One row: which properties name the device and the thing on it, what is wanted, how long to wait."""
-
-    kind: Kind
-    host: str = ""
-    required: tuple[str, ...] = ()
-    wanted: str = "UP"
-    timeout_s: float = 120.0
-
-
-_PORT = MonitorType(Kind.PORT, "device_ip", ("name",))
-_DEVICE = MonitorType(Kind.DEVICE, "ip")
-_PASSIVE = MonitorType(Kind.PASSIVE)
-
-MONITOR_TYPES: Mapping[str, MonitorType] = {
-    "switch": _DEVICE,
-    "router": _DEVICE,
-    "physical_port": _PORT,
-    "logical_port": _PORT,
-    "vrrp_session": MonitorType(Kind.VRRP, "host", ("interface", "vrid"), "MASTER", 360.0),
-    "bgp_session": MonitorType(Kind.BGP, "host", ("peer_address",), "ESTABLISHED", 300.0),
-    "virtual_network": _PASSIVE,
-    "virtual_machine_interface": _PASSIVE,
-    "nova_vm": _PASSIVE,
-    "etcd_reader": _PASSIVE,
-    "kafka_messenger": _PASSIVE,
-}
-
-
-class BadMonitor(ValueError):
-    """A monitoring document names an unknown type or lacks a property. The text says which."""
+#: Sets of tags, one for each data point of a reading (contract 6.4: "map or list of maps").
+TagSets = tuple[tuple[tuple[str, str], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to watch for one resource. `wanted` and statuses are upper case as in `/monitoring`."""
+    """One thing to watch for one resource. `wanted` and statuses are upper case as in `/monitoring`.
+
+    `keys`: the properties that its OIDs are made of. `interval_s` 0: as type or settings say. `hold_s` and
+    `positive`: hold_options; for so long after registration only these statuses come out. `passive`: not
+    looked at. `active_word`: what `state_monitoring` says once it is as wanted.
+    """
 
     name: str
-    kind: Kind
+    type: str
     host: str = ""
     community_name: str = ""
-    subject: str = ""  # interface name or BGP peer
-    vrid: int = 0
+    keys: tuple[tuple[str, str], ...] = ()
     wanted: str = "UP"
+    active_word: str = "ACTIVE"
     timeout_s: float = 120.0
     retry_s: float = 5.0
+    interval_s: float = 0.0
+    hold_s: float = 0.0
+    positive: tuple[str, ...] = ()
+    tags: TagSets = ()
+    passive: bool = False
 
     @property
     def device(self) -> str:
@@ -77,45 +59,70 @@ class Target:
         return f"{self.host}|{self.community_name}"
 
     @property
-    def active_word(self) -> str:
-        """What `state_monitoring` says once it is as wanted: VRRP says its role (contract 6.2)."""
-        return self.wanted.lower() if self.kind is Kind.VRRP else "ACTIVE"
+    def subject(self) -> str:
+        """What it is on its device, for people: interface or peer; "" for the device itself."""
+        return self.keys[0][1] if self.keys else ""
 
 
-def target(name: str, type_name: str, properties: Mapping[str, Any], default_community: str) -> Target:
+def target(
+    name: str, type_name: str, properties: Mapping[str, Any], default_community: str, types: MonitorTypes
+) -> Target:
     """Make a target from one monitor of a document. Raises BadMonitor."""
-    row = MONITOR_TYPES.get(type_name)
+    row = types.get(type_name)
     if row is None:
-        known = ", ".join(sorted(MONITOR_TYPES))
-        raise BadMonitor(f"monitor '{name}': unknown type {type_name!r} (known: {known})")
-    if row.kind is Kind.PASSIVE:
-        return Target(name, Kind.PASSIVE)
-    for needed in (row.host, *row.required):
+        raise BadMonitor(f"monitor '{name}': unknown type {type_name!r} (known: {', '.join(sorted(types))})")
+    if row.passive:
+        return Target(name, type_name, passive=True)
+    for needed in row.required:
         if properties.get(needed) in (None, ""):
             raise BadMonitor(f"monitor '{name}' of type {type_name}: property '{needed}' is missing or empty")
+    keys = {key: str(properties[key]) for key in row.needs}
+    try:
+        for instance in (row.instance, *(reading.instance for reading in row.readings)):
+            instance.check(keys)
+    except BadMonitor as error:
+        raise BadMonitor(f"monitor '{name}': {error}") from None
     wanted = str(properties.get("wanted_status") or row.wanted).upper()
+    hold_s, positive = _hold(name, properties.get("hold_options"))
     return Target(
         name=name,
-        kind=row.kind,
+        type=type_name,
         host=str(properties[row.host]),
         community_name=str(properties.get("community_name") or default_community),
-        subject=str(
-            properties.get("name") or properties.get("interface") or properties.get("peer_address") or ""
-        ),
-        vrid=_integer(name, "vrid", properties.get("vrid", 0)),
+        keys=tuple(keys.items()),
         wanted=wanted,
+        active_word=row.active.replace("{wanted}", wanted.lower()),
         timeout_s=_seconds(name, "timeout", properties.get("timeout"), row.timeout_s),
-        retry_s=_seconds(name, "time_between_retries", properties.get("time_between_retries"), 5.0),
+        retry_s=_seconds(name, "time_between_retries", properties.get("time_between_retries"), row.retry_s),
+        interval_s=_seconds(name, "interval", properties.get("interval"), row.interval_s),
+        hold_s=hold_s,
+        positive=positive,
+        tags=_tags(name, properties.get("tags")),
     )
 
 
-def _integer(name: str, prop: str, value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError) as error:
+def _hold(name: str, value: Any) -> tuple[float, tuple[str, ...]]:
+    """hold_options of contract 6.4. Of a map in positive_status, the member of this monitor's name counts:
+    as `/monitoring` waits for every member, all of them have then been positive."""
+    if value is None:
+        return 0.0, ()
+    if not isinstance(value, Mapping) or not isinstance(value.get("positive_status"), list):
         raise BadMonitor(
-            f"monitor '{name}': property '{prop}' must be a whole number, not {value!r}"
-        ) from error
+            f"monitor '{name}': hold_options must have positive_status (a list) and time_seconds"
+        )
+    positive: dict[str, None] = {}
+    for entry in value["positive_status"]:
+        status = entry.get(name) if isinstance(entry, Mapping) else entry
+        if status is not None:
+            positive[str(status).upper()] = None
+    return _seconds(name, "hold_options.time_seconds", value.get("time_seconds"), 0.0), tuple(positive)
+
+
+def _tags(name: str, value: Any) -> TagSets:
+    sets = [value] if isinstance(value, Mapping) else value or []
+    if not isinstance(sets, list) or not all(isinstance(each, Mapping) for each in sets):
+        raise BadMonitor(f"monitor '{name}': property 'tags' must be a table or a list of tables")
+    return tuple(tuple(sorted((str(k), str(v)) for k, v in each.items())) for each in sets)
 
 
 def _seconds(name: str, prop: str, value: Any, default: float) -> float:
@@ -130,6 +137,14 @@ def _seconds(name: str, prop: str, value: Any, default: float) -> float:
     return seconds
 
 
+def queries_of(target: Target, row: MonitorType) -> tuple[Query, tuple[Query, ...]]:
+    """How its status is read, and its readings in the order of the type. Raises KeyError if the type has come
+    to need a property that the target was made without."""
+    keys = dict(target.keys)
+    readings = tuple(reading.instance.query(keys, None) for reading in row.readings)
+    return row.instance.query(keys, row.states), readings
+
+
 def encode_targets(version: int, targets: Sequence[Target]) -> bytes:
     """`/gatewright/targets/<path>`: what is to be watched after a restart, without any secret."""
     return json.dumps(
@@ -140,13 +155,26 @@ def encode_targets(version: int, targets: Sequence[Target]) -> bytes:
 def decode_targets(raw: bytes) -> tuple[int, tuple[Target, ...]]:
     """Inverse of `encode_targets`. Raises ValueError, KeyError or TypeError for what is none."""
     value = json.loads(raw)
-    targets = tuple(Target(**{**entry, "kind": Kind(entry["kind"])}) for entry in value["targets"])
-    return int(value["version"]), targets
+    return int(value["version"]), tuple(_decoded(entry) for entry in value["targets"])
+
+
+def _decoded(entry: Any) -> Target:
+    pairs = {
+        **entry,
+        "keys": _pairs(entry.get("keys", ())),
+        "positive": tuple(entry.get("positive", ())),
+        "tags": tuple(_pairs(each) for each in entry.get("tags", ())),
+    }
+    return Target(**pairs)
+
+
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((str(key), str(text)) for key, text in value)
 
 
 def watched(targets: Sequence[Target]) -> tuple[Target, ...]:
     """Those that have a status in `/monitoring`."""
-    return tuple(t for t in targets if t.kind is not Kind.PASSIVE)
+    return tuple(t for t in targets if not t.passive)
 
 
 def statuses_to_write(targets: Sequence[Target], known: Mapping[str, str]) -> dict[str, str] | None:

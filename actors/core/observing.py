@@ -74,6 +74,8 @@ def observe(
     UNKNOWN, NOT_FOUND and FAIL are failed looks; they come out as FAIL. What follows a FAIL counts at once,
     as a first value does: nothing was known meanwhile. A status comes out only at a look that shows it.
     """
+    if status == record.published == record.confirmed and record.candidate is None and not record.failures:
+        return record, None  # nearly every look of nearly every port
     if _is_failure(status):
         record = _failed(record, options)
         return _publish(record, now_s, options) if record.confirmed == FAIL else (record, None)

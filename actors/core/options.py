@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from actors.core.keys import ResourceType
+from actors.core.monitor_types import MonitorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Options:
     snmp_interval_active_s: float = 5.0
     snmp_interval_s: float = 30.0
     snmp_answer_timeout_s: float = 20.0
+    snmp_readings_interval_s: float = 60.0
+    monitor_types: Mapping[str, MonitorType] = field(default_factory=dict)
     default_community_name: str = "EDGE_ROUTER_COMMUNITY"
     #: declared address → "host:port" where the agent really listens
     devices: Mapping[str, str] = field(default_factory=dict)

@@ -1,45 +1,39 @@
 """What to ask a device by SNMP, and what to believe of its answer (contract 6.2, 6.5, 6.7).
 
-Guarantees: a port is known by its ifName, and a status is believed only if the same PDU shows that the row
+Guarantees: an interface is known by its ifName, and a value is believed only if the same PDU shows that the row
 still bears that name and that the agent neither restarted nor changed its interface table (research: index
 swaps are invisible otherwise). Silence, odd types and values out of range become UNKNOWN, never DOWN.
-Does not confirm changes over time (that is `core.observing`) and does no I/O (`actors.snmp_poll` does).
+Does not know types of monitors (`core.monitors` declares them), does not confirm changes over time (that is
+`core.observing`) and does no I/O (`actors.snmp_poll` does).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 SYS_UP_TIME: Final = "1.3.6.1.2.1.1.3.0"
 IF_TABLE_LAST_CHANGE: Final = "1.3.6.1.2.1.31.1.5.0"
 IF_NAME: Final = "1.3.6.1.2.1.31.1.1.1.1"
-IF_OPER_STATUS: Final = "1.3.6.1.2.1.2.2.1.8"
-VRRP_OPER_STATE: Final = "1.3.6.1.2.1.68.1.3.1.3"
-BGP_PEER_STATE: Final = "1.3.6.1.2.1.15.3.1.2"
 
 UP: Final = "UP"
-DOWN: Final = "DOWN"
 #: The device did not say, or said nothing that can be believed.
 UNKNOWN: Final = "UNKNOWN"
 #: The device says that there is no such port, virtual router or peer.
 NOT_FOUND: Final = "NOT_FOUND"
+#: It was not looked at, because that would have taken a walk that was not allowed.
+NO_NEWS: Final = ""
 
-PORT_STATES: Final[Mapping[int, str]] = {1: UP, 2: DOWN, 3: DOWN, 4: UNKNOWN, 5: DOWN, 6: DOWN, 7: DOWN}
-VRRP_STATES: Final[Mapping[int, str]] = {1: "INITIALIZE", 2: "BACKUP", 3: "MASTER"}
-BGP_STATES: Final[Mapping[int, str]] = {
-    1: "IDLE",
-    2: "CONNECT",
-    3: "ACTIVE",
-    4: "OPENSENT",
-    5: "OPENCONFIRM",
-    6: "ESTABLISHED",
-}
-_LIVE: Final = frozenset({UP, "MASTER", "BACKUP", "ESTABLISHED"})
-
+#: Stands for the ifIndex in the OID of a Query.
+IF_INDEX: Final = "#"
 #: Rows per PDU: 25 rows of two values and the header stay under 1,400 bytes.
 FULL_CHUNK: Final = 25
+#: Of rows with one name only so many are asked; more of them is an agent's fault.
+TWINS_MAX: Final = 8
+#: What the rows of one reply may take (bytes), and what one row takes beside its name.
+_ROWS_BYTES: Final = 1300
+_ROW_BYTES: Final = 40
 
 #: What the `Agent` port returns for one OID.
 Value = int | bytes | str | None
@@ -47,27 +41,29 @@ Reply = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
-class PortQuery:
-    """A port wanted by ifName. `index`: the ifIndex it had last time, None when not known."""
+class States:
+    """What the numbers of one OID mean. `live`: which statuses win when several rows bear one name.
+    `other`: the status of numbers that are not listed; `absent`: of a row that the agent does not have."""
 
-    name: str
-    index: int | None = None
+    names: Mapping[int, str]
+    live: frozenset[str] = frozenset()
+    other: str = UNKNOWN
+    absent: str = UNKNOWN
+
+    def status(self, value: Value) -> str:
+        """The status that a value stands for; of another type than a number: UNKNOWN."""
+        if isinstance(value, int):
+            return self.names.get(value, self.other)
+        return self.absent if value is None else UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class VrrpQuery:
-    """A virtual router on the interface of that ifName. `index` as in PortQuery; no part of its identity."""
+class Query(NamedTuple):
+    """One value that is wanted. `oid`: of the instance, with IF_INDEX where the index of `interface` (an ifName)
+    goes. `states` None: the number itself is wanted, not a status."""
 
-    interface: str
-    vrid: int
-    index: int | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BgpQuery:
-    """A BGP session by the peer's dotted IPv4 address."""
-
-    peer: str
+    oid: str
+    interface: str = ""
+    states: States | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +78,14 @@ class Epoch:
 
         The wrap of sysUpTime after 497 days looks like a restart: it costs one needless walk.
         """
-        if None not in (self.uptime_ticks, seen.uptime_ticks) and seen.uptime_ticks < self.uptime_ticks:  # type: ignore[operator]
-            return "the agent restarted"
         if (
-            None not in (self.table_last_change, seen.table_last_change)
-            and seen.table_last_change != self.table_last_change
+            self.uptime_ticks is not None
+            and seen.uptime_ticks is not None
+            and seen.uptime_ticks < self.uptime_ticks
+        ):
+            return "the agent restarted"
+        if None not in (self.table_last_change, seen.table_last_change) and (
+            seen.table_last_change != self.table_last_change
         ):
             return "the interface table changed"
         return ""
@@ -99,33 +98,28 @@ class Epoch:
         )
 
 
+#: ifName → the indexes of all rows of that name, ascending; () if it has none or is not known yet.
+Indexes = Mapping[str, tuple[int, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """One poll of one device: everything that is wanted of it, with what the last answer taught.
+    """One poll of one device: the values wanted, with what earlier answers taught.
 
-    `epoch`, the indexes in the queries and `chunk` come from the last PollAnswer. `may_walk` False: names
-    without an index stay UNKNOWN instead of costing a walk of ifName (the asker limits the rate of walks).
-    `wants_uptime` says that the device itself is a target; sysUpTime is asked in any case.
+    `indexes`: all interfaces that anyone wants of the device, also those that no query names: a walk learns
+    them all. `indexes`, `epoch` and `chunk` come from the last PollAnswer. `may_walk` False: what cannot be
+    told without a walk of ifName is NO_NEWS (the asker limits the rate of walks). Without queries this is the
+    cheapest probe there is: sysUpTime and ifTableLastChange.
     """
 
     host: str
     port: int = 161
     community_name: str = ""
-    ports: tuple[PortQuery, ...] = ()
-    vrrp: tuple[VrrpQuery, ...] = ()
-    bgp: tuple[BgpQuery, ...] = ()
+    queries: tuple[Query, ...] = ()
+    indexes: Indexes = field(default_factory=dict)
     epoch: Epoch | None = None
-    wants_uptime: bool = True
     may_walk: bool = True
     chunk: int = FULL_CHUNK
-
-    def cached(self) -> dict[str, int | None]:
-        """name → ifIndex as the queries know it."""
-        known: dict[str, int | None] = {query.name: query.index for query in self.ports}
-        for query in self.vrrp:
-            if known.get(query.interface) is None:
-                known[query.interface] = query.index
-        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,68 +127,54 @@ class PollAnswer:
     """What one poll found.
 
     `reachable`: the device answered at all; if not, every status is UNKNOWN and `reason` says why. Keep
-    `epoch`, `indexes` (name → ifIndex or None) and `chunk` for the next request. `ports` is by name,
-    `vrrp` by query, `bgp` by peer. `reindexed`: ifName was walked. `reason` also explains UNKNOWNs of a
-    reachable device; it holds no secret.
+    `epoch`, `indexes` and `chunk` for the next request. `found` is in the order of the queries: statuses, or
+    numbers (None: not to be had) where no states were given. `reindexed`: ifName was walked; `walked`: it was
+    at least tried. `reason` also explains what is missing of a reachable device; it holds no secret.
     """
 
     reachable: bool
     reason: str = ""
     epoch: Epoch | None = None
-    indexes: Mapping[str, int | None] = field(default_factory=dict)
-    ports: Mapping[str, str] = field(default_factory=dict)
-    vrrp: Mapping[VrrpQuery, str] = field(default_factory=dict)
-    bgp: Mapping[str, str] = field(default_factory=dict)
+    indexes: Indexes = field(default_factory=dict)
+    found: tuple[str | int | None, ...] = ()
     reindexed: bool = False
+    walked: bool = False
     chunk: int = FULL_CHUNK
 
-    @property
-    def device(self) -> str:
-        """UP when sysUpTime was readable in this poll, else UNKNOWN (contract 6.7)."""
-        return UP if self.reachable and self.epoch and self.epoch.uptime_ticks is not None else UNKNOWN
 
+class Row(NamedTuple):
+    """One value in a PDU. `at`: which query it is for. `name`: the ifName that the row of `if_index` must
+    still bear ("": no interface)."""
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One wanted value. `name` is the ifName that the row of `index` must still bear ("": no interface)."""
-
-    query: PortQuery | VrrpQuery | BgpQuery
-    value_oid: str
+    at: int
+    oid: str
     name: str = ""
-    index: int = 0
+    if_index: int = 0
 
     @property
     def name_oid(self) -> str:
         """Where the row's ifName stands."""
-        return f"{IF_NAME}.{self.index}"
+        return f"{IF_NAME}.{self.if_index}"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one PDU said. `distrust`: why nothing of it may be believed, "" when it may."""
+class Look(NamedTuple):
+    """What one PDU said: the believed values by row. `distrust`: why there are none, "" if there are."""
 
     epoch: Epoch
-    statuses: Mapping[Row, str]
+    values: Mapping[Row, Value]
     distrust: str = ""
 
 
-#: name → the ifIndexes of all rows of that name, ascending.
-Candidates = Mapping[str, Sequence[int]]
-
-
-def candidates_of(cached: Mapping[str, int | None]) -> Candidates:
-    """Cached indexes as candidates; names without an index have none."""
-    return {name: () if index is None else (index,) for name, index in cached.items()}
-
-
-def candidates_in(walked: Reply) -> Candidates:
-    """All names of a walk of ifName. Rows that are no text under an index are skipped."""
-    found: dict[str, list[int]] = {}
+def indexes_in(walked: Reply, names: Iterable[str]) -> Indexes:
+    """The indexes of these names in a walk of ifName. Rows that are no text under an index are skipped."""
+    found: dict[str, list[int]] = {name: [] for name in names}
     for oid, value in walked.items():
         head, _, last = oid.rpartition(".")
-        if head == IF_NAME and last.isdecimal() and isinstance(value, bytes):
-            found.setdefault(name_text(value), []).append(int(last))
-    return {name: sorted(indexes) for name, indexes in found.items()}
+        if head == IF_NAME and isinstance(value, bytes):
+            rows = found.get(name_text(value))
+            if rows is not None and last.isdecimal():
+                rows.append(int(last))
+    return {name: tuple(sorted(indexes)[-TWINS_MAX:]) for name, indexes in found.items()}
 
 
 def name_text(value: bytes) -> str:
@@ -202,116 +182,110 @@ def name_text(value: bytes) -> str:
     return value.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def rows_of(request: PollRequest, candidates: Candidates) -> tuple[Row, ...]:
-    """Everything that can be asked now: all candidates of each name, and the BGP peers."""
-    rows: dict[Row, None] = {}
-    for port in request.ports:
-        for index in candidates.get(port.name, ()):
-            rows[Row(PortQuery(port.name), f"{IF_OPER_STATUS}.{index}", port.name, index)] = None
-    for vrrp in request.vrrp:
-        for index in candidates.get(vrrp.interface, ()):
-            rows[Row(vrrp, f"{VRRP_OPER_STATE}.{index}.{vrrp.vrid}", vrrp.interface, index)] = None
-    for bgp in request.bgp:
-        rows[Row(bgp, f"{BGP_PEER_STATE}.{bgp.peer}")] = None
-    return tuple(rows)
+def rows_of(queries: Sequence[Query], indexes: Indexes) -> list[Row]:
+    """Everything that can be asked now: all rows of each wanted name, and what needs no name."""
+    rows: list[Row] = []
+    for at, (oid, interface, _) in enumerate(queries):
+        if not interface:
+            rows.append(Row(at, oid))
+            continue
+        rows += [Row(at, oid.replace(IF_INDEX, str(i)), interface, i) for i in indexes.get(interface, ())]
+    return rows
+
+
+def part_of(rows: Sequence[Row], begin: int, chunk: int) -> Sequence[Row]:
+    """The rows of the next PDU: from `begin`, at most `chunk`, and no more than a reply has room for."""
+    room = _ROWS_BYTES
+    for end in range(begin, min(begin + chunk, len(rows))):
+        room -= _ROW_BYTES + len(rows[end].name)
+        if room < 0 and end > begin:
+            return rows[begin:end]
+    return rows[begin : begin + chunk]
 
 
 def oids_of(rows: Iterable[Row]) -> tuple[str, ...]:
     """The OIDs of one PDU: the header, then value and name of each row, none twice."""
     oids: dict[str, None] = {SYS_UP_TIME: None, IF_TABLE_LAST_CHANGE: None}
     for row in rows:
-        oids[row.value_oid] = None
+        oids[row.oid] = None
         if row.name:
             oids[row.name_oid] = None
     return tuple(oids)
 
 
 def read(rows: Iterable[Row], reply: Reply, reference: Epoch | None) -> Look:
-    """Judge the answer to `oids_of(rows)`. `reference`: the epoch in which the indexes were learned."""
+    """Judge the answer to `oids_of(rows)`. `reference`: the epoch in which the indexes were learned.
+
+    A row whose value or name was left out has no value in the Look.
+    """
     epoch = Epoch(_ticks(reply.get(SYS_UP_TIME)), _ticks(reply.get(IF_TABLE_LAST_CHANGE)))
     distrust = reference.moved_to(epoch) if reference is not None else ""
-    statuses: dict[Row, str] = {}
+    values: dict[Row, Value] = {}
     for row in rows:
-        if not row.name:
-            statuses[row] = _status(row, reply)
-            continue
-        if row.name_oid not in reply:
-            statuses[row] = UNKNOWN
-            continue
-        name = reply[row.name_oid]
-        if not isinstance(name, bytes) or name_text(name) != row.name:
-            distrust = distrust or f"ifIndex {row.index} is no longer {row.name}"
-        statuses[row] = _status(row, reply)
-    return Look(epoch, {} if distrust else statuses, distrust)
+        if row.name:
+            name_oid = row.name_oid
+            if name_oid not in reply:
+                continue
+            name = reply[name_oid]
+            if not isinstance(name, bytes) or name_text(name) != row.name:
+                distrust = distrust or f"ifIndex {row.if_index} is no longer {row.name}"
+        if row.oid in reply:
+            values[row] = reply[row.oid]
+    return Look(epoch, {} if distrust else values, distrust)
 
 
 def _ticks(value: Value) -> int | None:
     return value if isinstance(value, int) and 0 <= value < 2**32 else None
 
 
-def _status(row: Row, reply: Reply) -> str:
-    if row.value_oid not in reply:
-        return UNKNOWN
-    value = reply[row.value_oid]
-    match row.query:
-        case PortQuery():
-            states = PORT_STATES
-        case VrrpQuery():
-            states = VRRP_STATES
-        case BgpQuery():
-            states = BGP_STATES
-    if value is None:
-        return UNKNOWN if isinstance(row.query, PortQuery) else NOT_FOUND
-    return states.get(value, UNKNOWN) if isinstance(value, int) else UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The statuses of a whole poll, and the index each name is to be asked by next time."""
-
-    indexes: Mapping[str, int | None]
-    ports: Mapping[str, str]
-    vrrp: Mapping[VrrpQuery, str]
-    bgp: Mapping[str, str]
-
-
 def settle(
-    request: PollRequest, candidates: Candidates, statuses: Mapping[Row, str], *, walked: bool
-) -> Findings:
-    """Turn the statuses of rows into one answer per query.
+    request: PollRequest, rows: Iterable[Row], values: Mapping[Row, Value], missing: str
+) -> tuple[str | int | None, ...]:
+    """Turn the values of rows into one finding per query.
 
-    Of several rows with one name the live one is taken, else the highest index. A name without candidates
-    is NOT_FOUND only if the table was `walked`; rows that were not answered are UNKNOWN.
+    Of several rows with one name the live one is taken, else that of the highest index. `missing`: the status
+    of a query that has no row. Rows without a value are UNKNOWN.
     """
-    best: dict[PortQuery | VrrpQuery | BgpQuery, tuple[bool, int, str]] = {}
-    for row in rows_of(request, candidates):
-        status = statuses.get(row, UNKNOWN)
-        rank = (status in _LIVE, row.index, status)
-        best[row.query] = max(best.get(row.query, rank), rank)
-    missing = NOT_FOUND if walked else UNKNOWN
-    indexes: dict[str, int | None] = {}
-    for name in request.cached():
-        own = best.get(PortQuery(name))
-        others = candidates.get(name, ())
-        indexes[name] = own[1] if own is not None else (others[-1] if others else None)
-    return Findings(
-        indexes,
-        {q.name: best[PortQuery(q.name)][2] if PortQuery(q.name) in best else missing for q in request.ports},
-        {q: best[q][2] if q in best else missing for q in request.vrrp},
-        {q.peer: best[q][2] for q in request.bgp},
-    )
+    best: dict[int, tuple[bool, int, str | int | None]] = {}
+    for row in rows:
+        states = request.queries[row.at].states
+        found: str | int | None
+        if row not in values:
+            found = None if states is None else UNKNOWN
+        elif states is None:
+            value = values[row]
+            found = value if isinstance(value, int) else None
+        else:
+            found = states.status(values[row])
+        rank = (states is not None and found in states.live, row.if_index, found)
+        known = best.get(row.at)
+        if known is None or rank[:2] > known[:2]:
+            best[row.at] = rank
+    return tuple(_filled(request.queries, best, missing))
+
+
+def _filled(
+    queries: Sequence[Query], best: Mapping[int, tuple[bool, int, str | int | None]], missing: str
+) -> Iterator[str | int | None]:
+    for at, query in enumerate(queries):
+        if at in best:
+            yield best[at][2]
+        else:
+            yield None if query.states is None else missing
+
+
+def nothing(request: PollRequest, status: str) -> tuple[str | int | None, ...]:
+    """That finding for every query."""
+    return settle(request, (), {}, status)
 
 
 def unreachable(request: PollRequest, reason: str) -> PollAnswer:
     """The answer for a device that said nothing: all UNKNOWN, and what was known of it kept."""
-    nothing = settle(request, candidates_of(request.cached()), {}, walked=False)
     return PollAnswer(
         reachable=False,
         reason=reason,
         epoch=request.epoch,
-        indexes=nothing.indexes,
-        ports=nothing.ports,
-        vrrp=nothing.vrrp,
-        bgp=nothing.bgp,
+        indexes=request.indexes,
+        found=nothing(request, UNKNOWN),
         chunk=request.chunk,
     )

@@ -28,6 +28,7 @@ from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
 from actors.messages.watching import (
     DeviceBegin,
     MonitorsRendered,
+    Readings,
     Register,
     RenderMonitors,
     SnmpAnswer,
@@ -87,6 +88,7 @@ MESSAGES: tuple[type, ...] = (
     WatchTarget,
     UnwatchTargets,
     TargetStatus,
+    Readings,
     DeviceBegin,
     SnmpPoll,
     SnmpAnswer,
@@ -117,6 +119,7 @@ __all__ = [
     "PoolChanged",
     "Read",
     "ReadDone",
+    "Readings",
     "Refused",
     "Register",
     "RenderMonitors",

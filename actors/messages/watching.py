@@ -10,6 +10,7 @@ from actors.core.errors import Failure
 from actors.core.model import JsonObject, Param, Ref
 from actors.core.monitors import Target
 from actors.core.polling import PollAnswer, PollRequest
+from actors.core.readings import Point
 
 Address = Any
 
@@ -53,31 +54,53 @@ class Unregister:
 
 @dataclass(frozen=True, slots=True)
 class WatchTarget:
-    """Shard → DeviceActor (through the device's shard): poll this target and tell `reply_to`."""
+    """Shard → DeviceActor (through the device's shard): poll this target and tell `reply_to`.
+
+    `fresh`: `/monitoring` does not know this version yet, so the target's hold counts from now.
+    """
 
     ref: Ref
     version: int
     target: Target
     reply_to: Address
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class UnwatchTargets:
-    """Shard → DeviceActor (through the device's shard): `ref` is not interested any more in that device."""
+    """Shard → DeviceActor (through the device's shard): `ref` is not interested any more in these targets on
+    that device (none named: in none at all)."""
 
     ref: Ref
     device: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """DeviceActor → the registering Shard → the live ResourceActor, if any: a confirmed status."""
+    """DeviceActor → the registering Shard → the live ResourceActor, if any: a confirmed status.
+
+    `flapping`: it changes so often that not every change is worth a write.
+    """
 
     ref: Ref
     version: int
     name: str
     status: str
     detail: str = ""
+    flapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """DeviceActor → the collector of metrics (`Desk.readings`), once per device and interval: measured values.
+
+    `at_s`: seconds since 1970. At most one message per device is of interest: a later one replaces it.
+    """
+
+    device: str
+    at_s: float
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)

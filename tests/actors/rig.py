@@ -13,6 +13,7 @@ from actors.ports import Put, WriteSet
 from actors.runtime.inline import InlineAddress, InlineHost
 from actors.supervisor import Supervisor
 from config.examples import load_agents, load_declarations, load_templates
+from config.monitor_types import load_monitor_types
 from config.types import load_types
 from sim.fake_agent import FakeAgent
 from sim.fake_etcd import FakeEtcd
@@ -29,7 +30,9 @@ TYPES = load_types()
 class Rig:
     """One controller over fakes. `etcd`, `stacks`, `agent` are open to tests."""
 
-    options: Options = field(default_factory=lambda: Options(types=tuple(TYPES)))
+    options: Options = field(
+        default_factory=lambda: Options(tuple(TYPES), monitor_types=load_monitor_types())
+    )
     host: InlineHost = field(default_factory=lambda: InlineHost(pickling=False))
     heat: Settings = field(default_factory=Settings)
 

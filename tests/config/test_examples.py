@@ -11,10 +11,10 @@ import pytest
 from actors.core import keys
 from actors.core.mapping import Context, compile_mappings, evaluate, evaluate_all, parse
 from actors.core.model import Declared, Handler, JsonObject, Param, Ref
-from actors.core.monitors import MONITOR_TYPES
 from actors.rendering import render_heat, render_monitors, resolve
 from config.documents import DocumentError
 from config.examples import GATEWAY_FILE, load_agents, load_declarations, load_templates
+from config.monitor_types import load_monitor_types
 from config.types import load_types
 from sim.heat import hot, parameters
 from sim.heat import types as heat_types
@@ -24,6 +24,7 @@ RUN = Path(__file__).resolve().parents[3] / "shared" / "traces" / "old" / "01_co
 needs_traces = pytest.mark.skipif(not RUN.exists(), reason="recorded traces are not beside the project")
 
 TYPES = load_types()
+MONITOR_TYPES = load_monitor_types()
 TEMPLATES = {
     template.id: template
     for template in (keys.decode_template(key, value, 1) for key, value in load_templates())
@@ -161,8 +162,7 @@ def test_every_monitoring_template_gives_the_monitors_of_the_contract(stacks, re
     monitors = render_monitors(template_of(ref, Handler.MONITORING).source, values, name=ref.type)
     assert {monitor.name: monitor.type for monitor in monitors} == MONITORS[ref.type]
     for monitor in monitors:
-        kind = MONITOR_TYPES[monitor.type]
-        assert all(monitor.properties.get(name) for name in (*kind.required, kind.host) if name)
+        assert all(monitor.properties.get(name) for name in MONITOR_TYPES[monitor.type].required)
 
 
 def test_an_attached_port_is_watched(stacks):

@@ -11,6 +11,7 @@ import pytest
 
 from actors.core.options import Options
 from config.bootstrap import ROOT
+from config.monitor_types import load_monitor_types
 from config.sections import Secret, Snapshot
 from config.settings import SettingsError, load
 
@@ -34,7 +35,7 @@ def test_without_any_source_everything_has_a_default(tmp_path):
     assert settings.heat.source == "embedded"
     assert settings.standalone.embedded
     assert (settings.snmp.interval_active_s, settings.snmp.interval_s) == (5, 30)
-    assert settings.options((), terminal=True) == Options(types=())
+    assert settings.options((), terminal=True) == Options((), monitor_types=load_monitor_types())
 
 
 def test_command_line_beats_environment_beats_file(read):

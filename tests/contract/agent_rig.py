@@ -3,13 +3,16 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
-from actors.core.polling import PollAnswer, PollRequest, PortQuery, VrrpQuery
+from actors.core.monitors import queries_of, target
+from actors.core.polling import PollAnswer, PollRequest, Query
 from actors.ports import Agent, AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
+from config.monitor_types import load_monitor_types
 from sim.fake_agent import FakeAgent
 from sim.snmp_agents.config import devices_of
 from sim.snmp_agents.control import execute
@@ -150,26 +153,44 @@ def using(rig: Rig, work: Callable[[Agent], Coroutine[Any, Any, T]], *, hasty: b
     return asyncio.run(asyncio.wait_for(run(), 60))
 
 
+TYPES = load_monitor_types()
+
+
+def query(type_name: str, **properties: Any) -> Query:
+    """How the status of a monitor of that type is read."""
+    row = TYPES[type_name]
+    return queries_of(target("m", type_name, {row.host: "h", **properties}, "", TYPES), row)[0]
+
+
+def port(name: str) -> Query:
+    """The status of a port."""
+    return query("physical_port", name=name)
+
+
+def request_for(where: DeviceAddress, *queries: Query, **more: Any) -> PollRequest:
+    """The first request: nothing is known yet."""
+    names: dict[str, tuple[int, ...]] = {q.interface: () for q in queries if q.interface}
+    fields = {"queries": queries, "indexes": names, **more}
+    return PollRequest(where.host, where.port, where.community_name, **fields)
+
+
 class Poller:
     """Polls one device again and again, carrying over what the answers teach, as the DeviceActor does."""
 
-    def __init__(self, rig: Rig, device: str, *ports: str, **more: Any) -> None:
+    def __init__(
+        self, rig: Rig, device: str, *ports: str, more: tuple[Query, ...] = (), **fields: Any
+    ) -> None:
         self.rig = rig
-        where = rig.where(device)
-        names = tuple(PortQuery(name) for name in ports)
-        self.request = PollRequest(where.host, where.port, where.community_name, ports=names, **more)
+        self.names = ports
+        self.request = request_for(rig.where(device), *map(port, ports), *more, **fields)
 
     def poll(self, *, hasty: bool = False, **changes: Any) -> PollAnswer:
         """One poll."""
-        request = self.request
-        fields = {name: getattr(request, name) for name in request.__dataclass_fields__} | changes
-        answer = using(self.rig, lambda agent: poll(agent, PollRequest(**fields)), hasty=hasty)
-        fields |= {
-            "ports": tuple(PortQuery(q.name, answer.indexes[q.name]) for q in request.ports),
-            "vrrp": tuple(VrrpQuery(q.interface, q.vrid, answer.indexes[q.interface]) for q in request.vrrp),
-            "epoch": answer.epoch,
-            "chunk": answer.chunk,
-            "may_walk": request.may_walk,
-        }
-        self.request = PollRequest(**fields)
+        request = replace(self.request, **changes)
+        answer = using(self.rig, lambda agent: poll(agent, request), hasty=hasty)
+        self.request = replace(self.request, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
         return answer
+
+    def ports(self, answer: PollAnswer) -> dict[str, Any]:
+        """What the answer says of the ports, by name."""
+        return dict(zip(self.names, answer.found, strict=False))

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core.errors import ErrorClass, PortError
-from actors.core.polling import IF_NAME, IF_OPER_STATUS, SYS_UP_TIME
+from actors.core.polling import IF_NAME, SYS_UP_TIME
 from actors.ports import Agent, DeviceAddress
 from tests.contract.agent_rig import NAME, PORTS, SECRET, Rig, rigs, using
 
+IF_OPER_STATUS = "1.3.6.1.2.1.2.2.1.8"
 SYS_NAME = "1.3.6.1.2.1.1.5.0"
 HC_IN = "1.3.6.1.2.1.31.1.1.1.6.501"
 

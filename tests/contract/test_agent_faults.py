@@ -3,14 +3,16 @@
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
 from actors.core.errors import PortError
-from actors.core.polling import IF_NAME, PollAnswer, PollRequest, PortQuery
+from actors.core.polling import IF_NAME, PollAnswer
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
+from tests.contract.agent_rig import port, request_for
 from tests.contract.fault_agent import (
     DROPS_BIG,
     NOTHING_KNOWN,
@@ -23,7 +25,7 @@ from tests.contract.fault_agent import (
 
 HASTY = AgentTimeouts(timeout_s=0.2, retries=1)
 PATIENT = AgentTimeouts(timeout_s=0.3, retries=4)
-PORTS = (PortQuery("ge0"), PortQuery("ge1"), PortQuery("ge2"))
+PORTS = tuple(map(port, ("ge0", "ge1", "ge2")))
 
 
 def polls(
@@ -36,21 +38,13 @@ def polls(
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
         port_agent = PysnmpAgent({"name": "secret"}, timeouts, local_host="127.0.0.1")
         answers: list[PollAnswer] = []
-        async with serving(fault) as (agent, port):
-            index = {q.name: 501 + i if indexed else None for i, q in enumerate(PORTS)}
-            request = PollRequest(
-                "127.0.0.1", port, "name", ports=tuple(PortQuery(n, i) for n, i in index.items())
-            )
+        async with serving(fault) as (agent, where):
+            indexes = {q.interface: (501 + i,) if indexed else () for i, q in enumerate(PORTS)}
+            request = request_for(DeviceAddress("127.0.0.1", where, "name"), *PORTS, indexes=indexes)
             for _ in range(times):
-                answers.append(await poll(port_agent, request))
-                request = PollRequest(
-                    "127.0.0.1",
-                    port,
-                    "name",
-                    ports=tuple(PortQuery(n, i) for n, i in answers[-1].indexes.items()),
-                    epoch=answers[-1].epoch,
-                    chunk=answers[-1].chunk,
-                )
+                answer = await poll(port_agent, request)
+                answers.append(answer)
+                request = replace(request, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
             port_agent.close()
         return answers, agent
 
@@ -65,7 +59,7 @@ def test_truth_wins(fault, indexed):
     """Forged, broken, late and doubled replies do not keep the true status from being found."""
     answers, _ = polls(fault, indexed=indexed)
     assert answers[0].reachable
-    assert answers[0].ports == {"ge0": "UP", "ge1": "UP", "ge2": "UP"}
+    assert answers[0].found == ("UP", "UP", "UP")
 
 
 @pytest.mark.parametrize("fault", NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
@@ -73,7 +67,7 @@ def test_nothing_is_invented(fault):
     """From an agent that tells nothing usable, no port gets a status, in the first poll and the next."""
     answers, _ = polls(fault, times=2, timeouts=HASTY)
     for answer in answers:
-        assert set(answer.ports.values()) <= {"UNKNOWN", "NOT_FOUND"}
+        assert set(answer.found) <= {"UNKNOWN", "NOT_FOUND"}
         assert answer.reason or answer.reachable
 
 
@@ -81,7 +75,7 @@ def test_nothing_is_invented(fault):
 def test_one_bad_port_does_not_hide_the_others(fault):
     """A port that the agent cannot tell is UNKNOWN, and its neighbours in the PDU keep their status."""
     answers, _ = polls(fault)
-    assert answers[0].ports == {"ge0": "UP", "ge1": "UNKNOWN", "ge2": "UP"}
+    assert answers[0].found == ("UP", "UNKNOWN", "UP")
 
 
 def test_agent_that_drops_big_requests_is_asked_for_less():
@@ -89,7 +83,7 @@ def test_agent_that_drops_big_requests_is_asked_for_less():
     answers, _ = polls(DROPS_BIG, times=2, indexed=True, timeouts=HASTY)
     assert answers[0].reachable
     assert answers[0].chunk == 1
-    assert answers[1].ports == {"ge0": "UP", "ge1": "UP", "ge2": "UP"}
+    assert answers[1].found == ("UP", "UP", "UP")
 
 
 def test_requests_have_unpredictable_ids_and_retries_keep_theirs():

@@ -13,9 +13,10 @@ import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
 from actors.core.errors import PortError
-from actors.core.polling import IF_NAME, SYS_UP_TIME, PollAnswer, PollRequest, PortQuery, Value
+from actors.core.polling import IF_NAME, SYS_UP_TIME, PollAnswer, Value
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
+from tests.contract.agent_rig import port, query, request_for
 from tests.contract.fault_agent import NOTHING_KNOWN, TRUTH_WINS, serving
 
 PATIENT = AgentTimeouts(timeout_s=30, retries=2)
@@ -177,10 +178,7 @@ def test_real_snmpd(snmpd):
             except PortError:
                 assert time.monotonic() < deadline
         names = await agent.walk(snmpd, IF_NAME)
-        request = PollRequest(
-            snmpd.host, snmpd.port, snmpd.community_name, ports=(PortQuery("lo"), PortQuery("no"))
-        )
-        answer = await poll(agent, request)
+        answer = await poll(agent, request_for(snmpd, port("lo"), port("no"), query("switch")))
         with pytest.raises(PortError, match="Timeout"):
             await agent.get(DeviceAddress(snmpd.host, snmpd.port, "wrong"), OID)
         agent.close()
@@ -189,5 +187,4 @@ def test_real_snmpd(snmpd):
     uptime, names, answer = asyncio.run(run())
     assert isinstance(uptime, int)
     assert b"lo" in names.values()
-    assert answer.ports == {"lo": "UP", "no": "NOT_FOUND"}
-    assert answer.device == "UP"
+    assert answer.found == ("UP", "NOT_FOUND", "UP")

@@ -8,45 +8,65 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.core.monitor_types import BadMonitorType, Instance, parse_types
 from actors.core.monitors import (
-    MONITOR_TYPES,
     BadMonitor,
-    Kind,
     Target,
     decode_targets,
     encode_targets,
+    queries_of,
     statuses_to_write,
     target,
     watched,
 )
+from config.documents import DocumentError
+from config.monitor_types import load_monitor_types
 
+MONITOR_TYPES = load_monitor_types()
 PORT = {"device_ip": "10.0.0.1", "name": "xe-0/0/3", "community_name": "SWITCH"}
 
 
 def made(type_name: str, **properties: Any) -> Target:
     """A target called `m` of that type; the default community is DEFAULT."""
-    return target("m", type_name, properties, "DEFAULT")
+    return target("m", type_name, properties, "DEFAULT", MONITOR_TYPES)
 
 
 @pytest.mark.parametrize(
     ("type_name", "properties", "expected"),
     [
-        ("switch", {"ip": "10.0.0.1"}, Target("m", Kind.DEVICE, "10.0.0.1", "DEFAULT")),
-        ("router", {"ip": "10.0.0.1", "mibs": []}, Target("m", Kind.DEVICE, "10.0.0.1", "DEFAULT")),
-        ("physical_port", PORT, Target("m", Kind.PORT, "10.0.0.1", "SWITCH", "xe-0/0/3")),
-        ("logical_port", PORT, Target("m", Kind.PORT, "10.0.0.1", "SWITCH", "xe-0/0/3")),
+        ("switch", {"ip": "10.0.0.1"}, Target("m", "switch", "10.0.0.1", "DEFAULT")),
+        ("router", {"ip": "10.0.0.1", "mibs": []}, Target("m", "router", "10.0.0.1", "DEFAULT")),
+        ("physical_port", PORT, Target("m", "physical_port", "10.0.0.1", "SWITCH", (("name", "xe-0/0/3"),))),
+        ("logical_port", PORT, Target("m", "logical_port", "10.0.0.1", "SWITCH", (("name", "xe-0/0/3"),))),
         (
             "vrrp_session",
             {"host": "10.0.0.2", "interface": "ae0.1025", "vrid": "41", "wanted_status": "backup"},
-            Target("m", Kind.VRRP, "10.0.0.2", "DEFAULT", "ae0.1025", 41, "BACKUP", 360.0),
+            Target(
+                "m",
+                "vrrp_session",
+                "10.0.0.2",
+                "DEFAULT",
+                (("interface", "ae0.1025"), ("vrid", "41")),
+                "BACKUP",
+                "backup",
+                360.0,
+            ),
         ),
         (
             "bgp_session",
             {"host": "10.0.0.2", "peer_address": "192.0.2.1", "timeout": 120},
-            Target("m", Kind.BGP, "10.0.0.2", "DEFAULT", "192.0.2.1", 0, "ESTABLISHED", 120.0),
+            Target(
+                "m",
+                "bgp_session",
+                "10.0.0.2",
+                "DEFAULT",
+                (("peer_address", "192.0.2.1"),),
+                "ESTABLISHED",
+                timeout_s=120.0,
+            ),
         ),
         *[
-            (name, {"anything": 1}, Target("m", Kind.PASSIVE))
+            (name, {"anything": 1}, Target("m", name, passive=True))
             for name in (
                 "virtual_network",
                 "virtual_machine_interface",
@@ -59,14 +79,15 @@ def made(type_name: str, **properties: Any) -> Target:
 )
 def test_each_type(type_name: str, properties: dict[str, Any], expected: Target) -> None:
     """What a monitor of each type becomes (contract 6.2)."""
-    assert target("m", type_name, properties, "DEFAULT") == expected
+    assert made(type_name, **properties) == expected
 
 
 def test_all_types_of_the_contract_are_known() -> None:
-    """The types of contract 6.2, and no other."""
+    """The types of contract 6.2, and those of 6.4 with readings of their own."""
     assert set(MONITOR_TYPES) == {
         *("switch", "router", "physical_port", "logical_port", "vrrp_session", "bgp_session"),
         *("virtual_network", "virtual_machine_interface", "nova_vm", "etcd_reader", "kafka_messenger"),
+        *("snmp_device_fw", "snmp_device_lb", "snmp_ports"),
     }
 
 
@@ -78,7 +99,7 @@ def test_all_types_of_the_contract_are_known() -> None:
         ("physical_port", {"device_ip": "h", "name": "n"}),
         ("logical_port", {"device_ip": "h", "name": "n"}),
         ("vrrp_session", {"host": "h", "interface": "i", "vrid": 1}),
-        ("bgp_session", {"host": "h", "peer_address": "p"}),
+        ("bgp_session", {"host": "h", "peer_address": "192.0.2.1"}),
     ],
 )
 @pytest.mark.parametrize("emptiness", [None, ""])
@@ -99,7 +120,7 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("properties", "text"),
     [
-        ({"vrid": "one"}, "'vrid' must be a whole number, not 'one'"),
+        ({"vrid": "one"}, r"'vrid' must be a whole number \(or numbers with dots\), not 'one'"),
         ({"timeout": "soon"}, "'timeout' must be seconds, not 'soon'"),
         ({"timeout": 0}, "'timeout' must be within 0 and 86400 s, not 0"),
         ({"timeout": float("nan")}, "'timeout' must be within"),
@@ -136,21 +157,25 @@ def test_one_device_per_address_and_community() -> None:
 def test_vrrp_says_its_role_when_active() -> None:
     """`state_monitoring` (contract 6.2): the role in lower case for VRRP, ACTIVE for everything else."""
     assert made("vrrp_session", host="h", interface="i", vrid=1).active_word == "master"
-    assert made("bgp_session", host="h", peer_address="p").active_word == "ACTIVE"
+    assert made("bgp_session", host="h", peer_address="192.0.2.1").active_word == "ACTIVE"
     assert made("etcd_reader").active_word == "ACTIVE"
 
 
+PAIR = st.tuples(st.text(max_size=5), st.text(max_size=5))
 TARGETS = st.builds(
     Target,
     name=st.text(max_size=10),
-    kind=st.sampled_from(Kind),
+    type=st.sampled_from(sorted(MONITOR_TYPES)),
     host=st.text(max_size=10),
     community_name=st.text(max_size=10),
-    subject=st.text(max_size=10),
-    vrid=st.integers(0, 255),
+    keys=st.lists(PAIR, max_size=2).map(tuple),
     wanted=st.sampled_from(["UP", "MASTER", "BACKUP", "ESTABLISHED"]),
     timeout_s=st.floats(0.1, 1000),
     retry_s=st.floats(0.1, 1000),
+    hold_s=st.floats(0, 1000),
+    positive=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    tags=st.lists(st.lists(PAIR, max_size=2).map(tuple), max_size=2).map(tuple),
+    passive=st.booleans(),
 )
 
 
@@ -171,9 +196,118 @@ def test_what_is_no_list_of_targets_is_told(raw: bytes) -> None:
 
 def test_monitoring_waits_for_every_member() -> None:
     """Nothing is written while a member is unknown, passive ones do not count, strangers do not enter."""
-    a, b, passive = Target("a", Kind.PORT), Target("b", Kind.PORT), Target("p", Kind.PASSIVE)
+    a, b, passive = Target("a", "switch"), Target("b", "switch"), Target("p", "nova_vm", passive=True)
     assert watched((a, passive, b)) == (a, b)
     assert statuses_to_write((a, b, passive), {"a": "UP"}) is None
     assert statuses_to_write((a, b, passive), {"b": "FAIL", "a": "UP", "z": "UP"}) == {"a": "UP", "b": "FAIL"}
     assert statuses_to_write((passive,), {"p": "UP"}) is None
     assert statuses_to_write((), {}) is None
+
+
+# ------------------------------------------------------------------------------------- options of a monitor
+
+
+def test_hold_options_are_taken() -> None:
+    """Lists count as they are; of maps the member of the monitor's own name (contract 6.4)."""
+    options = {"positive_status": ["UP", "down"], "time_seconds": 30}
+    one = made("physical_port", **PORT, hold_options=options)
+    assert (one.hold_s, one.positive) == (30.0, ("UP", "DOWN"))
+    pool = {"positive_status": [{"m": "MASTER", "other": "BACKUP"}], "time_seconds": 360}
+    assert made("physical_port", **PORT, hold_options=pool).positive == ("MASTER",)
+    assert made("physical_port", **PORT).hold_s == 0
+
+
+@pytest.mark.parametrize("options", [[], {"time_seconds": 3}, {"positive_status": "UP", "time_seconds": 3}])
+def test_bad_hold_options_are_named(options: Any) -> None:
+    """What is no list of statuses with a time is refused."""
+    with pytest.raises(BadMonitor, match="hold_options must have positive_status"):
+        made("physical_port", **PORT, hold_options=options)
+
+
+def test_tags_are_one_set_or_several() -> None:
+    """A table is one set of tags, a list of tables is one data point each."""
+    assert made("logical_port", **PORT, tags={"b": 1, "a": "x"}).tags == ((("a", "x"), ("b", "1")),)
+    assert made("logical_port", **PORT, tags=[{"p": 1}, {"p": 2}]).tags == ((("p", "1"),), (("p", "2"),))
+    with pytest.raises(BadMonitor, match="'tags' must be"):
+        made("logical_port", **PORT, tags="x")
+
+
+@pytest.mark.parametrize("vrid", ["1.x", "-1", "1 2", "{}", "#", "1..2"])
+def test_nothing_odd_gets_into_an_oid(vrid: str) -> None:
+    """A property that is no part of an OID is refused before anything is asked."""
+    with pytest.raises(BadMonitor, match="'vrid' must be"):
+        made("vrrp_session", host="h", interface="i", vrid=vrid)
+
+
+# ------------------------------------------------------------------------------------- types as data
+
+
+def test_a_new_type_is_a_row(tmp_path: Any) -> None:
+    """A type that nothing knew is watched by a file alone, and a row of that name replaces ours."""
+    file = tmp_path / "more.yaml"
+    file.write_text(
+        "ospf_neighbor:\n  host: ip\n  oid: '1.3.6.1.2.1.14.10.1.6.{neighbor}.0'\n"
+        "  states: {1: DOWN, 8: full}\n  wanted: full\n  interval_s: 10\n"
+        "nova_vm: {host: ip, oid: 1.3.6.1.2.1.1.3.0, other: UP}\n"
+    )
+    types = load_monitor_types(file)
+    one = target("m", "ospf_neighbor", {"ip": "h", "neighbor": "10.0.0.9"}, "C", types)
+    assert (one.wanted, one.interval_s, one.subject) == ("FULL", 10.0, "10.0.0.9")
+    query, readings = queries_of(one, types["ospf_neighbor"])
+    assert (query.oid, query.interface, readings) == ("1.3.6.1.2.1.14.10.1.6.10.0.0.9.0", "", ())
+    assert query.states is not None
+    assert query.states.status(8) == "FULL"
+    assert not types["nova_vm"].passive
+    assert set(types) > set(MONITOR_TYPES)
+
+
+def test_readings_of_a_port() -> None:
+    """Traffic is read from the 64-bit counters of the interface of that name."""
+    readings = queries_of(made("logical_port", **PORT), MONITOR_TYPES["logical_port"])[1]
+    assert [(q.oid, q.interface, q.states) for q in readings] == [
+        ("1.3.6.1.2.1.31.1.1.1.6.#", "xe-0/0/3", None),
+        ("1.3.6.1.2.1.31.1.1.1.10.#", "xe-0/0/3", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ([], "must be a table of types"),
+        ({"x": 5}, "x: must be a table"),
+        ({"x": {"hots": "ip"}}, "x: no such member 'hots'"),
+        ({"x": {"host": "ip"}}, "x: host and oid are both needed"),
+        ({"x": {"host": "ip", "oid": "ifName"}}, "x: oid 'ifName' is no numeric OID"),
+        ({"x": {"host": "ip", "oid": "1.3.{ifIndex:a}.{ifIndex:b}"}}, "is no numeric OID"),
+        ({"x": {"host": "ip", "oid": "1.3", "states": {"up": 1}}}, "states must map whole numbers"),
+        ({"x": {"host": "ip", "oid": "1.3", "live": "UP"}}, "live must be a list"),
+        ({"x": {"host": "ip", "oid": "1.3", "timeout_s": "soon"}}, "timeout_s must be seconds, not 'soon'"),
+        (
+            {"x": {"host": "ip", "oid": "1.3", "readings": {"r": {"oid": "1.3"}}}},
+            "x.readings.r: needs a metric",
+        ),
+        (
+            {"x": {"host": "ip", "oid": "1.3", "readings": {"r": {"metric": "m", "unit": 1}}}},
+            "no such member 'unit'",
+        ),
+    ],
+)
+def test_a_bad_row_is_named(document: Any, text: str) -> None:
+    """A table that cannot be used is refused with type and member."""
+    with pytest.raises(BadMonitorType, match=text):
+        parse_types(document)
+
+
+def test_a_bad_file_is_named(tmp_path: Any) -> None:
+    """The error of a file says which file."""
+    file = tmp_path / "more.yaml"
+    file.write_text("x: {host: 1}\n")
+    with pytest.raises(DocumentError, match=r"more.yaml: x: host and oid"):
+        load_monitor_types(file)
+
+
+def test_an_instance_needs_what_it_names() -> None:
+    """Placeholders are properties; the one for the index names an interface."""
+    instance = Instance.parse("t", "1.3.{ifIndex:port}.4.{vrid}")
+    assert instance.needs == ("port", "vrid")
+    assert instance.query({"port": "ge0", "vrid": "7"}, None)[:2] == ("1.3.#.4.7", "ge0")

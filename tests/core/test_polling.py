@@ -1,53 +1,52 @@
 """The pure rules of polling: what is asked, what is believed, what is answered."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.polling import (
-    BGP_PEER_STATE,
+    FULL_CHUNK,
     IF_NAME,
-    IF_OPER_STATUS,
     IF_TABLE_LAST_CHANGE,
+    NO_NEWS,
     NOT_FOUND,
     SYS_UP_TIME,
+    TWINS_MAX,
     UNKNOWN,
-    VRRP_OPER_STATE,
-    BgpQuery,
     Epoch,
     Look,
-    PollAnswer,
     PollRequest,
-    PortQuery,
+    Query,
     Reply,
     Row,
+    States,
     Value,
-    VrrpQuery,
-    candidates_in,
-    candidates_of,
+    indexes_in,
+    nothing,
     oids_of,
+    part_of,
     read,
     rows_of,
     settle,
     unreachable,
 )
+from tests.contract.agent_rig import port, query
 
+OPER = "1.3.6.1.2.1.2.2.1.8"
 HEADER: Reply = {SYS_UP_TIME: 5000, IF_TABLE_LAST_CHANGE: 100}
 LEARNED = Epoch(4000, 100)
 
 
-def port_request(*names: str, **known: int) -> PollRequest:
-    """A request for ports, with the indexes given by name."""
-    return PollRequest("127.0.0.1", ports=tuple(PortQuery(n, known.get(n)) for n in names))
-
-
 def look_at(
     oper: Value, name: Value = b"ge0", header: Reply = HEADER, reference: Epoch = LEARNED
-) -> tuple[Look, tuple[Row, ...]]:
-    """Read one answer for port ge0 at ifIndex 7."""
-    rows = rows_of(port_request("ge0"), {"ge0": (7,)})
-    reply = {**header, f"{IF_OPER_STATUS}.7": oper, f"{IF_NAME}.7": name}
-    return read(rows, reply, reference), rows
+) -> tuple[Look, str | int | None]:
+    """Read one answer for port ge0 at ifIndex 7: the look, and the finding."""
+    request = PollRequest("h", queries=(port("ge0"),))
+    rows = rows_of(request.queries, {"ge0": (7,)})
+    look = read(rows, {**header, f"{OPER}.7": oper, f"{IF_NAME}.7": name}, reference)
+    return look, settle(request, rows, look.values, NO_NEWS)[0]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +55,8 @@ def look_at(
 )
 def test_oper_status_table(oper, status):
     """Each ifOperStatus has its status; unknown(4) is not DOWN."""
-    look, rows = look_at(oper)
-    assert look.distrust == ""
-    assert look.statuses == {rows[0]: status}
+    look, found = look_at(oper)
+    assert (look.distrust, found) == ("", status)
 
 
 @given(
@@ -68,8 +66,7 @@ def test_oper_status_table(oper, status):
 )
 def test_odd_values_are_unknown(value):
     """A value of another type or out of range never becomes UP or DOWN."""
-    look, rows = look_at(value)
-    assert look.statuses == {rows[0]: UNKNOWN}
+    assert look_at(value)[1] == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -86,18 +83,17 @@ def test_odd_values_are_unknown(value):
     ids=["uptime fell", "table changed", "table went back", "other name", "no row", "number", "empty"],
 )
 def test_moved_table_is_not_believed(header, name):
-    """A PDU that shows a restart, a changed table or another ifName yields no status at all."""
+    """A PDU that shows a restart, a changed table or another ifName yields no value at all."""
     look, _ = look_at(1, name, header)
     assert look.distrust
-    assert look.statuses == {}
+    assert look.values == {}
 
 
 @pytest.mark.parametrize("header", [{}, {SYS_UP_TIME: None, IF_TABLE_LAST_CHANGE: None}, {SYS_UP_TIME: b"x"}])
 def test_unreadable_header_does_not_hide_a_named_row(header):
     """Agents without ifTableLastChange are polled all the same: the name in the PDU is proof enough."""
-    look, rows = look_at(1, header=header)
-    assert look.epoch == Epoch(None, None)
-    assert look.statuses == {rows[0]: "UP"}
+    look, found = look_at(1, header=header)
+    assert (look.epoch, found) == (Epoch(None, None), "UP")
 
 
 def test_nul_padded_name_is_the_name():
@@ -107,33 +103,43 @@ def test_nul_padded_name_is_the_name():
 
 def test_missing_varbinds_are_unknown_and_no_reason_for_distrust():
     """A value or name left out of the reply makes that row UNKNOWN; the neighbours stay believed."""
-    rows = rows_of(port_request("a", "b", "c"), {"a": (1,), "b": (2,), "c": (3,)})
-    reply: dict[str, Value] = {**HEADER, f"{IF_NAME}.1": b"a", f"{IF_OPER_STATUS}.2": 2}
-    reply |= {f"{IF_NAME}.3": b"c", f"{IF_OPER_STATUS}.3": 1}
+    request = PollRequest("h", queries=tuple(map(port, "abc")))
+    rows = rows_of(request.queries, {"a": (1,), "b": (2,), "c": (3,)})
+    reply: dict[str, Value] = {**HEADER, f"{IF_NAME}.1": b"a", f"{OPER}.2": 2}
+    reply |= {f"{IF_NAME}.3": b"c", f"{OPER}.3": 1}
     look = read(rows, reply, LEARNED)
     assert look.distrust == ""
-    assert [look.statuses[row] for row in rows] == [UNKNOWN, UNKNOWN, "UP"]
+    assert settle(request, rows, look.values, NO_NEWS) == (UNKNOWN, UNKNOWN, "UP")
 
 
 def test_one_pdu_has_the_header_and_each_oid_once():
     """The header comes first, a name shared by a port and a virtual router is asked once."""
-    request = PollRequest(
-        "127.0.0.1",
-        ports=(PortQuery("ae0", 9),),
-        vrrp=(VrrpQuery("ae0", 3, 9), VrrpQuery("ae0", 4, 9)),
-        bgp=(BgpQuery("10.0.0.1"),),
+    routers = [query("vrrp_session", interface="ae0", vrid=vrid) for vrid in (3, 4)]
+    queries = (port("ae0"), *routers, query("bgp_session", peer_address="10.0.0.1"), query("switch"))
+    oids = oids_of(rows_of(queries, {"ae0": (9,)}))
+    assert oids == (
+        SYS_UP_TIME,
+        IF_TABLE_LAST_CHANGE,
+        f"{OPER}.9",
+        f"{IF_NAME}.9",
+        "1.3.6.1.2.1.68.1.3.1.3.9.3",
+        "1.3.6.1.2.1.68.1.3.1.3.9.4",
+        "1.3.6.1.2.1.15.3.1.2.10.0.0.1",
     )
-    oids = oids_of(rows_of(request, candidates_of(request.cached())))
-    assert oids[:2] == (SYS_UP_TIME, IF_TABLE_LAST_CHANGE)
-    assert sorted(oids[2:]) == sorted(
-        [
-            f"{IF_OPER_STATUS}.9",
-            f"{IF_NAME}.9",
-            f"{VRRP_OPER_STATE}.9.3",
-            f"{VRRP_OPER_STATE}.9.4",
-            f"{BGP_PEER_STATE}.10.0.0.1",
-        ]
-    )
+
+
+@given(st.lists(st.text(max_size=255), max_size=80), st.integers(1, FULL_CHUNK))
+def test_parts_make_the_whole(names, chunk):
+    """The PDUs of a poll ask every row once, in order, at most `chunk` of them and no more than fit a reply."""
+    rows = [Row(at, f"1.3.{at}", name, at) for at, name in enumerate(names)]
+    parts, begin = [], 0
+    while begin < len(rows):
+        parts.append(part_of(rows, begin, chunk))
+        begin += len(parts[-1])
+    assert [row for part in parts for row in part] == rows
+    for part in parts:
+        assert 1 <= len(part) <= chunk
+        assert len(part) == 1 or sum(40 + len(row.name) for row in part) <= 1300
 
 
 @pytest.mark.parametrize(
@@ -152,46 +158,32 @@ def test_one_pdu_has_the_header_and_each_oid_once():
 )
 def test_vrrp_and_bgp_states(value, vrrp, bgp):
     """Each protocol state has its name; a row that the agent does not have is NOT_FOUND."""
-    router, peer = VrrpQuery("ae0", 3), BgpQuery("10.0.0.1")
-    request = PollRequest("127.0.0.1", vrrp=(router,), bgp=(peer,))
-    candidates = {"ae0": (9,)}
-    rows = rows_of(request, candidates)
-    reply = {
-        **HEADER,
-        f"{IF_NAME}.9": b"ae0",
-        f"{VRRP_OPER_STATE}.9.3": value,
-        f"{BGP_PEER_STATE}.10.0.0.1": value,
-    }
-    findings = settle(request, candidates, read(rows, reply, LEARNED).statuses, walked=False)
-    assert findings.vrrp == {router: vrrp}
-    assert findings.bgp == {"10.0.0.1": bgp}
-    assert findings.indexes == {"ae0": 9}
+    queries = (
+        query("vrrp_session", interface="ae0", vrid=3),
+        query("bgp_session", peer_address="10.0.0.1"),
+    )
+    request = PollRequest("h", queries=queries)
+    rows = rows_of(queries, {"ae0": (9,)})
+    reply = {**HEADER, f"{IF_NAME}.9": b"ae0", rows[0].oid: value, rows[1].oid: value}
+    assert settle(request, rows, read(rows, reply, LEARNED).values, NO_NEWS) == (vrrp, bgp)
 
 
 @pytest.mark.parametrize(
-    ("statuses", "index", "status"),
-    [
-        (["DOWN", "UP", "DOWN"], 20, "UP"),
-        (["UP", "UP", "DOWN"], 20, "UP"),
-        (["DOWN", "DOWN", "DOWN"], 30, "DOWN"),
-        (["UP", "DOWN", "UNKNOWN"], 10, "UP"),
-    ],
+    ("numbers", "status"),
+    [((2, 1, 2), "UP"), ((1, 1, 2), "UP"), ((2, 2, 2), "DOWN"), ((1, 2, 4), "UP"), ((4, 2, 2), "DOWN")],
 )
-def test_of_rows_with_one_name_the_live_one_counts(statuses, index, status):
+def test_of_rows_with_one_name_the_live_one_counts(numbers, status):
     """Among duplicates of an ifName the row that is up is taken, else the highest index."""
-    request = port_request("vtun2")
-    candidates = candidates_in({f"{IF_NAME}.{i}": b"vtun2" for i in (30, 10, 20)})
-    rows = rows_of(request, candidates)
-    findings = settle(request, candidates, dict(zip(rows, statuses, strict=True)), walked=True)
-    assert findings.ports == {"vtun2": status}
-    assert findings.indexes == {"vtun2": index}
+    request = PollRequest("h", queries=(port("vtun2"),))
+    rows = rows_of(request.queries, {"vtun2": (10, 20, 30)})
+    assert settle(request, rows, dict(zip(rows, numbers, strict=True)), NO_NEWS) == (status,)
 
 
-def test_not_found_needs_a_walk():
-    """A name without a row is NOT_FOUND after a walk, and UNKNOWN if nobody looked."""
-    request = port_request("ge9")
-    assert settle(request, {}, {}, walked=True).ports == {"ge9": NOT_FOUND}
-    assert settle(request, {}, {}, walked=False).ports == {"ge9": UNKNOWN}
+def test_without_a_row_the_caller_says_what_it_means():
+    """A name without a row is what the caller says: NOT_FOUND after a walk, no news without; a number is None."""
+    request = PollRequest("h", queries=(port("ge9"), Query("1.3.6.#", "ge9")))
+    assert settle(request, (), {}, NOT_FOUND) == (NOT_FOUND, None)
+    assert nothing(request, NO_NEWS) == (NO_NEWS, None)
 
 
 def test_walk_skips_rows_that_are_no_names():
@@ -202,51 +194,64 @@ def test_walk_skips_rows_that_are_no_names():
         f"{IF_NAME}.3.4": b"b",
         "1.3.6.1.9": b"c",
         f"{IF_NAME}.5": None,
+        f"{IF_NAME}.6": b"unwanted",
     }
-    assert candidates_in(walked) == {"a": [1]}
+    assert indexes_in(walked, ("a", "b", "c")) == {"a": (1,), "b": (), "c": ()}
+
+
+def test_twins_are_bounded():
+    """An agent that gives one name to thousands of rows does not make thousands of questions."""
+    walked: dict[str, Value] = {f"{IF_NAME}.{i}": b"a" for i in range(1, 5000)}
+    assert indexes_in(walked, ("a",)) == {"a": tuple(range(5000 - TWINS_MAX, 5000))}
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["a", "b", "c"])), unique_by=lambda row: row[0]),
     st.dictionaries(st.integers(1, 40), st.sampled_from([1, 2, 4])),
-    st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(1, 40)),
+    st.dictionaries(st.sampled_from(["a", "b", "c"]), st.lists(st.integers(1, 40), max_size=3).map(tuple)),
     st.sampled_from([None, LEARNED, Epoch(6000, 100), Epoch(4000, 5)]),
 )
 def test_whatever_the_cache_says_no_status_of_another_port_comes_out(table, oper, cached, reference):
     """With any stale index, a status other than UNKNOWN is the status of a row that bears the name."""
     names = dict(table)
-    request = port_request("a", "b", "c", **cached)
-    candidates = candidates_of(request.cached())
-    rows = rows_of(request, candidates)
+    request = PollRequest("h", queries=tuple(map(port, "abc")), indexes=cached)
+    rows = rows_of(request.queries, cached)
     reply: dict[str, Value] = dict(HEADER)
     for row in rows:
-        reply[row.name_oid] = names[row.index].encode() if row.index in names else None
-        reply[row.value_oid] = oper.get(row.index, 1) if row.index in names else None
-    findings = settle(request, candidates, read(rows, reply, reference).statuses, walked=False)
-    for name, status in findings.ports.items():
+        there = row.if_index in names
+        reply[row.name_oid] = names[row.if_index].encode() if there else None
+        reply[row.oid] = oper.get(row.if_index, 1) if there else None
+    found = settle(request, rows, read(rows, reply, reference).values, NO_NEWS)
+    for name, status in zip("abc", found, strict=True):
         true = {{1: "UP", 2: "DOWN", 4: UNKNOWN}[oper.get(i, 1)] for i, n in names.items() if n == name}
-        assert status == UNKNOWN or status in true
+        assert status in (UNKNOWN, NO_NEWS) or status in true
 
 
 def test_unreachable_keeps_what_was_learned():
     """Silence makes everything UNKNOWN, and loses neither indexes nor epoch."""
-    request = PollRequest(
-        "h",
-        ports=(PortQuery("a", 4),),
-        vrrp=(VrrpQuery("b", 1, 5),),
-        bgp=(BgpQuery("1.2.3.4"),),
-        epoch=LEARNED,
-        chunk=6,
-    )
+    queries = (port("a"), Query("1.3.6.1.9.0"))
+    request = PollRequest("h", queries=queries, indexes={"a": (4,), "b": (5,)}, epoch=LEARNED, chunk=6)
     answer = unreachable(request, "Timeout: no answer")
     assert not answer.reachable
-    assert answer.device == UNKNOWN
-    assert {*answer.ports.values(), *answer.vrrp.values(), *answer.bgp.values()} == {UNKNOWN}
-    assert (answer.indexes, answer.epoch, answer.chunk) == ({"a": 4, "b": 5}, LEARNED, 6)
+    assert answer.found == (UNKNOWN, None)
+    assert (answer.indexes, answer.epoch, answer.chunk) == ({"a": (4,), "b": (5,)}, LEARNED, 6)
 
 
-def test_device_is_up_only_with_a_readable_uptime():
-    """A device that answers without sysUpTime is reachable but not UP."""
-    assert PollAnswer(reachable=True, epoch=Epoch(1, None)).device == "UP"
-    assert PollAnswer(reachable=True, epoch=Epoch(None, 1)).device == UNKNOWN
-    assert PollAnswer(reachable=False, epoch=Epoch(1, None)).device == UNKNOWN
+def test_a_request_travels_small():
+    """Fifty ports share one table of states on the wire."""
+    queries = tuple(port(f"xe-0/0/{i}") for i in range(50))
+    request = PollRequest("h", queries=queries, indexes={q.interface: (i,) for i, q in enumerate(queries)})
+    assert pickle.loads(pickle.dumps(request, 5)) == request
+    assert len(pickle.dumps(request, 5)) < 4000
+
+
+def test_a_device_is_up_when_any_number_is_read():
+    """Types whose numbers say nothing (sysUpTime) are UP with every number, and UNKNOWN without one."""
+    states = States({}, other="UP")
+    assert [states.status(value) for value in (0, 7, None, b"7", "1.3")] == [
+        "UP",
+        "UP",
+        UNKNOWN,
+        UNKNOWN,
+        UNKNOWN,
+    ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.core import keys
 from actors.core.keys import ResourceType, TypeTable
 from actors.core.model import Action, Declared, Handler, Job, Ref, Workflow
-from actors.core.monitors import Kind, Target
+from actors.core.monitors import Target
 from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, Records, in_order, resume
 from actors.core.world import Outcome
 from actors.ports import Entry, Guard, Put, WriteSet
@@ -130,7 +130,7 @@ class Controller:
             outputs = {**found.results, "heat_outputs": []}
             return record_heat(PATHS, found.jobs, keys.encode_heat_stack(REF, "t", "X", "", []), outputs)
         if job.action is CREATE:
-            watched = [Target("port", Kind.PORT)]
+            watched = [Target("port", "physical_port")]
             results = {**found.results, "state_monitoring": {"port": "ACTIVE"}}
             return record_monitoring(PATHS, found.jobs, results, watched)
         return record_monitoring(PATHS, found.jobs, found.results, None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors.core import keys
 from actors.core.model import Declared, Ref
-from actors.core.monitors import Kind, Target, encode_targets
+from actors.core.monitors import Target, encode_targets
 from actors.core.world import Outcome
 from tests.core.mirror import BODIES, GATEWAY, MONITORING, NET, PORT, QUOTA, Mirror
 
@@ -110,7 +110,7 @@ def test_outcomes(mirror: Mirror) -> None:
 
 def test_monitoring_and_targets(mirror: Mirror) -> None:
     """The raw value of `/monitoring`, and the registered targets with their version."""
-    target = Target("port", Kind.PORT, "10.0.0.1")
+    target = Target("port", "physical_port", "10.0.0.1")
     mirror.put("/monitoring/v2.0/ports/p", b"{}")
     mirror.put("/gatewright/targets/v2.0/ports/p", encode_targets(2, [target]))
     assert mirror.world.monitoring(PORT) == b"{}"
