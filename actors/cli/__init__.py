@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actors.cli import running
-from actors.cli.context import EXIT_CODES, Context, MakeServices, Services
+from actors.cli import asking, running, seeing
+from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError
+from actors.cli.reach import UnreachableError
+from actors.core.find import NotFoundError
 from config.documents import DocumentError
 from config.settings import SettingsError, load
 from config.types import TypesError
 
 __all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
 
-GROUPS = (running,)
+GROUPS = (running, seeing, asking)
 
 
 def main(arguments: Sequence[str], make_services: MakeServices) -> int:
@@ -29,9 +31,17 @@ def main(arguments: Sequence[str], make_services: MakeServices) -> int:
     try:
         settings = load(parsed.config, overrides=_overrides(parsed))
         return int(parsed.run(Context(settings, make_services, parsed)))
-    except (SettingsError, TypesError, DocumentError) as error:
-        print(f"gatewright: {error}", file=sys.stderr)
-        return 2
+    except (SettingsError, TypesError, DocumentError, UsageError) as error:
+        return _failed(error, 2)
+    except NotFoundError as error:
+        return _failed(error, 3)
+    except UnreachableError as error:
+        return _failed(error, 4)
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(f"gatewright: {error}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,10 @@ EXIT_CODES = {
 }
 
 
+class UsageError(ValueError):
+    """An argument that cannot be taken. One line for a person."""
+
+
 class Services(Protocol):
     """What stands in for what is not configured (`sim.standalone`)."""
 

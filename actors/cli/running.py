@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from actors.cli import rendezvous
 from actors.cli.context import Context, MakeServices
+from actors.cli.rendezvous import Running
 from actors.display import Display, settled
 from actors.messages import Applied, Apply, Boot, StatusQuery, StatusReply
 from actors.runtime import system
@@ -91,6 +93,7 @@ class Run:
         try:
             self._display.say("starting")
             self._settings = self._services.start()
+            self._announce("")
             self._start_system()
             return self._watch()
         except KeyboardInterrupt:
@@ -105,8 +108,15 @@ class Run:
             if self._system is not None:
                 self._system.stop()
             self._services.stop()
+            rendezvous.remove(self._settings.paths.state_dir)
             if self._system is not None:
                 self._display.say("stopped; nothing is left running")
+
+    def _announce(self, http: str) -> None:
+        """Let commands in other terminals find this system."""
+        settings = self._settings
+        running = Running(os.getpid(), tuple(settings.etcd.endpoints), http, "", settings.heat.endpoint)
+        rendezvous.write(settings.paths.state_dir, running)
 
     def _start_system(self) -> None:
         self._starts.append(time.monotonic())

@@ -1,0 +1,226 @@
+"""`explain`, `graph` and `plan`: why, how it hangs together, and what would be done.
+
+Guarantees: reads only; a plan is never carried out. The pure parts are in `actors.core`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from actors.cli import output
+from actors.cli.context import Context, UsageError
+from actors.cli.reach import Installation, installation
+from actors.core import graph_view
+from actors.core.critical_path import CriticalPath, critical_path
+from actors.core.dry_run import Planned, delete_documents, dry_run
+from actors.core.durations import Durations
+from actors.core.explain import Explainer, Explanation, duration
+from actors.core.find import find
+from actors.core.keys import CONFIG
+from actors.core.model import Ref
+from actors.core.past import explain_at
+from actors.display import STYLES
+from config.examples import load_declarations
+
+RESOURCE = "type:id, id, beginning of an id, or name"
+_AGO = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d)(?:\s+ago)?")
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
+    """`explain`, `graph`, `plan`."""
+    explain = output.with_json(commands.add_parser("explain", help="why a resource is where it is"))
+    explain.add_argument("resource", metavar="RESOURCE", help=RESOURCE)
+    explain.add_argument(
+        "--at", metavar="TIME", help="of a past moment: 2026-11-23T15:04:05, 15:04:05, or 5m (ago)"
+    )
+    explain.set_defaults(run=_explain)
+    graph = output.with_json(commands.add_parser("graph", help="resources and what they need"))
+    graph.add_argument("resource", metavar="RESOURCE", nargs="?", help=RESOURCE)
+    graph.add_argument("--format", choices=("text", "mermaid", "dot"), default="text")
+    graph.add_argument("--critical-path", action="store_true", help="mark it, and say where the seconds went")
+    graph.set_defaults(run=_graph)
+    plan = output.with_json(commands.add_parser("plan", help="what would be done, in order; nothing is done"))
+    plan.add_argument("what", metavar="FILE|RESOURCE", help=f"declarations (YAML), or {RESOURCE}")
+    plan.add_argument("--delete", action="store_true", help="of a resource: what would go with it")
+    plan.set_defaults(run=_plan)
+
+
+# ------------------------------------------------------------------------------------------------ explain
+
+
+def _explain(context: Context) -> int:
+    with installation(context) as found:
+        ref, at = find(found.known, context.parsed.resource), context.parsed.at
+        if at:
+            explanation = explain_at(found.known, ref, moment_of(at, time.time()))
+        else:
+            explanation = Explainer(found.known, found.settings.heat.tick_s).explain(ref)
+        if context.parsed.json:
+            output.emit_json(explanation.to_json())
+        else:
+            output.console().print(explanation_text(explanation), soft_wrap=True)
+        return 1 if explanation.steps[0].stage == "failed" else 0
+
+
+def moment_of(text: str, now_s: float) -> float:
+    """A TIME argument as seconds since 1970. Raises UsageError."""
+    ago = _AGO.fullmatch(text.strip())
+    if ago:
+        return now_s - float(ago[1]) * _UNITS[ago[2]]
+    today = datetime.fromtimestamp(now_s).astimezone()
+    for form in ("%H:%M:%S.%f", "%H:%M:%S", "%H:%M"):
+        try:
+            clock = datetime.strptime(text, form)  # noqa: DTZ007 - only its time of day is used
+        except ValueError:
+            continue
+        parts = {name: getattr(clock, name) for name in ("hour", "minute", "second", "microsecond")}
+        return today.replace(**parts).timestamp()
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--at {text!r} is no time: 2026-11-23T15:04:05, 15:04:05, or 5m (ago)") from None
+    return when.astimezone().timestamp()
+
+
+def explanation_text(explanation: Explanation) -> Text:
+    """The chain, one link below the other."""
+    text = Text()
+    for depth, step in enumerate(explanation.steps):
+        pad = "  " * depth
+        name = f" ({step.name})" if step.name else ""
+        since = (
+            f" for {duration(step.since_s)}" if step.since_s is not None and step.stage != "settled" else ""
+        )
+        text.append(f"{pad}{'which: ' if depth else ''}{step.ref}{name} version {step.version} is ")
+        text.append(step.stage, STYLES.get(step.stage, ""))
+        text.append(f"{since}: {step.text}\n")
+        for fact in step.facts:
+            text.append(f"{pad}    {fact}\n", "dim")
+        if step.others:
+            text.append(f"{pad}    besides it waits for {', '.join(map(str, step.others))}\n", "dim")
+    if explanation.remedy:
+        text.append(f"what heals it: {explanation.remedy}\n", "bold")
+    text.rstrip()
+    return text
+
+
+# -------------------------------------------------------------------------------------------------- graph
+
+
+def _graph(context: Context) -> int:
+    parsed = context.parsed
+    with installation(context) as found:
+        known = found.known
+        focus = find(known, parsed.resource) if parsed.resource else None
+        graph = graph_view.build(known, focus)
+        path = None
+        if parsed.critical_path:
+            among = [node.ref for node in graph.nodes]
+            path = critical_path(known, among, focus)
+            graph = graph_view.build(known, focus, [leg.ref for leg in path.legs] if path else [])
+        if parsed.json:
+            value = graph.to_json()
+            output.emit_json({**value, "critical_path": path.to_json() if path else None})
+            return 0
+        match parsed.format:
+            case "mermaid":
+                print(graph_view.as_mermaid(graph))
+            case "dot":
+                print(graph_view.as_dot(graph))
+            case _:
+                print(graph_view.as_text(graph, output.paint))
+                if parsed.critical_path:
+                    print(f"\n{critical_text(path)}")
+        return 0
+
+
+def critical_text(path: CriticalPath | None) -> str:
+    """The legs and their parts, and that they sum up."""
+    if path is None:
+        return "no critical path: nothing has a history yet"
+    lines = [f"critical path: {path.wall_s:.2f} s of wall time"]
+    for leg in path.legs:
+        parts = ", ".join(f"{part} {seconds:.2f}" for part, seconds in leg.parts.items() if seconds >= 0.005)
+        label = f"{leg.ref.type} {leg.name or leg.ref.id[:8]}"
+        spent = leg.ends_s - leg.begins_s
+        lines.append(f"  {leg.begins_s - path.began_s:8.2f} s  + {spent:6.2f} s  {label}: {parts}")
+    totals = " + ".join(f"{part} {seconds:.2f}" for part, seconds in path.totals.items())
+    lines.append(f"  sum: {totals} = {sum(path.totals.values()):.2f} s")
+    return "\n".join(lines)
+
+
+# --------------------------------------------------------------------------------------------------- plan
+
+
+def _plan(context: Context) -> int:
+    parsed = context.parsed
+    with installation(context, live=False) as found:
+        durations = Durations(found.known)
+        plans = _plans(found, parsed)
+        expected = _expected_s(plans, durations)
+        if parsed.json:
+            plan = [planned.to_json() for planned in plans]
+            output.emit_json(
+                {"plan": plan, "expected_seconds": None if expected is None else round(expected, 3)}
+            )
+        else:
+            for planned in plans:
+                output.console().print(_planned_text(planned), soft_wrap=True)
+            if expected is not None:
+                print(f"expected to take {duration(expected)} (median of what it took before)")
+        return 1 if any(planned.error for planned in plans) else 0
+
+
+def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
+    known, file = found.known, Path(parsed.what)
+    if file.suffix in (".yaml", ".yml") or file.is_file():
+        documents = load_declarations(file, found.types)
+        refs = [ref for key, _ in documents if (ref := found.types.ref(key, CONFIG)) is not None]
+        return dry_run(known, refs, documents)
+    ref = find(known, parsed.what)
+    if not parsed.delete:
+        return dry_run(known, [ref], again=True)
+    needing: dict[Ref, list[Ref]] = {}
+    for each in known.refs():
+        for other in graph_view.needs(known, each):
+            needing.setdefault(other, []).append(each)
+    documents = delete_documents(known, ref, lambda one: needing.get(one, ()))
+    refs = [one for key, _ in documents if (one := found.types.ref(key, CONFIG)) is not None]
+    return dry_run(known, refs, documents)
+
+
+def _expected_s(plans: list[Planned], durations: Durations) -> float | None:
+    """The longest chain of medians; None if one of them is not known."""
+    ends: dict[Ref, float] = {}
+    for planned in plans:
+        usual = durations.usual(planned.ref.type, planned.action) if planned.jobs else None
+        if planned.jobs and usual is None:
+            return None
+        begins = max((ends.get(ref, 0.0) for ref in planned.after), default=0.0)
+        ends[planned.ref] = begins + (usual.p50_s if usual else 0.0)
+    return max(ends.values(), default=None)
+
+
+def _planned_text(planned: Planned) -> Text:
+    label = f"{planned.ref}" + (f" ({planned.name})" if planned.name else "")
+    text = Text(f"{planned.wave + 1:3d}. ")
+    if planned.error:
+        return text.append(f"{label} would fail: {planned.error}", "red")
+    if planned.waits:
+        return text.append(f"{label} would wait: {planned.waits}", "yellow")
+    if not planned.jobs:
+        done = f"is {planned.outcome} already" if not planned.action else f"{planned.outcome}, no job needed"
+        return text.append(f"{label} {done}", "dim")
+    jobs = ", then ".join(f"{job.action.value} by {job.handler.value}" for job in planned.jobs)
+    text.append(f"{planned.action} {label} version {planned.version}: {jobs}")
+    if planned.after:
+        text.append(f"  after {', '.join(f'{r.type} {r.id[:8]}' for r in planned.after)}", "dim")
+    return text

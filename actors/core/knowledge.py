@@ -1,0 +1,273 @@
+"""What is known of a whole installation, for answering people: the mirror, the histories, and live reports.
+
+Guarantees: everything but `live` comes from etcd, so the same answers can be given without any controller;
+`live` only ever adds what etcd cannot know (what a job is doing at this moment). Decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from actors.core import keys
+from actors.core.history import read as read_history
+from actors.core.keys import BadValue, ResourceType
+from actors.core.model import Action, Handler, Job, Json, Ref
+from actors.core.ordering import Held, try_plan
+from actors.core.outcome import Realised, choose_action
+from actors.core.plan import PlanError
+from actors.core.recorded_job import RecordedJob
+from actors.core.resume import in_order
+from actors.core.spans import Span, read_spans
+from actors.core.world import World
+
+#: Below these, besides what a World mirrors.
+EXTRA = (keys.HISTORY, keys.ATTEMPTS)
+FINAL = frozenset({"settled", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a running controller says of one resource. `in_stage_s`: seconds so far."""
+
+    version: int
+    stage: str
+    reason: str
+    in_stage_s: float
+    error: str = ""
+    monitoring: Mapping[str, str] = field(default_factory=dict)
+    awaits: tuple[Ref, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where one resource is. `since_s`: seconds in this stage, None if only etcd is known; `awaits`: whom it
+    waits for; `live`: whether a controller says so."""
+
+    ref: Ref
+    version: int
+    stage: str
+    reason: str
+    since_s: float | None = None
+    awaits: tuple[Ref, ...] = ()
+    error: str = ""
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a history, read: times in seconds since 1970."""
+
+    ref: Ref
+    version: int
+    action: str
+    outcome: str
+    error: str
+    began_s: float
+    ended_s: float
+    spans: tuple[Span, ...]
+    retries: int = 0
+    skipped: tuple[int, ...] = ()
+
+
+class Knowledge:
+    """The mirror and what stands beside it. Fed like a World."""
+
+    def __init__(self, types: Iterable[ResourceType], now_s: float = 0.0) -> None:
+        self.world = World(types)
+        self.now_s = now_s
+        self.live: Mapping[Ref, Live] = {}
+        self._histories: dict[Ref, bytes] = {}
+        self._attempts: dict[Ref, bytes] = {}
+        self._jobs: dict[str, bytes] = {}
+
+    def put(self, key: str, value: bytes, mod_revision: int, create_revision: int = 0) -> None:
+        """Take over one value."""
+        extra = self._extra(key)
+        if extra is not None:
+            ref = self.world.types.ref(key, extra[0])
+            if ref is not None:
+                extra[1][ref] = value
+            return
+        if key.startswith(keys.JOBS):
+            self._jobs[key] = value
+        self.world.put(key, value, mod_revision, create_revision)
+
+    def delete(self, key: str) -> None:
+        """Forget one key."""
+        extra = self._extra(key)
+        if extra is not None:
+            ref = self.world.types.ref(key, extra[0])
+            if ref is not None:
+                extra[1].pop(ref, None)
+            return
+        self._jobs.pop(key, None)
+        self.world.delete(key)
+
+    def _extra(self, key: str) -> tuple[str, dict[Ref, bytes]] | None:
+        if key.startswith(keys.HISTORY):
+            return keys.HISTORY, self._histories
+        return (keys.ATTEMPTS, self._attempts) if key.startswith(keys.ATTEMPTS) else None
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def name(self, ref: Ref) -> str:
+        """The name that its body gives, or ""."""
+        name = (self.world.body(ref) or {}).get("name")
+        return name if isinstance(name, str) else ""
+
+    def tenant(self, ref: Ref) -> str:
+        """The tenant that its body gives, or ""."""
+        return str((self.world.body(ref) or {}).get("tenant_id") or "")
+
+    def refs(self) -> list[Ref]:
+        """Everything that is declared, or of which something is left over."""
+        return list(dict.fromkeys([*self.world.refs(), *self.world.leftovers()]))
+
+    def jobs(self, ref: Ref) -> tuple[Job, ...]:
+        """The unfinished jobs, in the order they run; unreadable ones are left out."""
+        found = []
+        for light in self.world.jobs_of(ref):
+            key = keys.JOBS + light.id
+            try:
+                found.append((keys.decode_job(key, self._jobs[key]), light.revision))
+            except (BadValue, KeyError):
+                continue
+        return tuple(job for job, _ in in_order(found))
+
+    def monitored(self, ref: Ref) -> dict[str, Json]:
+        """What `/monitoring` says of it, without the version; empty if there is nothing that can be read."""
+        raw = self.world.monitoring(ref)
+        try:
+            value = json.loads(raw) if raw is not None else {}
+        except ValueError:
+            return {}
+        return {k: v for k, v in value.items() if k != "version"} if isinstance(value, dict) else {}
+
+    def attempts(self, ref: Ref) -> int:
+        """How often the present version was tried again."""
+        try:
+            recorded = json.loads(self._attempts.get(ref, b"{}"))
+            return int(recorded.get("attempts", 0))
+        except (ValueError, AttributeError, TypeError):
+            return 0
+
+    def history(self, ref: Ref) -> tuple[Line, ...]:
+        """The lines of its history, oldest first."""
+        raw = self._histories.get(ref)
+        return tuple(_line(ref, line) for line in read_history(raw)) if raw else ()
+
+    def histories(self) -> Iterable[Ref]:
+        """Every resource with a history."""
+        return self._histories.keys()
+
+    def status(self, ref: Ref) -> Status:
+        """Where it is: as its controller says, else as far as etcd tells."""
+        told, recorded = self.live.get(ref), self._recorded(ref)
+        if told is None or told.version != recorded.version:
+            return recorded
+        if told.stage in FINAL and recorded.stage not in FINAL:
+            return recorded
+        awaits = told.awaits or (recorded.awaits if told.stage == "waiting" else ())
+        return Status(
+            ref, told.version, told.stage, told.reason, told.in_stage_s, awaits, told.error, live=True
+        )
+
+    def _recorded(self, ref: Ref) -> Status:
+        world = self.world
+        declared, outcome = world.declaration(ref), world.outcome(ref)
+        version = declared.version if declared is not None else (outcome.version if outcome else 0)
+        jobs = self.jobs(ref)
+        if not world.needs_work(ref):
+            if outcome is None:
+                return Status(ref, version, "unknown", "nothing is recorded of it")
+            stage = "failed" if outcome.error else "settled"
+            return Status(ref, version, stage, outcome.worker_state, error=outcome.error)
+        scope = world.paused(ref)
+        if scope:
+            return Status(ref, version, "paused", f"paused ({scope})")
+        if jobs:
+            return self._begun(ref, jobs)
+        return self._unplanned(ref, version)
+
+    def _begun(self, ref: Ref, jobs: tuple[Job, ...]) -> Status:
+        job, attempts = jobs[0], self.attempts(ref)
+        live = [d for d in job.dependency if self.world.live(d) and f":{ref}:" not in d]
+        awaits = tuple(dict.fromkeys(r for r in map(ref_of_job, live) if r is not None))
+        if awaits:
+            return Status(ref, job.version, "waiting", f"waits for {awaits[0]}", awaits=awaits)
+        if attempts:
+            reason = f"{what(job)} was tried {attempts} times and is tried again"
+            return Status(ref, job.version, "backing-off", reason)
+        return Status(ref, job.version, "running", what(job))
+
+    def _unplanned(self, ref: Ref, version: int) -> Status:
+        world, declared = self.world, self.world.declaration(ref)
+        if declared is None:
+            return Status(
+                ref, version, "queued", "is not declared any more; what is left of it is to be removed"
+            )
+        done, built = world.outcome(ref), world.targets(ref) is not None
+        realised = Realised(done.version, done.worker_state) if done is not None else None
+        action = choose_action(declared, realised, built=built) or Action.MODIFY
+        try:
+            made = try_plan(world, declared, None, action)
+        except PlanError as error:
+            return Status(ref, version, "planning", error.failure.text)
+        if isinstance(made, Held):
+            return Status(ref, version, "planning", made.reason, awaits=made.awaits)
+        return Status(ref, version, "queued", "is ready to be begun; no controller has recorded its jobs yet")
+
+
+def what(job: Job | RecordedJob) -> str:
+    """What a running job does, for people."""
+    if job.handler is Handler.HEAT:
+        return f"Heat {_VERBS[job.action]} stack {keys.stack_name(job.ref)}"
+    verb = "stops being" if job.action is not Action.CREATE else "is being"
+    return f"what Heat built {verb} looked at on its device"
+
+
+_VERBS = {
+    Action.CREATE: "creates",
+    Action.MODIFY: "updates",
+    Action.DELETE: "deletes",
+    Action.LOGICAL_DELETE: "deletes",
+}
+
+
+def ref_of_job(job_id: str) -> Ref | None:
+    """The resource of a job id (contract 2.3); None for what is no job id."""
+    parts = job_id.split(":")
+    return Ref(parts[2], parts[3]) if len(parts) == 6 else None
+
+
+def ref_of(text: str) -> Ref | None:
+    """The inverse of `str(ref)`."""
+    kind, colon, rid = text.partition(":")
+    return Ref(kind, rid) if colon and kind and rid else None
+
+
+def _line(ref: Ref, line: Mapping[str, Json]) -> Line:
+    spans = read_spans(line.get("spans"))
+    if not spans:  # written before there were spans
+        order = ("waiting", "own", "heat", "device")
+        given = line.get("seconds")
+        seconds = given if isinstance(given, dict) else {}
+        spans = tuple(Span(kind, float(seconds[kind])) for kind in order if seconds.get(kind))
+    ended = line.get("ended")
+    ended_s = float(ended) if isinstance(ended, int | float) else 0.0
+    skipped = line.get("skipped")
+    return Line(
+        ref,
+        int(line["version"]),
+        str(line.get("action", "")),
+        str(line.get("outcome", "")),
+        str(line.get("error", "")),
+        ended_s - sum(span.seconds for span in spans),
+        ended_s,
+        spans,
+        int(line.get("retries") or 0),
+        tuple(v for v in skipped if isinstance(v, int)) if isinstance(skipped, list) else (),
+    )
