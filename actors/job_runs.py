@@ -115,16 +115,16 @@ class Waits:
             found[self._job.ref] = tuple(results["heat_outputs"])
         for ref in self.outputs_needed(results):
             entry = entries.get(keys.HEAT_STACKS + types.path(ref))
-            outputs = keys.decode_outputs(entry.key, entry.value) if entry is not None else ()
-            if outputs or entry is not None:
-                found[ref] = outputs
-                continue
             outcome = self._world.outcome(ref)
-            if outcome is not None and outcome.error:
+            if outcome is not None and outcome.error and (entry is None or ref in failed):
+                # what an earlier version left is not what this job was planned to wait for
                 job = failed.get(ref, str(ref))
                 return Failure(
                     ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {job}: {outcome.error}"
                 )
+            if entry is not None:
+                found[ref] = keys.decode_outputs(entry.key, entry.value)
+                continue
             if (
                 ref != self._job.ref
                 and self._world.declaration(ref) is not None
