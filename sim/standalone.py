@@ -17,8 +17,8 @@ from typing import IO, Any
 
 from config.examples import load_agents
 from config.sections import Snapshot, SnmpSection
-from sim.etcd_binary import EtcdBinary, Grade, default_cache_dir, find_etcd
-from sim.etcd_server import RunningEtcd, start_etcd
+from sim.etcd_binary import EtcdBinary, EtcdNotFoundError, Grade, default_cache_dir, find_etcd
+from sim.etcd_server import EtcdStartError, RunningEtcd, start_etcd
 from sim.heat_server import launch as heat_launch
 from sim.real_heat import launch as real_heat_launch
 from sim.snmp_agents import launch as agents_launch
@@ -28,6 +28,10 @@ Say = Callable[[str], None]
 DEFAULT_INTERVAL_S = SnmpSection().interval_s
 #: How often the embedded devices are polled, unless configured: changes shall be seen as they happen.
 LIVELY_S = 1.0
+
+
+#: What starting a service may raise.
+FAILURES = (OSError, RuntimeError, ValueError, EtcdNotFoundError, EtcdStartError)
 
 
 class ServiceError(RuntimeError):
@@ -60,13 +64,19 @@ class Services:
                 self._start_heat()
             if not self.settings.snmp.devices:
                 self._start_agents()
-        except (OSError, RuntimeError, ValueError) as error:
+        except FAILURES as error:
             self.stop()
             raise ServiceError(str(error)) from error
         return self.settings
 
     def mend(self) -> None:
-        """Start again whatever has died, where it was, on the data that it had."""
+        """Start again whatever has died, where it was, on the data that it had. Raises ServiceError."""
+        try:
+            self._mend()
+        except FAILURES as error:
+            raise ServiceError(str(error)) from error
+
+    def _mend(self) -> None:
         if self._etcd is not None and not self._etcd.running and self._binary is not None:
             self._say(f"etcd (pid {self._etcd.pid}) died; starting it again on its data")
             self._etcd = start_etcd(

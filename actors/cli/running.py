@@ -32,6 +32,9 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "gateway.yaml"
 #: How often a person is told.
 STATUS_EVERY_S = 0.25
 STATUS_TIMEOUT_S = 5.0
+#: How long a declaration may go unanswered until it is asked again; doubled each time.
+DECLARE_FIRST_S = 2.0
+DECLARE_CAP_S = 60.0
 
 
 def add_commands(parser: argparse.ArgumentParser, commands: Any) -> None:
@@ -95,6 +98,8 @@ class Run:
             self._settings = self._services.start()
             self._announce("")
             self._start_system()
+            if self._apply is not None:
+                self._declare(self._apply)
             return self._watch()
         except KeyboardInterrupt:
             self._display.say("stopping")
@@ -130,12 +135,27 @@ class Run:
         owner, wall_offset_s = f"{os.uname().nodename}/{os.getpid()}", time.time() - time.monotonic()
         self._system.tell(Boot(options, wiring(self._settings), owner, wall_offset_s))
         self._display.say(f"actor system of {len(self._system.pids())} processes")
-        if self._apply is None:
-            return
-        applied = self._system.ask(self._apply, 60.0, Applied)
+
+    def _declare(self, apply: Apply) -> None:
+        """Ask until it is answered: whoever holds the question may die, and what died is mended meanwhile."""
+        wait_s = DECLARE_FIRST_S
+        while True:
+            assert self._system is not None, "declared only while running"
+            try:
+                applied = self._system.ask(apply, wait_s, Applied)
+            except system.NoAnswerError:
+                wait_s = min(2 * wait_s, DECLARE_CAP_S)
+                self._services.mend()
+                reply = self._status()
+                if reply is not None:
+                    self._display.show(reply, building=True)
+            except system.SystemGoneError:
+                self._restart()
+            else:
+                break
         if applied.failure is not None:
             raise RuntimeError(f"declaring failed: {applied.failure}")
-        total = len(self._apply.documents)
+        total = len(apply.documents)
         self._display.say(f"declared {applied.written} of {total} documents (the others were there)")
 
     def _log_fd(self) -> int:
