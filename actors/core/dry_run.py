@@ -8,14 +8,14 @@ resource whose jobs depend on others stands after them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.core import keys
 from actors.core.knowledge import Knowledge, ref_of_job
 from actors.core.mapping import MissingResource
-from actors.core.model import Action, Declared, Job, Json, Ref
+from actors.core.model import Action, Declared, Job, Json, Ref, Workflow
 from actors.core.ordering import Held, OrderedView, try_plan
-from actors.core.outcome import Realised, choose_action
+from actors.core.outcome import DELETE_COMPLETED, Realised, choose_action
 from actors.core.plan import Jobless, PlanError
 from actors.core.plan_view import named_templates
 from actors.core.world import World
@@ -77,14 +77,15 @@ def dry_run(
         if new is not None:
             known.put(key, new, revision, 0 if present is None else _created(world, key))
             revision += 1
-    made: dict[Ref, Planned] = {}
+    run = _Run(known, again=again)
     todo = list(dict.fromkeys(refs))
     while todo:
-        held = [ref for ref in todo if not _try(known, ref, made, again=again)]
+        held = [ref for ref in todo if not run.plan(ref)]
+        run.delete()
         if len(held) == len(todo):
             break
         todo = held
-    return sorted(_in_waves(made), key=lambda planned: planned.wave)
+    return run.in_order()
 
 
 def _present(world: World, key: str) -> bytes | None:
@@ -102,43 +103,85 @@ def _created(world: World, key: str) -> int:
     return world.created(ref) if ref is not None else 0
 
 
-def _try(known: Knowledge, ref: Ref, made: dict[Ref, Planned], *, again: bool) -> bool:
-    """Plan one; False if it must wait for others. Its jobs are recorded in the copy."""
-    world, name = known.world, known.name(ref)
-    declared = world.declaration(ref)
-    if declared is None:
-        made[ref] = Planned(ref, name, 0, "", waits="it is not declared")
+class _Run:
+    """The plans made so far. What is planned counts as begun, what is deleted as gone, for those that follow."""
+
+    def __init__(self, known: Knowledge, *, again: bool) -> None:
+        self._known = known
+        self._again = again
+        self._made: dict[Ref, Planned] = {}
+        self._held: dict[Ref, tuple[Ref, ...]] = {}
+        self._going: list[tuple[Ref, int]] = []
+
+    def plan(self, ref: Ref) -> bool:
+        """Plan one; False if it must wait for others."""
+        world, name = self._known.world, self._known.name(ref)
+        declared = world.declaration(ref)
+        if declared is None:
+            self._made[ref] = Planned(ref, name, 0, "", waits="it is not declared")
+            return True
+        action = _action(world, declared, again=self._again)
+        if action is None:
+            outcome = world.outcome(ref)
+            done = outcome.worker_state if outcome else ""
+            self._made[ref] = Planned(ref, name, declared.version, "", outcome=done)
+            return True
+        recorded = self._known.jobs(ref)
+        if recorded and recorded[0].version == declared.version:
+            self._made[ref] = Planned(ref, name, declared.version, action.value, recorded)
+            return True
+        try:
+            made = try_plan(world, declared, declared, action)
+        except PlanError as error:
+            self._made[ref] = Planned(ref, name, declared.version, action.value, error=error.failure.text)
+            return True
+        if isinstance(made, Held):
+            self._made[ref] = Planned(ref, name, declared.version, action.value, waits=made.reason)
+            self._held[ref] = (*self._held.get(ref, ()), *made.awaits)
+            return False
+        self._planned(name, action, made)
         return True
-    action = _action(world, declared, again=again)
-    if action is None:
-        outcome = world.outcome(ref)
-        made[ref] = Planned(ref, name, declared.version, "", outcome=outcome.worker_state if outcome else "")
-        return True
-    recorded = known.jobs(ref)
-    if recorded and recorded[0].version == declared.version:
-        made[ref] = Planned(ref, name, declared.version, action.value, recorded)
-        return True
-    try:
-        plan = try_plan(world, declared, declared, action)
-    except PlanError as error:
-        made[ref] = Planned(ref, name, declared.version, action.value, error=error.failure.text)
-        return True
-    if isinstance(plan, Held):
-        made[ref] = Planned(ref, name, declared.version, action.value, waits=plan.reason)
-        return False
-    if isinstance(plan, Jobless):
-        missing = f" (no template {', '.join(plan.missing)})" if plan.missing else ""
-        made[ref] = Planned(ref, name, plan.version, action.value, outcome=plan.worker_state + missing)
-        known.put(
-            keys.STATE + world.types.path(ref),
-            keys.encode_state({"worker_state": plan.worker_state}, plan.version),
-            0,
-        )
-        return True
-    made[ref] = Planned(ref, name, plan.version, plan.action.value, plan.jobs)
-    for job in plan.jobs:
-        known.put(keys.JOBS + job.id, keys.encode_job(job), world.revision)
-    return True
+
+    def _planned(self, name: str, action: Action, made: Workflow | Jobless) -> None:
+        ref, known = made.ref, self._known
+        if isinstance(made, Jobless):
+            missing = f" (no template {', '.join(made.missing)})" if made.missing else ""
+            outcome = made.worker_state + missing
+            self._made[ref] = Planned(ref, name, made.version, action.value, outcome=outcome)
+            self._ended(ref, made.version, made.worker_state)
+            return
+        self._made[ref] = Planned(ref, name, made.version, made.action.value, made.jobs)
+        if action is Action.LOGICAL_DELETE:
+            self._going.append((ref, made.version))
+            return
+        for job in made.jobs:
+            known.put(keys.JOBS + job.id, keys.encode_job(job), known.world.revision)
+
+    def delete(self) -> None:
+        """What was planned to be deleted is gone for those that follow."""
+        while self._going:
+            self._ended(*self._going.pop(), DELETE_COMPLETED)
+
+    def _ended(self, ref: Ref, version: int, worker_state: str) -> None:
+        state = keys.encode_state({"worker_state": worker_state}, version)
+        self._known.put(keys.STATE + self._known.world.types.path(ref), state, 0)
+
+    def in_order(self) -> list[Planned]:
+        """Each after everything that it waits for: the jobs it depends on, or what is deleted before it."""
+        after: dict[Ref, tuple[Ref, ...]] = {}
+        for ref, planned in self._made.items():
+            ids = [d for job in planned.jobs for d in job.dependency]
+            found = [r for r in map(ref_of_job, ids) if r is not None]
+            after[ref] = tuple(r for r in dict.fromkeys([*found, *self._held.get(ref, ())]) if r != ref)
+        wave = dict.fromkeys(self._made, 0)
+        for _ in self._made:  # longest paths: relaxed at most once per resource
+            before = dict(wave)
+            for ref, others in after.items():
+                wave[ref] = max([wave[ref], *(wave[other] + 1 for other in others if other in wave)])
+            if wave == before:
+                break
+        made = [replace(p, wave=wave[p.ref], after=after[p.ref]) for p in self._made.values()]
+        return sorted(made, key=lambda one: one.wave)
 
 
 def _action(world: World, declared: Declared, *, again: bool) -> Action | None:
@@ -159,30 +202,6 @@ def _has_template(world: World, declared: Declared) -> bool:
     except (PlanError, MissingResource):
         return False
     return any(world.template(name) is not None for name in named.values())
-
-
-def _in_waves(made: dict[Ref, Planned]) -> list[Planned]:
-    """Each after everything that its jobs depend on."""
-    after: dict[Ref, tuple[Ref, ...]] = {}
-    for ref, planned in made.items():
-        ids = [d for job in planned.jobs for d in job.dependency]
-        found = dict.fromkeys(r for r in map(ref_of_job, ids) if r is not None and r != ref)
-        after[ref] = tuple(found)
-    wave = dict.fromkeys(made, 0)
-    for _ in made:  # longest paths, relaxed at most once per resource
-        changed = False
-        for ref, others in after.items():
-            least = max((wave[other] + 1 for other in others if other in wave), default=0)
-            if least > wave[ref]:
-                wave[ref], changed = least, True
-        if not changed:
-            break
-    return [
-        Planned(
-            p.ref, p.name, p.version, p.action, p.jobs, p.outcome, p.error, p.waits, wave[p.ref], after[p.ref]
-        )
-        for p in made.values()
-    ]
 
 
 def delete_documents(
