@@ -61,6 +61,7 @@ class Drive:
     acted: bool = False
     writes: int = 0
     status: str = ""
+    why: str = ""
     told_at: float = 0.0
 
     @property
@@ -189,6 +190,7 @@ class HeatActor(IoActor):
                 "%d stacks are named %s; next: %s %s", len(seen), drive.name, step.next, step.stack_id
             )
         drive.status = f"{seen[0].action}_{seen[0].status}" if seen else ""
+        drive.why = seen[0].reason if seen else ""
         self._act(drive, step)
 
     def _act(self, drive: Drive, step: stackdrive.Step) -> None:
@@ -230,8 +232,9 @@ class HeatActor(IoActor):
     ) -> None:
         drive.writes += 1
         if drive.writes > WRITES_MAX:
-            text = f"still {drive.status} after {WRITES_MAX} requests"
-            self._fail(drive, Failure(ErrorClass.TRANSIENT, "StackUnsettled", text))
+            # a conflict: retried, but not for ever, for Heat may never manage it
+            text = f"still {drive.status} after {WRITES_MAX} requests: {drive.why}"
+            self._fail(drive, Failure(ErrorClass.CONFLICT, "StackUnsettled", text))
             return
         drive.acted = drive.acted or acts
         self._call(drive, work, then)

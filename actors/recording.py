@@ -12,7 +12,7 @@ from actors.core import history, keys
 from actors.core.errors import Failure
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
 from actors.core.ordering import templates_of
-from actors.core.outcome import completed_state, failed_state, workflow_action
+from actors.core.outcome import DELETE_COMPLETED, completed_state, failed_state, workflow_action
 from actors.core.plan import Jobless
 from actors.core.resume import Fresh
 from actors.core.spans import Spans
@@ -72,7 +72,12 @@ class Recorder(Requester):
         assert self.fresh is not None, "JOBLESS follows FRESH"
         assert isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
         state = self.made.worker_state
-        self._commit_outcome(record_jobless(self.paths, self.fresh.declared, state, self.read), state)
+        write_set = record_jobless(self.paths, self.fresh.declared, state, self.read)
+        if state == DELETE_COMPLETED:  # nothing was built and nothing will remind us of it: leave nothing
+            gone = (Delete(self.paths.history), Delete(self.paths.attempts))
+            self.commit(WriteSet((*write_set.writes, *gone), write_set.guards))
+        else:
+            self._commit_outcome(write_set, state)
 
     def _do_record_job(self) -> None:
         assert self.run is not None, "RECORDING_JOB follows RUNNING"
