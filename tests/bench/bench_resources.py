@@ -65,8 +65,8 @@ class Controller:
         """Seconds since the start, and how many resources were found settled."""
         while True:
             reply = self.status()
-            if reply.ready and set(reply.counts) <= {"settled"}:
-                return time.monotonic() - self.started_at, reply.counts.get("settled", 0)
+            if reply.ready and set(reply.counts) <= {"settled", "failed"}:
+                return time.monotonic() - self.started_at, sum(reply.counts.values())
             time.sleep(0.01)
 
     def pids(self) -> dict[str, int]:
@@ -123,7 +123,9 @@ def run(plan: Plan, shards: int, heat_actors: int, attach: str = "") -> Result:
         api.put(templates)
         controller = Controller(plan, etcd, shards, heat_actors)
         stack.callback(lambda: controller.system.stop())
-        api.declare([each for each in base if each not in templates])
+        built = api.declare([each for each in base if each not in templates])
+        if built.failed:
+            raise RuntimeError("the resources that the others refer to failed, see the log")
         pids = {**controller.pids(), "etcd": etcd.pid, "api server": api.pid}
         idle = api.declare_singly(list(plan.singles()))
         with attached(attach, pids):

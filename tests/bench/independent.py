@@ -19,6 +19,7 @@ from actors.core.options import Options
 from actors.messages import Wiring
 from actors.ports import Agent, Stacks, Store
 from config.examples import load_templates
+from config.monitor_types import load_monitor_types
 from config.types import load_types
 from sim.fake_agent import FakeAgent
 from sim.fake_stacks import FakeStacks
@@ -73,7 +74,8 @@ class Plan:
     def options(self, shards: int, heat_actors: int) -> Options:
         """The product's defaults, a quicker heartbeat (process ids are learned by it), the devices' places."""
         places = {_address(d): f"127.0.0.1:{1000 + d}" for d in range(self.devices)}
-        defaults = Options(types=tuple(TYPES), shards=shards, heat_actors=heat_actors)
+        types, monitors = tuple(TYPES), load_monitor_types()
+        defaults = Options(types=types, monitor_types=monitors, shards=shards, heat_actors=heat_actors)
         return replace(defaults, devices=places, heartbeat_s=1.0)
 
     def wiring(self, endpoint: str) -> Wiring:
