@@ -16,6 +16,7 @@ from actors.core import keys
 from actors.core.flapping import FLAP_WRITE_S
 from actors.core.model import Json, JsonObject, Ref
 from actors.core.monitors import Target, statuses_to_write, watched
+from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Commit, TargetStatus, Tick, UnwatchTargets, WatchTarget
 from actors.transactions import paths, publish_monitoring
@@ -88,6 +89,15 @@ class MonitorBoard:
         world = self._desk.world
         for ref in list(world.targeted()):
             self.changed(ref)
+
+    def release(self) -> None:
+        """Ownership changed: watch nothing for resources that are not ours any more, and forget of them what is
+        known (whoever has them now asks the devices itself)."""
+        for ref in [ref for ref in self._watches if not self._desk.mine(ref)]:
+            writing = self._watches[ref].writing
+            if writing is not None:
+                self._writing.pop(writing[0], None)
+            self.unregister(ref)
 
     def changed(self, ref: Ref) -> None:
         """Targets, outcome or `/monitoring` of `ref` changed in etcd."""
@@ -205,7 +215,8 @@ class MonitorBoard:
         self._writing[rid] = ref
         value = keys.encode_monitoring(statuses, known.version)
         write_set = publish_monitoring(paths(world.types, ref), value, outcome.revision)
-        self._shard.tell(self._desk.bridge, Commit(rid, write_set))
+        commit = Commit(rid, write_set, vshard(str(ref)), self._desk.term(ref))
+        self._shard.tell(self._desk.bridge, commit)
         self._look_again(ref, RETRY_S)
 
 

@@ -1,8 +1,9 @@
-"""The reading side of the EtcdBridge: listings and changes for the shards.
+"""The reading side of the EtcdBridge: listings and changes for the shards, and for the ownership.
 
 Guarantees: every subscriber gets a listing as of one revision and then every change after it, in order, whole
 revisions only; the watch begins before any listing does, so nothing falls in between; after a compaction (or
-another store behind the address) everybody is listed anew.
+another store behind the address) everybody is listed anew. Bounded memory: a page is fetched when the shard has
+taken one of those before, and a shard that is listed for too long, while much changes, is listed again.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.core import keys
-from actors.messages import Address, Mirror, Snapshot, Subscribe, Tick
-from actors.ports import Changes, Compacted, Down, Page, Up, Watch
+from actors.core.ownership import CONTROLLERS, SHARDS
+from actors.messages import Address, Mirror, More, Snapshot, Subscribe, Tick
+from actors.ownership import PREFIXES
+from actors.ports import Changes, Compacted, Down, Entry, Page, Store, Up, Watch
 
 if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
@@ -32,11 +35,21 @@ MIRRORED = (
 #: Everything of interest is below this prefix: one watch gives one order.
 ROOT = "/"
 RETRY_S = 0.5
+#: Pages that a shard has not taken yet, at most.
+PAGES_AHEAD = 2
+#: Changes that wait for the end of a listing, at most.
+HELD_MAX = 100_000
+#: A shard that has taken no page for so long is listed again (its answer was lost, or it is stuck).
+SILENCE_S = 30.0
 
 
 @dataclass(slots=True)
 class Subscriber:
-    """A shard. Changes wait in `held` until its listing is complete; `revision` is that of the listing."""
+    """A shard. Changes wait in `held` until its listing is complete; `revision` is that of the listing.
+
+    `number` tells listings of one subscription apart; `ahead`: pages sent and not taken yet; `next_page`: what
+    to fetch (index of the prefix, last key) as soon as one is taken; `heard`: when the last one was taken.
+    """
 
     index: int
     address: Address
@@ -45,6 +58,11 @@ class Subscriber:
     listed: bool = False
     listing: bool = False
     held: list[Changes] = field(default_factory=list)
+    held_count: int = 0
+    number: int = 0
+    ahead: int = 0
+    next_page: tuple[int, str] | None = None
+    heard: float = 0.0
 
 
 class Feed:
@@ -55,6 +73,7 @@ class Feed:
         self._subscribers: dict[int, Subscriber] = {}
         self._watch: Watch | None = None
         self._starting = False
+        self._timing = False
 
     def subscribe(self, message: Subscribe, sender: Address) -> None:
         """A shard wants everything; what it had before is void."""
@@ -62,63 +81,106 @@ class Feed:
         self.proceed()
 
     def proceed(self) -> None:
-        """Begin what can begin: the watch when we own the store, then the listings."""
-        if self._bridge.ownership is None:
-            return
+        """Begin what can begin: the watch, then the listings."""
         if self._watch is None:
             self._start_watch()
             return
         for subscriber in self._subscribers.values():
             if not subscriber.listed and not subscriber.listing:
-                subscriber.listing, subscriber.held, subscriber.revision = True, [], 0
-                self._page(subscriber, 0, "", first=True)
+                self._list(subscriber)
 
     def _start_watch(self) -> None:
         if self._starting:
             return
         self._starting = True
         store = self._bridge.store
-        self._bridge.submit(lambda: store.page(keys.OWNER, limit=1), self._watching, "read")
+        self._bridge.submit(lambda: survey(store), self._watching, "read")
 
-    def _watching(self, outcome: Page | BaseException) -> None:
+    def _watching(self, outcome: tuple[int, tuple[Entry, ...]] | BaseException) -> None:
         self._starting = False
         if isinstance(outcome, BaseException):
-            self._bridge.log.warning("starting the watch: %s", outcome)
+            self._bridge.note("watch", str(outcome))
             self._bridge.after(RETRY_S, Tick("feed"))
             return
-        self._watch = self._bridge.store.watch(ROOT, revision=outcome.revision, sink=self._bridge.post)
+        revision, entries = outcome
+        self._watch = self._bridge.store.watch(ROOT, revision=revision, sink=self._bridge.post)
+        self._bridge.holdings.listed(entries)
         self.proceed()
 
-    def _page(self, subscriber: Subscriber, prefix: int, after: str, *, first: bool) -> None:
-        store, name, revision = self._bridge.store, MIRRORED[prefix], subscriber.revision
+    # ------------------------------------------------------------------------------------------- listing
 
-        def listed(outcome: Page | BaseException) -> None:
-            if self._subscribers.get(subscriber.index) is not subscriber or not subscriber.listing:
+    def _list(self, subscriber: Subscriber) -> None:
+        subscriber.listing, subscriber.revision = True, 0
+        subscriber.held, subscriber.held_count = [], 0
+        subscriber.number += 1
+        subscriber.ahead, subscriber.heard = 0, self._bridge.now()
+        self._fetch(subscriber, 0, "", first=True)
+        if not self._timing:
+            self._timing = True
+            self._bridge.after(SILENCE_S, Tick("listing"))
+
+    def _fetch(self, subscriber: Subscriber, prefix: int, after: str, *, first: bool = False) -> None:
+        store, name = self._bridge.store, MIRRORED[prefix]
+        revision, number = subscriber.revision, subscriber.number
+
+        def fetched(outcome: Page | BaseException) -> None:
+            current = self._subscribers.get(subscriber.index) is subscriber
+            if not current or not subscriber.listing or subscriber.number != number:
                 return
             if isinstance(outcome, BaseException):
                 self._bridge.log.warning("listing %s: %s", name, outcome)
                 subscriber.listing = False
                 self._bridge.after(RETRY_S, Tick("feed"))
                 return
-            subscriber.revision = outcome.revision
-            last = not outcome.more and prefix == len(MIRRORED) - 1
-            page = Snapshot(subscriber.epoch, first, last, outcome.revision, outcome.entries)
-            self._bridge.tell(subscriber.address, page)
-            if last:
-                self._release(subscriber)
-            elif outcome.more:
-                self._page(subscriber, prefix, outcome.entries[-1].key, first=False)
-            else:
-                self._page(subscriber, prefix + 1, "", first=False)
+            self._send(subscriber, prefix, outcome, first=first)
 
-        self._bridge.submit(lambda: store.page(name, after=after, revision=revision), listed, "read")
+        self._bridge.submit(lambda: store.page(name, after=after, revision=revision), fetched, "read")
+
+    def _send(self, subscriber: Subscriber, prefix: int, page: Page, *, first: bool) -> None:
+        subscriber.revision = page.revision
+        last = not page.more and prefix == len(MIRRORED) - 1
+        snapshot = Snapshot(subscriber.epoch, first, last, page.revision, page.entries)
+        self._bridge.tell(subscriber.address, snapshot)
+        if last:
+            self._release(subscriber)
+            return
+        following = (prefix, page.entries[-1].key) if page.more else (prefix + 1, "")
+        subscriber.ahead += 1
+        if subscriber.ahead < PAGES_AHEAD:
+            self._fetch(subscriber, *following)
+        else:
+            subscriber.next_page = following
+
+    def more(self, message: More, sender: Address) -> None:
+        """A shard has taken a page."""
+        subscriber = self._subscribers.get(message.shard)
+        if subscriber is None or (subscriber.address, subscriber.epoch) != (sender, message.epoch):
+            return
+        subscriber.heard = self._bridge.now()
+        subscriber.ahead = max(0, subscriber.ahead - 1)
+        following, subscriber.next_page = subscriber.next_page, None
+        if following is not None and subscriber.listing:
+            self._fetch(subscriber, *following)
+
+    def overdue(self) -> None:
+        """Is a shard silent in the midst of its listing?"""
+        listing = [s for s in self._subscribers.values() if s.listing]
+        for subscriber in listing:
+            if self._bridge.now() - subscriber.heard >= SILENCE_S:
+                self._bridge.log.warning("shard %d takes no pages; listing it again", subscriber.index)
+                self._list(subscriber)
+        self._timing = bool(listing)
+        if listing:
+            self._bridge.after(SILENCE_S, Tick("listing"))
 
     def _release(self, subscriber: Subscriber) -> None:
         subscriber.listed, subscriber.listing = True, False
-        held, subscriber.held = subscriber.held, []
+        held, subscriber.held, subscriber.held_count = subscriber.held, [], 0
         later = tuple(c for c in held if c.revision > subscriber.revision)
         if later:
             self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, later))
+
+    # ------------------------------------------------------------------------------------------- changes
 
     def posted(self, items: Sequence[object]) -> None:
         """What the watch delivered, in order."""
@@ -126,18 +188,27 @@ class Feed:
         for item in items:
             match item:
                 case Changes():
-                    ours = tuple(c for c in item.puts_and_deletes if c.key.startswith(MIRRORED))
-                    if ours:
-                        batch.append(Changes(item.revision, ours))
+                    self._sort(item, batch)
                 case Compacted():
                     self._forward(batch)
                     batch = []
                     self._begin_anew(item.reason)
                 case Down():
-                    self._bridge.set_health(up=False, reason=item.reason)
-                case Up() if self._bridge.ownership is not None:
-                    self._bridge.set_health(up=True, reason="")
+                    self._bridge.note("watch", item.reason)
+                case Up():
+                    self._bridge.note("watch", "")
         self._forward(batch)
+
+    def _sort(self, item: Changes, batch: list[Changes]) -> None:
+        commits = self._bridge.commits
+        for change in item.puts_and_deletes:
+            commits.seen(change)
+        ours = tuple(c for c in item.puts_and_deletes if c.key.startswith(MIRRORED))
+        if ours:
+            batch.append(Changes(item.revision, ours))
+        holders = [c for c in item.puts_and_deletes if c.key.startswith(PREFIXES)]
+        if holders:
+            self._bridge.holdings.changed(holders)
 
     def _begin_anew(self, reason: str) -> None:
         self._bridge.log.warning("the watch must begin anew: %s", reason)
@@ -149,8 +220,22 @@ class Feed:
     def _forward(self, batch: list[Changes]) -> None:
         if not batch:
             return
+        count = sum(len(changes.puts_and_deletes) for changes in batch)
         for subscriber in self._subscribers.values():
             if subscriber.listed:
                 self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, tuple(batch)))
-            else:
+            elif subscriber.listing:
                 subscriber.held.extend(batch)
+                subscriber.held_count += count
+                if subscriber.held_count > HELD_MAX:
+                    self._bridge.log.warning(
+                        "shard %d: too many changes during its listing", subscriber.index
+                    )
+                    self._list(subscriber)
+
+
+def survey(store: Store) -> tuple[int, tuple[Entry, ...]]:
+    """Members and holders as of one revision: where the watch begins. On a worker thread."""
+    members = store.page(CONTROLLERS)
+    holders = store.page(SHARDS, revision=members.revision)
+    return members.revision, (*members.entries, *holders.entries)

@@ -6,11 +6,13 @@ member is found at the next request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from zlib import crc32
 
 from actors.core.model import Ref
 from actors.core.options import Options
+from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.messages import Address, Topology
 
@@ -22,7 +24,7 @@ def place(text: str, count: int) -> int:
 
 @dataclass(slots=True)
 class Desk:
-    """One per shard."""
+    """One per shard. `terms`: the virtual shards that this controller owns (`messages.Owned`)."""
 
     options: Options
     world: World
@@ -32,14 +34,20 @@ class Desk:
     wall_offset_s: float = 0.0
     #: Who collects measured values; None: they are not even read.
     readings: Address | None = None
+    terms: Mapping[int, int] = field(default_factory=dict)
 
     def wall_s(self, now: float) -> float:
         """The runtime's clock as seconds since 1970: shown to people, never used to decide."""
         return now + self.wall_offset_s
 
     def mine(self, ref: Ref) -> bool:
-        """Whether this shard drives the resource."""
-        return place(str(ref), self.options.shards) == self.index
+        """Whether this shard drives the resource: it is ours, and hashed to this process."""
+        name = str(ref)
+        return vshard(name) in self.terms and place(name, self.options.shards) == self.index
+
+    def term(self, ref: Ref) -> int:
+        """The term under which this controller owns the resource now; 0 if it does not."""
+        return self.terms.get(vshard(str(ref)), 0)
 
     @property
     def bridge(self) -> Address:

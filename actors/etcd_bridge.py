@@ -1,8 +1,10 @@
 """EtcdBridge: the only etcd client. Reads, watches, and the one place from which state keys are written.
 
-Guarantees: every write is fenced by the ownership of this controller; sets of one key keep their order; a lost
-answer is settled by reading back, never by guessing; queues are bounded (a full one refuses, and the requester
-backs off); subscribers get a listing as of one revision and then every change after it, or a new listing.
+Guarantees: every write of a resource is fenced by the ownership of its virtual shard; sets of one key keep their
+order; a lost answer is settled by reading back, never by guessing; queues are bounded (a full one refuses, and
+the requester backs off); subscribers get a listing as of one revision and then every change after it, or a new
+listing; what is wrong with etcd has a name and a beginning. The parts: `ownership`, `bridge_commits`,
+`bridge_feed`, `bridge_history`.
 Creates no children (gRPC and fork do not mix). Decides nothing about resources.
 """
 
@@ -11,26 +13,28 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
-from actors.bridge_commits import RETRY_S, Commits, Pending, failure_of
+from actors.bridge_commits import RETRY_S, Commits, failure_of
 from actors.bridge_feed import Feed
+from actors.bridge_health import Health
+from actors.bridge_history import History
 from actors.bridge_reads import Reads
 from actors.core import keys
-from actors.core.errors import ErrorClass, Failure
 from actors.messages import (
     Address,
     Applied,
     Apply,
     Boot,
     Commit,
+    More,
     Ping,
     Pong,
     Read,
-    StoreHealth,
     Subscribe,
     Tick,
     Topology,
 )
-from actors.ports import Guard, Ownership, Put, Store, WriteSet
+from actors.ownership import Holdings
+from actors.ports import Guard, Put, Store, WriteSet
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 
@@ -38,7 +42,7 @@ from actors.runtime.io import IoActor
 class EtcdBridge(IoActor):
     """One per controller."""
 
-    lanes: ClassVar = {"commit": Lane(1, 100), "read": Lane(4, 20_000), "own": Lane(1, 10)}
+    lanes: ClassVar = {"commit": Lane(1, 100), "read": Lane(4, 20_000), "own": Lane(1, 1000)}
 
     def started(self) -> None:
         """Nothing is known before Boot."""
@@ -46,10 +50,11 @@ class EtcdBridge(IoActor):
         self._boot: Boot | None = None
         self._shards: tuple[Address, ...] = ()
         self._declaring: list[Apply] = []
-        self.ownership: Ownership | None = None
-        self.health = StoreHealth(up=False, since=self.now(), reason="starting")
-        self._commits = Commits(self)
-        self._feed = Feed(self)
+        self.health = Health(self)
+        self.holdings = Holdings(self)
+        self.commits = Commits(self)
+        self.feed = Feed(self)
+        self.history = History(self)
         self._reads = Reads(self)
 
     def receive(self, message: object, sender: Address) -> None:
@@ -57,17 +62,19 @@ class EtcdBridge(IoActor):
         match message:
             case Boot():
                 self._boot, self._store = message, message.wiring.store()
-                self._acquire()
+                self.holdings.join()
+                self.feed.proceed()
+                self.history.begin()
             case Topology():
-                self._shards = message.shards
-                for shard in self._shards:
-                    self.tell(shard, self.health)
+                self._wired(message)
             case Subscribe():
-                self._feed.subscribe(message, sender)
+                self.feed.subscribe(message, sender)
+            case More():
+                self.feed.more(message, sender)
             case Read():
                 self._reads.add(message, sender)
             case Commit():
-                self._commits.add(Pending(message.rid, sender, message.write_set))
+                self.commits.add(message, sender)
             case Apply():
                 self._declaring.append(message)
                 self._declare()
@@ -78,10 +85,10 @@ class EtcdBridge(IoActor):
 
     def posted(self, items: list[object]) -> None:
         """What the watch delivered."""
-        self._feed.posted(items)
+        self.feed.posted(items)
 
     def stopping(self) -> None:
-        """Give the ownership back, so that a successor need not wait for the lease to end."""
+        """Give everything back, so that successors need not wait for the lease to end."""
         if self._store is not None:
             self._store.close()
 
@@ -91,78 +98,61 @@ class EtcdBridge(IoActor):
         assert self._store is not None, "Boot comes first"
         return self._store
 
+    @property
+    def boot(self) -> Boot:
+        """What we were told at the start."""
+        assert self._boot is not None, "Boot comes first"
+        return self._boot
+
+    def _wired(self, topology: Topology) -> None:
+        """Who the shards are now; one that is new must hear what the others know."""
+        self._shards = topology.shards
+        self.tell_shards(self.health.told)
+        owned = self.holdings.told()
+        if owned is not None:
+            self.tell_shards(owned)
+
     def _ticked(self, what: str) -> None:
         match what:
-            case "acquire":
-                self._acquire()
+            case "join":
+                self.holdings.join()
             case "ownership":
-                self._check_ownership()
+                self.holdings.check()
+            case "balance":
+                self.holdings.balance()
             case "feed":
-                self._feed.proceed()
+                self.feed.proceed()
+            case "listing":
+                self.feed.overdue()
             case "declare":
                 self._declare()
             case "settle":
-                self._commits.settle()
+                self.commits.settle()
+            case "history":
+                self.history.look()
 
-    # ------------------------------------------------------------------------------------- ownership
+    # ------------------------------------------------------------------------- what the parts tell each other
 
-    def _acquire(self) -> None:
-        boot = self._boot
-        assert boot is not None, "Boot comes first"
-        owner, ttl_s = boot.owner, boot.options.owner_ttl_s
-        self.submit(lambda: self.store.acquire(keys.OWNER, owner, ttl_s), self._acquired, "own")
+    def note(self, what: str, text: str) -> None:
+        """`text` is wrong with `what`; empty: nothing is."""
+        self.health.note(what, text)
 
-    def _acquired(self, outcome: Ownership | BaseException | None) -> None:
-        if outcome is None or isinstance(outcome, BaseException):
-            reason = "another controller owns this etcd" if outcome is None else str(outcome)
-            self.set_health(up=False, reason=reason)
-            self.after(RETRY_S, Tick("acquire"))
-            return
-        self.ownership = outcome
-        self.set_health(up=True, reason="")
-        self._check_ownership()
-        self._feed.proceed()
-        self._declare()
-        self._commits.pump()
+    def trouble(self, outcome: object, write_set: WriteSet | None = None) -> None:
+        """A request failed."""
+        self.health.trouble(outcome, write_set)
 
-    def _check_ownership(self) -> None:
-        assert self._boot is not None, "Boot comes first"
-        if self.ownership is None:
-            return
-        if self.ownership.valid():
-            self.after(self._boot.options.owner_ttl_s / 4, Tick("ownership"))
-        else:
-            self.lost("the lease could not be kept alive", self.ownership.fence)
-
-    def lost(self, reason: str, fence: Guard) -> None:
-        """The ownership with that fence has ended: stop writing, and try to become the owner again."""
-        if self.ownership is None or self.ownership.fence != fence:
-            return
-        self.ownership = None
-        self.set_health(up=False, reason=reason)
-        self._commits.refuse_all(Failure(ErrorClass.CONFLICT, "OwnershipLost", reason))
-        self._acquire()
-
-    def set_health(self, *, up: bool, reason: str) -> None:
-        """Tell the shards when it changes, and since when it is so."""
-        if (up, reason) == (self.health.up, self.health.reason):
-            return
-        since = self.now() if up != self.health.up else self.health.since
-        self.health = StoreHealth(up, since, reason)
-        if up:
-            self.log.info("etcd is ours")
-        else:
-            self.log.warning("etcd is not usable: %s", reason)
+    def tell_shards(self, message: object) -> None:
+        """Tell all shards."""
         for shard in self._shards:
-            self.tell(shard, self.health)
+            self.tell(shard, message)
 
     # ------------------------------------------------------------------------------------- declaring
 
     def _declare(self) -> None:
         """Write declarations in order, one revision each, as the API server does."""
-        if self.ownership is None or not self._declaring:
+        if not self._declaring or self._store is None:
             return
-        message, fence = self._declaring.pop(0), self.ownership.fence
+        message = self._declaring.pop(0)
 
         def work() -> int:
             _, present = self.store.read([key for key, _ in message.documents])
@@ -175,7 +165,7 @@ class EtcdBridge(IoActor):
                 if new is None:
                     continue
                 guard = Guard(key, known.mod_revision if known is not None else 0)
-                result = self.store.commit([WriteSet((Put(key, new),), (guard,))], fence)
+                result = self.store.commit([WriteSet((Put(key, new),), (guard,))])
                 written += sum(result.accepted)
             return written
 

@@ -80,12 +80,11 @@ class WriteSet:
 class CommitResult:
     """What one transaction of several write sets did.
 
-    `fenced`: the fence did not hold and nothing was written. Else `accepted[i]` tells whether the guards of
-    set i held; sets whose guards failed wrote nothing and did not hinder their neighbours.
+    `accepted[i]` tells whether the guards of set i held; sets whose guards failed wrote nothing and did not hinder
+    their neighbours.
     """
 
     revision: int
-    fenced: bool
     accepted: tuple[bool, ...]
 
 
@@ -128,18 +127,29 @@ class Watch(Protocol):
         """Stop it; no event is delivered after this returned, or at most one that was under way."""
 
 
-class Ownership(Protocol):
-    """A key held through a lease that is kept alive in the background."""
-
-    @property
-    def fence(self) -> Guard:
-        """The condition that every write of the owner carries."""
+class Session(Protocol):
+    """A lease that is kept alive in the background; the keys taken through it vanish with it."""
 
     def valid(self) -> bool:
-        """Local and conservative: False before the store could have expired the lease, never after."""
+        """Local and conservative: False before the store could have expired the lease, and then for ever."""
 
-    def release(self) -> None:
-        """Give it up at once."""
+    def take(self, keys: Sequence[str], owner: str) -> Mapping[str, Entry]:
+        """Put `owner` under those keys that are free or hold `owner` already (an earlier life of ours, or we
+        ourselves: whatever is guarded by the former revision fails from now on). Returns the entries of those
+        taken; another owner holds the others. `create_revision` stays as long as nobody else had the key in
+        between. Safe to repeat after IN_DOUBT. Raises NOT_FOUND/LeaseNotFound when the lease has ended."""
+
+    def end(self) -> None:
+        """Give everything up at once. Raises PortError if others must await the expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """A server as it sees itself. `bytes_in_use`: of its database, without free space; `alarms`: such as NOSPACE."""
+
+    version: str
+    bytes_in_use: int
+    alarms: tuple[str, ...] = ()
 
 
 class Store(Protocol):
@@ -151,7 +161,7 @@ class Store(Protocol):
     def read(self, keys: Sequence[str]) -> tuple[int, Mapping[str, Entry]]:
         """The present entries of these keys, all as of one revision, and that revision."""
 
-    def commit(self, sets: Sequence[WriteSet], fence: Guard | None = None) -> CommitResult:
+    def commit(self, sets: Sequence[WriteSet]) -> CommitResult:
         """Write all sets in one transaction, each on its own condition.
 
         Raises PortError(IN_DOUBT) if the answer was lost: the writes may have happened.
@@ -160,9 +170,14 @@ class Store(Protocol):
     def watch(self, prefix: str, *, revision: int, sink: Callable[[WatchEvent], None]) -> Watch:
         """Deliver every change under `prefix` after `revision`, in order, to `sink` (called on a foreign thread)."""
 
-    def acquire(self, key: str, owner: str, ttl_s: float) -> Ownership | None:
-        """Take `key` if it is free or already held in the name of `owner` (an earlier life of ours, whose
-        fence ends by this). None: another owner lives."""
+    def session(self, ttl_s: float) -> Session:
+        """A lease of at least `ttl_s` seconds, kept alive from now on."""
+
+    def compact(self, revision: int) -> None:
+        """Forget history before `revision`; no error if that is done already."""
+
+    def status(self) -> StoreStatus:
+        """The server that answers."""
 
     def version(self) -> str:
         """The server's version."""

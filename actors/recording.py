@@ -13,6 +13,7 @@ from actors.core.errors import Failure
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
 from actors.core.ordering import templates_of
 from actors.core.outcome import DELETE_COMPLETED, completed_state, failed_state, workflow_action
+from actors.core.ownership import vshard
 from actors.core.plan import Jobless
 from actors.core.resume import Fresh
 from actors.core.spans import Spans
@@ -135,8 +136,9 @@ class Recorder(Requester):
     def record_attempts(self) -> None:
         """Remember across restarts how often this version was tried. Nobody waits for the answer."""
         value = keys.compact({"version": self.version, "attempts": self.attempts})
-        commit = Commit(f"{self.ref} attempts", WriteSet((Put(self.paths.attempts, value),)))
-        self.tell(self.desk.bridge, commit)
+        write_set = WriteSet((Put(self.paths.attempts, value),))
+        number = vshard(str(self.ref))
+        self.tell(self.desk.bridge, Commit(f"{self.ref} attempts", write_set, number, self.term))
 
     def recall_attempts(self) -> None:
         """The number of attempts as recorded, if it is for this version and larger."""

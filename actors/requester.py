@@ -7,6 +7,7 @@ forgets the former.
 from __future__ import annotations
 
 from actors.core.model import Ref
+from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Commit, Read, Tick
 from actors.ports import WriteSet
@@ -19,6 +20,8 @@ class Requester(BaseActor):
 
     desk: Desk
     ref: Ref
+    #: the term of the ownership under which this actor was begun: its writes are void under any other
+    term: int = 0
 
     def started(self) -> None:
         """No request is open."""
@@ -54,5 +57,5 @@ class Requester(BaseActor):
 
     def commit(self, write_set: WriteSet) -> None:
         """Have the bridge write; the deadline is armed."""
-        self.tell(self.desk.bridge, Commit(self.rid(), write_set))
+        self.tell(self.desk.bridge, Commit(self.rid(), write_set, vshard(str(self.ref)), self.term))
         self.arm(self.desk.options.request_timeout_s, "overdue")

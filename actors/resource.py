@@ -84,6 +84,7 @@ class ResourceActor(Recorder):
             case Begin():
                 self.desk: Desk = message.desk
                 self.ref = message.ref
+                self.term = self.desk.term(self.ref)
                 self.paths: Paths = paths(self.desk.world.types, self.ref)
                 self.event(Event.BEGIN)
             case Nudge():

@@ -9,10 +9,13 @@ Never blocks. Holds nothing that cannot be read again from etcd.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from actors.board import MonitorBoard
 from actors.core import keys
 from actors.core.model import Ref
+from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.desk import Desk
 from actors.device import DeviceActor
@@ -23,7 +26,9 @@ from actors.messages import (
     Committed,
     DeviceBegin,
     Mirror,
+    More,
     Nudge,
+    Owned,
     Ping,
     Pong,
     PoolChanged,
@@ -60,6 +65,7 @@ class Shard(BaseActor):
         self._ready = False
         self._stale: frozenset[str] = frozenset()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
+        self._terms: Mapping[int, int] = {}
         self._live: dict[Ref, Address] = {}
         self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, None] = {}
@@ -81,9 +87,12 @@ class Shard(BaseActor):
                 self._mirror(message)
             case StoreHealth():
                 self._store = message
+            case Owned():
+                self._terms = message.terms
+                self._owned()
             case Report():
                 self._reported(message)
-            case Settled():
+            case Settled() if self._live.get(message.ref) == sender:
                 self._settled(message)
             case Register():
                 self._board.register(message.ref, message.version, message.targets)
@@ -114,6 +123,7 @@ class Shard(BaseActor):
             world = World(boot.options.types)
             self._desk = Desk(boot.options, world, topology, self.me, index, boot.wall_offset_s)
             self._board = MonitorBoard(self, self._desk)
+            self._owned()
             self._subscribe()
             return
         old, self._desk.topology = self._desk.topology, topology
@@ -135,6 +145,7 @@ class Shard(BaseActor):
     def _snapshot(self, page: Snapshot) -> None:
         assert self._desk is not None, "a snapshot answers a subscription"
         world = self._desk.world
+        self.tell(self._desk.bridge, More(self._desk.index, page.epoch))
         if page.first:
             self._stale = world.keys_known()
         touched = {world.put(e.key, e.value, e.mod_revision, e.create_revision) for e in page.entries}
@@ -177,6 +188,29 @@ class Shard(BaseActor):
         address = self._live.get(ref)
         if address is not None:
             self.tell(address, Nudge())
+
+    # ---------------------------------------------------------------------------------------- ownership
+
+    def _owned(self) -> None:
+        """Let go of what is not ours any more; look at everything that became ours."""
+        desk = self._desk
+        if desk is None:
+            return
+        old, desk.terms = desk.terms, self._terms
+        changed = {n for n in old.keys() | desk.terms.keys() if old.get(n) != desk.terms.get(n)}
+        for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
+            self.stop_child(self._live.pop(ref))
+            self._progress.forget(ref)
+            for waiters in self._waiters.values():
+                waiters.discard(ref)
+        self._queue = {ref: None for ref in self._queue if desk.mine(ref)}
+        self._board.release()
+        if self._ready:
+            for ref in (*desk.world.refs(), *desk.world.leftovers()):
+                if vshard(str(ref)) in changed:
+                    self._consider(ref)
+                    self._board.changed(ref)
+        self._admit()
 
     # ---------------------------------------------------------------------------------- resource actors
 
@@ -265,6 +299,14 @@ class Shard(BaseActor):
             return StatusReply(query.rid, False, "starting", {}, (), ())
         live = self._live.keys() | self._queue.keys()
         counts, rows = self._progress.rows(desk, self._board, live, self.now(), query.limit)
-        store = "up" if self._store.up else f"down: {self._store.reason}"
+        store = store_text(self._store, desk.wall_s(self._store.since))
         problems = tuple(desk.world.problems.values())
         return StatusReply(query.rid, self._ready, store, counts, rows, problems)
+
+
+def store_text(health: StoreHealth, since_s: float) -> str:
+    """What a person is told of etcd. `since_s`: when it became so, in seconds since 1970."""
+    if not health.up:
+        since = datetime.fromtimestamp(since_s, UTC)
+        return f"down since {since:%H:%M:%S} UTC: {health.reason}"
+    return "; ".join(["up", *(f"{what}: {text}" for what, text in health.conditions.items())])

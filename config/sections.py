@@ -89,7 +89,9 @@ class EtcdSection:
     user: str = ""
     password: Secret = Secret()  # noqa: RUF009 - immutable
     timeout_s: Seconds = 3.0  # of one call
-    owner_ttl_s: Annotated[float, Ge(2), Le(300)] = 10.0  # lease of the ownership
+    owner_ttl_s: Annotated[float, Ge(2), Le(300)] = 10.0  # lease of a controller and all it owns
+    history_s: Annotated[float, Ge(0), Le(86_400)] = 600.0  # history that is kept; 0: etcd compacts itself
+    history_mib: Annotated[int, Ge(1), Le(1_000_000)] = 256  # … unless it has grown by more than that
 
     def __post_init__(self) -> None:
         for endpoint in self.endpoints:
@@ -269,6 +271,8 @@ class Snapshot:
             retry_cap_s=self.limits.retry_cap_s,
             retry_attempts_max=self.limits.retry_attempts_max,
             owner_ttl_s=self.etcd.owner_ttl_s,
+            history_s=self.etcd.history_s,
+            history_bytes=self.etcd.history_mib * 1024 * 1024,
             admin_tenant=self.heat.admin_tenant,
             heat_tick_s=self.heat.tick_s,
             heat_grace_s=self.heat.grace_s,

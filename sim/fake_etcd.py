@@ -98,16 +98,19 @@ class FakeEtcd:
 
     # ----------------------------------------------------------------------------------------------- writes
 
-    def commit(self, sets: Sequence[WriteSet], fence: Guard | None) -> CommitResult:
+    def commit(self, sets: Sequence[WriteSet]) -> CommitResult:
         """See `ports.Store.commit`."""
         self.expire()
         _check_limits(sets)
-        if fence is not None and not self._holds(fence):
-            return CommitResult(self.revision, fenced=True, accepted=(False,) * len(sets))
         accepted = tuple(all(map(self._holds, one.guards)) for one in sets)
         writes = [write for one, holds in zip(sets, accepted, strict=True) if holds for write in one.writes]
         revision = self._write(writes)
-        return CommitResult(revision, fenced=False, accepted=accepted)
+        return CommitResult(revision, accepted)
+
+    def bytes_in_use(self) -> int:
+        """Keys and values with all history that is kept."""
+        versions = (one for versions in self._versions.values() for one in versions)
+        return sum(len(_raw(one.key)) + len(one.value) for one in versions if isinstance(one, Entry))
 
     def compact(self, revision: int) -> None:
         """Forget what was before `revision`. No error if that is done already."""
@@ -163,18 +166,22 @@ class FakeEtcd:
 
     # ----------------------------------------------------------------------------------------------- leases
 
-    def take(self, key: str, owner: str, ttl_s: float) -> tuple[FakeLease, Guard] | None:
-        """Put `owner` under `key` with a new lease, if the key is free or holds `owner`."""
-        self.expire()
-        present = self.get(key)
-        if present is not None and present.value != owner.encode():
-            return None
+    def grant(self, ttl_s: float) -> FakeLease:
+        """A new lease, kept alive."""
         ttl = max(math.ceil(ttl_s), MIN_TTL_S)
         lease = FakeLease(self._next_lease, ttl, self.clock.now() + ttl)
         self._next_lease += 1
         self._leases[lease.id] = lease
-        revision = self._write([Put(key, owner.encode())], lease)
-        return lease, Guard(key, revision)
+        return lease
+
+    def take(self, lease: FakeLease, keys: Sequence[str], owner: str) -> list[Entry]:
+        """Put `owner` under those keys that are free or hold `owner`, in one revision. See `ports.Session`."""
+        if not self.alive(lease):
+            raise PortError(ErrorClass.NOT_FOUND, "LeaseNotFound", "requested lease not found")
+        value = owner.encode()
+        wanted = [key for key in keys if (self.get(key) or Entry(key, value, 0)).value == value]
+        self._write([Put(key, value) for key in wanted], lease)
+        return [entry for entry in map(self.get, wanted) if entry is not None]
 
     def keep(self, lease: FakeLease, *, kept: bool) -> None:
         """Begin or cease to keep the lease alive; `ttl_s` runs from the moment of the change."""

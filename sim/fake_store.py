@@ -11,13 +11,25 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.core.errors import ErrorClass, PortError
-from actors.ports import Changes, CommitResult, Compacted, Down, Entry, Guard, Page, Up, WatchEvent, WriteSet
+from actors.ports import (
+    Changes,
+    CommitResult,
+    Compacted,
+    Down,
+    Entry,
+    Page,
+    StoreStatus,
+    Up,
+    WatchEvent,
+    WriteSet,
+)
 from sim.fake_etcd import FakeEtcd, FakeLease
 
 #: Runs a call now or later; calls are run in the order in which they were given.
 Scheduler = Callable[[Callable[[], None]], None]
-#: Told of each point of each request: "page", "read", "commit", "acquire", "version" before it takes effect,
-#: "commit.done" and "acquire.done" after. May raise PortError: a lost answer is IN_DOUBT at a ".done".
+#: Told of each point of each request: "page", "read", "commit", "session", "take", "compact", "status", "version"
+#: before it takes effect, "commit.done" and "take.done" after.
+#: May raise PortError: a lost answer is IN_DOUBT at a ".done".
 FaultHook = Callable[[str], None]
 
 
@@ -100,29 +112,31 @@ class FakeWatch:
             self._delivering = False
 
 
-class FakeOwnership:
-    """A key of ours in a `FakeEtcd`."""
+class FakeSession:
+    """A lease of ours in a `FakeEtcd`."""
 
-    def __init__(self, etcd: FakeEtcd, lease: FakeLease, fence: Guard) -> None:
+    def __init__(self, etcd: FakeEtcd, lease: FakeLease, reach: FaultHook) -> None:
         self._etcd = etcd
         self._lease = lease
-        self._fence = fence
-        self._released = False
-
-    @property
-    def fence(self) -> Guard:
-        """The key at the revision at which we took it."""
-        return self._fence
+        self._reach = reach
+        self._ended = False
 
     def valid(self) -> bool:
         """False from the moment on at which the store expires the lease."""
-        if self._released:
+        if self._ended:
             return False
         return self._lease.kept or self._etcd.clock.now() < self._lease.deadline
 
-    def release(self) -> None:
-        """Give it up at once. Raises PortError if others must await the expiry."""
-        self._released = True
+    def take(self, keys: Sequence[str], owner: str) -> Mapping[str, Entry]:
+        """See the port."""
+        self._reach("take")
+        entries = self._etcd.take(self._lease, keys, owner)
+        self._reach("take.done")
+        return {entry.key: entry for entry in entries}
+
+    def end(self) -> None:
+        """Give everything up at once. Raises PortError if others must await the expiry."""
+        self._ended = True
         if self._lease.kept:
             self._etcd.revoke(self._lease)
         elif self._etcd.alive(self._lease):
@@ -158,10 +172,10 @@ class FakeStore:
         entries = (self._etcd.get(key) for key in keys)
         return self._etcd.revision, {entry.key: entry for entry in entries if entry is not None}
 
-    def commit(self, sets: Sequence[WriteSet], fence: Guard | None = None) -> CommitResult:
+    def commit(self, sets: Sequence[WriteSet]) -> CommitResult:
         """See the port."""
         self._reach("commit")
-        result = self._etcd.commit(sets, fence)
+        result = self._etcd.commit(sets)
         self._faults("commit.done")
         return result
 
@@ -175,21 +189,22 @@ class FakeStore:
             watch.connect()
         return watch
 
-    def acquire(self, key: str, owner: str, ttl_s: float) -> FakeOwnership | None:
+    def session(self, ttl_s: float) -> FakeSession:
         """See the port."""
-        self._reach("acquire")
-        taken = self._etcd.take(key, owner, ttl_s)
-        if taken is None:
-            return None
-        lease, fence = taken
+        self._reach("session")
+        lease = self._etcd.grant(ttl_s)
         self._leases.append(lease)
-        self._faults("acquire.done")
-        return FakeOwnership(self._etcd, lease, fence)
+        return FakeSession(self._etcd, lease, self._reach)
 
     def compact(self, revision: int) -> None:
         """Forget history before `revision`."""
         self._reach("compact")
         self._etcd.compact(revision)
+
+    def status(self) -> StoreStatus:
+        """See the port."""
+        self._reach("status")
+        return StoreStatus(self._etcd.version, self._etcd.bytes_in_use())
 
     def version(self) -> str:
         """See the port."""

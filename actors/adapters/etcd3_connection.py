@@ -19,6 +19,7 @@ from typing import Any
 from actors.adapters import etcd3_upb
 from actors.adapters.etcd3_errors import from_rpc
 from actors.core.errors import ErrorClass, PortError
+from actors.ports import StoreStatus
 
 etcd3_upb.install()
 
@@ -166,9 +167,16 @@ class Connection:
                 raise
             raise _closed_error() from error
 
+    def status(self) -> StoreStatus:
+        """The member that answers. Raises PortError."""
+        answer = self.call(self._client.maintenancestub.Status, rpc.StatusRequest(), writes=False)
+        # Servers before 3.4 tell the size of the file only, and no alarms.
+        alarms = {text.rpartition("alarm:")[2].strip() for text in answer.errors if "alarm:" in text}
+        return StoreStatus(str(answer.version), answer.dbSizeInUse or answer.dbSize, tuple(sorted(alarms)))
+
     def version(self) -> str:
         """The version of the member that answers. Raises PortError."""
-        return str(self.call(self._client.maintenancestub.Status, rpc.StatusRequest(), writes=False).version)
+        return self.status().version
 
     def compact(self, revision: int) -> None:
         """Forget history before `revision`; no error if that is done already. Raises PortError."""

@@ -1,4 +1,4 @@
-"""Leases kept alive on one stream, and the ownership of a key through such a lease.
+"""Leases kept alive on one stream, and the keys that are held through such a lease.
 
 Guarantees: `valid()` counts from before the request that etcd answered, so it turns False before etcd can
 have expired the lease; a lease that was invalid once is never valid again, nor kept alive; two threads
@@ -15,14 +15,15 @@ import random
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from actors.adapters.etcd3_connection import Connection, grpc, rpc
 from actors.adapters.etcd3_errors import from_rpc
-from actors.adapters.etcd3_txn import encode_key, take_request, taken
+from actors.adapters.etcd3_txn import TAKE_CHUNK, take_request, taken
 from actors.core.errors import ErrorClass, PortError
-from actors.ports import Guard
+from actors.ports import Entry
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 1.0
@@ -210,43 +211,27 @@ class LeaseKeeper:
         return self._answered
 
 
-class EtcdOwnership:
-    """A key of ours. `fence` holds as long as nobody, not even a later life of ours, took the key."""
+class EtcdSession:
+    """One lease and the keys that hang on it. Made by `EtcdStore.session`."""
 
-    def __init__(self, keeper: LeaseKeeper, lease: Lease, fence: Guard) -> None:
+    def __init__(self, connection: Connection, keeper: LeaseKeeper, ttl_s: float) -> None:
+        self._connection = connection
         self._keeper = keeper
-        self._lease = lease
-        self._fence = fence
-
-    @property
-    def fence(self) -> Guard:
-        """The key at the revision at which we took it."""
-        return self._fence
+        self._lease = keeper.grant(ttl_s)
 
     def valid(self) -> bool:
         """False before etcd could have expired the lease."""
         return self._lease.valid()
 
-    def release(self) -> None:
+    def take(self, keys: Sequence[str], owner: str) -> Mapping[str, Entry]:
+        """See the port. About 100 keys per transaction."""
+        found: dict[str, Entry] = {}
+        for start in range(0, len(keys), TAKE_CHUNK):
+            request = take_request(keys[start : start + TAKE_CHUNK], owner, self._lease.id)
+            response = self._connection.call(self._connection.kv.Txn, request, writes=True)
+            found.update((one.key, one) for one in taken(response))
+        return found
+
+    def end(self) -> None:
         """Invalid at once, whether etcd answers or not. Raises PortError if others must await the expiry."""
         self._keeper.revoke(self._lease.id)
-
-
-def acquire(
-    connection: Connection, keeper: LeaseKeeper, key: str, owner: str, ttl_s: float
-) -> EtcdOwnership | None:
-    """See `ports.Store.acquire`. A key that another owner holds costs one read and no lease."""
-    request = rpc.RangeRequest(key=encode_key(key))
-    present = connection.call(connection.kv.Range, request, writes=False)
-    if present.kvs and present.kvs[0].value != owner.encode():
-        return None
-    lease = keeper.grant(ttl_s)
-    try:
-        response = connection.call(connection.kv.Txn, take_request(key, owner, lease.id), writes=True)
-    except PortError:
-        keeper.revoke_quietly(lease.id)
-        raise
-    if not taken(response):
-        keeper.revoke_quietly(lease.id)
-        return None
-    return EtcdOwnership(keeper, lease, Guard(key, response.header.revision))

@@ -1,7 +1,7 @@
 """The `Store` port over a real etcd, by way of the unmodified package etcd3.
 
 Guarantees of the parts: `etcd3_connection` (addresses, deadlines, errors), `etcd3_txn` (one transaction for
-many write sets), `etcd3_watch` (no loss, no repetition), `etcd3_lease` (ownership and fences).
+many write sets), `etcd3_watch` (no loss, no repetition), `etcd3_lease` (sessions).
 All methods are thread-safe and block for at most the deadline per request. Import it only in the process
 that is to talk to etcd, and never fork that process afterwards.
 """
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.adapters.etcd3_connection import Connection, Login, Tls
-from actors.adapters.etcd3_lease import EtcdOwnership, LeaseKeeper, acquire
+from actors.adapters.etcd3_lease import EtcdSession, LeaseKeeper
 from actors.adapters.etcd3_txn import (
     READ_CHUNK,
     commit_request,
@@ -23,7 +23,7 @@ from actors.adapters.etcd3_txn import (
     read_request,
 )
 from actors.adapters.etcd3_watch import EtcdWatch
-from actors.ports import CommitResult, Entry, Guard, Page, WatchEvent, WriteSet
+from actors.ports import CommitResult, Entry, Page, StoreStatus, WatchEvent, WriteSet
 
 __all__ = ["EtcdStore", "Login", "Tls"]
 
@@ -69,9 +69,9 @@ class EtcdStore:
             entries.update((one.key, one) for one in found(response))
         return revision, entries
 
-    def commit(self, sets: Sequence[WriteSet], fence: Guard | None = None) -> CommitResult:
+    def commit(self, sets: Sequence[WriteSet]) -> CommitResult:
         """See the port. Keep batches within `core.batching`: else INVALID/TooLarge or TooManyOperations."""
-        request = commit_request(sets, fence)
+        request = commit_request(sets)
         response = self._connection.call(self._connection.kv.Txn, request, writes=True)
         return commit_result(response, sets)
 
@@ -82,13 +82,17 @@ class EtcdStore:
             self._watches = [one for one in self._watches if one.running] + [watch]
         return watch
 
-    def acquire(self, key: str, owner: str, ttl_s: float) -> EtcdOwnership | None:
+    def session(self, ttl_s: float) -> EtcdSession:
         """See the port. etcd counts whole seconds, at least about two."""
-        return acquire(self._connection, self._keeper, key, owner, ttl_s)
+        return EtcdSession(self._connection, self._keeper, ttl_s)
 
     def compact(self, revision: int) -> None:
         """Forget history before `revision`; watches and pages at older revisions end with Compacted."""
         self._connection.compact(revision)
+
+    def status(self) -> StoreStatus:
+        """See the port. `alarms` hold names only, such as NOSPACE."""
+        return self._connection.status()
 
     def version(self) -> str:
         """The version of the server that answers, such as "3.5.30"."""

@@ -1,7 +1,7 @@
 """The messages of reads and writes: pages, reads at one revision, and one transaction for many write sets.
 
-A batch is ONE etcd transaction: the fence is its only compare, and every write set is a nested transaction
-with guards of its own, so that a failed guard does not hinder the neighbours. etcd evaluates all guards
+A batch is ONE etcd transaction in which every write set is a nested transaction with guards of its own (the
+fence is one of them), so that a failed guard does not hinder the neighbours. etcd evaluates all guards
 before any write of the transaction; `core.batching` never puts two sets into one batch where that matters.
 """
 
@@ -14,6 +14,8 @@ from actors.adapters.etcd3_connection import rpc
 from actors.ports import CommitResult, Delete, Entry, Guard, Put, WriteSet
 
 READ_CHUNK = 100
+#: Keys per transaction of `take_request` (nested twice: at most 125 with etcd's limit of 128).
+TAKE_CHUNK = 100
 
 
 def encode_key(key: str) -> bytes:
@@ -56,39 +58,42 @@ def found(response: Any) -> Iterable[Entry]:
     return (entry(kv) for op in response.responses for kv in op.response_range.kvs)
 
 
-def commit_request(sets: Sequence[WriteSet], fence: Guard | None) -> Any:
+def commit_request(sets: Sequence[WriteSet]) -> Any:
     """The transaction for these sets."""
-    return rpc.TxnRequest(
-        compare=[] if fence is None else [_compare(fence)],
-        success=[rpc.RequestOp(request_txn=_nested(one)) for one in sets],
-    )
+    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=_nested(one)) for one in sets])
 
 
 def commit_result(response: Any, sets: Sequence[WriteSet]) -> CommitResult:
     """What the answer to `commit_request` says."""
-    revision = response.header.revision
-    if not response.succeeded:
-        return CommitResult(revision, fenced=True, accepted=(False,) * len(sets))
     accepted = tuple(op.response_txn.succeeded for op in response.responses)
     assert len(accepted) == len(sets)
-    return CommitResult(revision, fenced=False, accepted=accepted)
+    return CommitResult(response.header.revision, accepted)
 
 
-def take_request(key: str, owner: str, lease: int) -> Any:
-    """Put `owner` under `key` with `lease`, if the key is free or already holds `owner`."""
-    raw = encode_key(key)
-    value = owner.encode()
+def take_request(keys: Sequence[str], owner: str, lease: int) -> Any:
+    """Put `owner` with `lease` under each key that is free or already holds `owner`, and read it back."""
+    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=_take(key, owner, lease)) for key in keys])
+
+
+def _take(key: str, owner: str, lease: int) -> Any:
+    raw, value = encode_key(key), owner.encode()
     put = rpc.RequestOp(request_put=rpc.PutRequest(key=raw, value=value, lease=lease))
+    show = rpc.RequestOp(request_range=rpc.RangeRequest(key=raw))
     same_owner = rpc.Compare(target=rpc.Compare.VALUE, result=rpc.Compare.EQUAL, key=raw, value=value)
-    take_over = rpc.TxnRequest(compare=[same_owner], success=[put])
+    again = rpc.TxnRequest(compare=[same_owner], success=[put, show])
     return rpc.TxnRequest(
-        compare=[_compare(Guard(key, 0))], success=[put], failure=[rpc.RequestOp(request_txn=take_over)]
+        compare=[_compare(Guard(key, 0))], success=[put, show], failure=[rpc.RequestOp(request_txn=again)]
     )
 
 
-def taken(response: Any) -> bool:
-    """Whether `take_request` wrote."""
-    return bool(response.succeeded or response.responses[0].response_txn.succeeded)
+def taken(response: Any) -> Iterable[Entry]:
+    """The entries that `take_request` wrote."""
+    for op in response.responses:
+        inner = op.response_txn
+        if not inner.succeeded:
+            inner = inner.responses[0].response_txn
+        if inner.succeeded:
+            yield entry(inner.responses[1].response_range.kvs[0])
 
 
 def _nested(one: WriteSet) -> Any:

@@ -72,6 +72,8 @@ def _add_newer_fields(file: Any) -> None:
     _add(messages["WatchCreateRequest"], "fragment", 8, _FIELD.TYPE_BOOL)
     _add(messages["WatchResponse"], "fragment", 7, _FIELD.TYPE_BOOL)
     progress = _add(messages["WatchRequest"], "progress_request", 3, _FIELD.TYPE_MESSAGE)
+    _add(messages["StatusResponse"], "errors", 8, _FIELD.TYPE_STRING).label = _FIELD.LABEL_REPEATED
+    _add(messages["StatusResponse"], "dbSizeInUse", 9, _FIELD.TYPE_INT64)
     progress.type_name = ".etcdserverpb.WatchProgressRequest"
     progress.oneof_index = 0
 

@@ -32,6 +32,8 @@ class Options:
     retry_attempts_max: int = 8
     # etcd
     owner_ttl_s: float = 10.0
+    history_s: float = 600.0
+    history_bytes: int = 256 * 1024 * 1024
     # heat
     admin_tenant: str = "admin"
     heat_tick_s: float = 1.0

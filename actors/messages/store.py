@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.core.errors import Failure
@@ -35,6 +35,14 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class More:
+    """Shard → EtcdBridge: this page is taken, send what follows."""
+
+    shard: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
     """EtcdBridge → Shard: changes of whole revisions, in order."""
 
@@ -44,11 +52,23 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """EtcdBridge → Shards and Supervisor: whether etcd answers and this controller owns its keys."""
+    """EtcdBridge → Shards: whether etcd answers and this controller is a member, and since when that is so
+    (seconds of the runtime's clock). `conditions`: name → text of what is wrong besides, such as NoSpace."""
 
     up: bool
     since: float
     reason: str
+    conditions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """EtcdBridge → Shards: the virtual shards that this controller owns, each with the term of its ownership.
+
+    A term that differs from the one before means that somebody else may have owned it in between.
+    """
+
+    terms: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +90,13 @@ class ReadDone:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """ResourceActor or Shard → EtcdBridge: write this set, if its guards hold."""
+    """ResourceActor or Shard → EtcdBridge: write this set, if its guards hold and while we own the virtual
+    shard of the resource, without a break since the term under which the write was decided."""
 
     rid: str
     write_set: WriteSet
+    vshard: int
+    term: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Ref
+from actors.core.ownership import CONTROLLERS, SHARDS
 from actors.messages import ResourceStatus
 from actors.ports import Delete, Put, WriteSet
 from actors.runtime.actor import BaseActor
@@ -210,7 +211,8 @@ class Trial(Rig):
 
     def end(self) -> dict[str, Any]:
         """All keys but those of this boot and the declarations, in a form that can be compared: see `plain`."""
-        names = [key for key in self.keys("/") if key != keys.OWNER and not key.startswith(keys.CONFIG)]
+        ours = (CONTROLLERS, SHARDS, keys.CONFIG)
+        names = [key for key in self.keys("/") if not key.startswith(ours)]
         return {key: plain(key, self.get(key)) for key in names}
 
 

@@ -128,7 +128,7 @@ class _Server:
             self._changed.notify_all()
 
     def _revision(self) -> int:
-        return self.store.page(keys.OWNER, limit=1).revision
+        return self.store.page(keys.PAUSE, limit=1).revision
 
     def _await(self, names: Sequence[str], timeout_s: float) -> None:
         """Until all keys were seen by the watcher."""

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
+from actors.core.errors import ErrorClass, PortError
 from actors.ports import Changes, Delete, Entry, Put, Store, WatchEvent, WriteSet
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeStore
@@ -21,8 +24,8 @@ _OWNER_PROCESS = """
 import sys, time
 from actors.adapters.etcd3_store import EtcdStore
 endpoint, key, owner, ttl = sys.argv[1:]
-ownership = EtcdStore([endpoint]).acquire(key, owner, float(ttl))
-print(ownership.fence.mod_revision, flush=True)
+session = EtcdStore([endpoint]).session(float(ttl))
+print(session.take([key], owner)[key].mod_revision, flush=True)
 time.sleep(600)
 """
 
@@ -70,7 +73,7 @@ class FakeWorld:
     def own_and_die(self, key: str, owner: str, ttl_s: float) -> None:
         """See `World`."""
         store = FakeStore(self.etcd)
-        assert store.acquire(key, owner, ttl_s) is not None
+        assert store.session(ttl_s).take([key], owner)
         store.kill()
 
     def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -174,3 +177,10 @@ class Recorder:
 def puts(**values: str) -> WriteSet:
     """A set of puts under `/t/`, without guards."""
     return WriteSet(tuple(Put(f"/t/{name}", value.encode()) for name, value in values.items()))
+
+
+def fails(error_class: ErrorClass, kind: str):
+    """Expect a PortError of that class and kind."""
+    return pytest.raises(
+        PortError, check=lambda e: (e.failure.error_class, e.failure.kind) == (error_class, kind)
+    )

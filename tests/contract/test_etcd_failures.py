@@ -120,7 +120,7 @@ def test_calls_fail_sorted_while_etcd_is_away_and_recover(
     until(lambda: refused(lambda: store.commit([puts(a="2")])))
     assert refused(lambda: store.page("/t/"))
     assert refused(lambda: store.read(["/t/a"]))
-    assert refused(lambda: store.acquire("/t/own", "me", 5))
+    assert refused(lambda: store.session(5))
     assert refused(store.version)
     restart(etcd.data_dir)
 
@@ -141,7 +141,7 @@ def test_an_absent_etcd_costs_little(etcd: RunningEtcd, open_store: Callable[...
     recorders = [Recorder() for _ in range(3)]
     for recorder in recorders:
         store.watch("/t/", revision=1, sink=recorder)
-    assert store.acquire("/t/own", "me", 5) is not None
+    assert store.session(5).take(["/t/own"], "me")
     until(lambda: all(Up in recorder.kinds() for recorder in recorders))
     threads = (process := psutil.Process()).num_threads()
     etcd.kill()
@@ -164,7 +164,8 @@ def test_a_frozen_etcd_is_noticed(etcd: RunningEtcd, open_store: Callable[..., A
     recorder = Recorder()
     store.watch("/t/", revision=store.page("/t/").revision, sink=recorder)
     store.commit([puts(a="1")])
-    ownership = store.acquire("/t/own", "me", 2)
+    session = store.session(2)
+    assert session.take(["/t/own"], "me")
     until(lambda: Up in recorder.kinds())
     etcd.freeze()
     try:
@@ -173,13 +174,13 @@ def test_a_frozen_etcd_is_noticed(etcd: RunningEtcd, open_store: Callable[..., A
         assert caught.value.failure.error_class is ErrorClass.IN_DOUBT
         until(lambda: Down in recorder.kinds())
         assert any("no sign of life" in event.reason for event in recorder.events if isinstance(event, Down))
-        until(lambda: not ownership.valid())
+        until(lambda: not session.valid())
     finally:
         etcd.thaw()
     until(lambda: recorder.kinds().count(Up) == 2)
     until(lambda: recorder.state == {e.key: e.value for e in store.page("/t/").entries})
     until(lambda: "/t/own" not in recorder.state)  # not kept alive: the owner has stepped down
-    assert Compacted not in recorder.kinds() and not ownership.valid()
+    assert Compacted not in recorder.kinds() and not session.valid()
 
 
 def test_an_idle_watch_stays_up(etcd: RunningEtcd, open_store: Callable[..., Any]) -> None:
@@ -320,7 +321,7 @@ def test_close_leaves_no_thread(etcd_endpoint: str, open_store: Callable[..., An
     store = open_store(etcd_endpoint)
     recorder = Recorder()
     store.watch("/t/", revision=store.page("/t/").revision, sink=recorder)
-    store.acquire("/t/own", "me", 5)
+    store.session(5)
     until(lambda: Up in recorder.kinds())
     store.close()
     until(lambda: set(threading.enumerate()) <= before)

@@ -83,7 +83,7 @@ class Controller:
 
     def declare(self) -> None:
         """Write the declaration."""
-        self.etcd.commit([WriteSet((Put(PATHS.config, keys.encode_declared({"id": "p"}, 1)),))], None)
+        self.etcd.commit([WriteSet((Put(PATHS.config, keys.encode_declared({"id": "p"}, 1)),))])
 
     def records(self) -> Records:
         """Everything that is recorded."""
@@ -102,7 +102,7 @@ class Controller:
         """One transaction: it must hold, and may be the last thing before or after the death."""
         if self.cut == 0 and not self.after:
             raise Cut
-        result = self.etcd.commit([write_set], None)
+        result = self.etcd.commit([write_set])
         assert result.accepted == (True,), "a continued run never meets a guard that does not hold"
         if self.cut == 0:
             raise Cut
@@ -276,5 +276,5 @@ def test_guards_of_a_plan_refuse_a_second_planner() -> None:
     assert isinstance(found, Fresh)
     first = record_plan(PATHS, found.declared, workflow(SEQUENCES[0]), (), {})
     assert Guard(PATHS.job_state, 0) in first.guards
-    assert controller.etcd.commit([first], None).accepted == (True,)
-    assert controller.etcd.commit([first], None).accepted == (False,)
+    assert controller.etcd.commit([first]).accepted == (True,)
+    assert controller.etcd.commit([first]).accepted == (False,)

@@ -70,32 +70,32 @@ def test_compaction_during_a_break_is_told(etcd: FakeEtcd) -> None:
 def test_a_broken_connection_loses_leases_in_time(etcd: FakeEtcd, clock: SetClock) -> None:
     """The owner stops believing in its lease no later than the store; a short break does no harm."""
     store, other = FakeStore(etcd), FakeStore(etcd)
-    short, long = store.acquire("/t/short", "me", 10), store.acquire("/t/long", "me", 30)
-    assert short is not None
-    assert long is not None
+    short, long, rival = store.session(10), store.session(30), other.session(10)
+    assert short.take(["/t/short"], "me")
+    assert long.take(["/t/long"], "me")
     store.disconnect()
     assert etcd.next_expiry() == 10
     clock.time = 9.9
     assert short.valid()
-    assert other.acquire("/t/short", "you", 10) is None
+    assert rival.take(["/t/short"], "you") == {}
     clock.time = 10.0
     assert not short.valid()
-    assert other.acquire("/t/short", "you", 10) is not None
+    assert rival.take(["/t/short"], "you")
     store.reconnect()
     clock.time = 1000.0
     assert long.valid()
     assert not short.valid()
-    assert other.acquire("/t/long", "you", 10) is None
+    assert rival.take(["/t/long"], "you") == {}
 
 
-def test_release_over_a_broken_connection_is_an_error(etcd: FakeEtcd) -> None:
+def test_the_end_over_a_broken_connection_is_an_error(etcd: FakeEtcd) -> None:
     """The owner ceases at once, and is told that the others must wait."""
     store = FakeStore(etcd)
-    mine = store.acquire("/t/own", "me", 10)
-    assert mine is not None
+    mine = store.session(10)
+    assert mine.take(["/t/own"], "me")
     store.disconnect()
     with pytest.raises(PortError):
-        mine.release()
+        mine.end()
     assert not mine.valid()
     assert etcd.get("/t/own") is not None
 

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from actors.core.errors import ErrorClass, PortError
+from actors.core.errors import ErrorClass
 from actors.ports import Changes, Compacted, Delete, Entry, Guard, Put, Store, Up, WriteSet
-from tests.contract.etcd_worlds import EtcdWorld, FakeWorld, Recorder, World, puts
-
-
-@pytest.fixture(params=["fake", "etcd"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A world with an empty store."""
-    made: World
-    if request.param == "fake":
-        made = FakeWorld()
-    else:
-        made = EtcdWorld(request.getfixturevalue("etcd_endpoint"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    """One client."""
-    return world.store()
-
-
-def fails(error_class: ErrorClass, kind: str):
-    """Expect a PortError of that class and kind."""
-    return pytest.raises(
-        PortError, check=lambda e: (e.failure.error_class, e.failure.kind) == (error_class, kind)
-    )
-
+from tests.contract.etcd_worlds import Recorder, World, fails, puts
 
 # ------------------------------------------------------------------------------------------------- reading
 
@@ -115,7 +87,7 @@ def test_a_refused_set_does_not_hinder_its_neighbours(store: Store) -> None:
             WriteSet((Put("/t/f", b"2"),), (Guard("/t/a", 0),)),
         ]
     )
-    assert (result.fenced, result.accepted) == (False, (True, False, True, False))
+    assert result.accepted == (True, False, True, False)
     entries = {e.key: (e.value, e.mod_revision) for e in store.page("/t/").entries}
     new = (b"2", result.revision)
     assert entries == {"/t/a": new, "/t/b": (b"1", before), "/t/c": new, "/t/e": new}
@@ -126,16 +98,6 @@ def test_guards_see_the_store_before_the_transaction(store: Store) -> None:
     """A guard on a key that a neighbour writes is decided by what was there before."""
     result = store.commit([puts(a="1"), WriteSet((Put("/t/b", b"1"),), (Guard("/t/a", 0),))])
     assert result.accepted == (True, True)
-
-
-def test_a_broken_fence_lets_nothing_through(store: Store) -> None:
-    """If the fence does not hold, nothing is written and the result says so."""
-    fence = Guard("/t/fence", store.commit([puts(fence="me")]).revision)
-    assert store.commit([puts(a="1")], fence).accepted == (True,)
-    moved = store.commit([puts(fence="you")]).revision
-    result = store.commit([puts(a="2"), puts(b="2")], fence)
-    assert (result.fenced, result.accepted, result.revision) == (True, (False, False), moved)
-    assert [(e.key, e.value) for e in store.page("/t/").entries] == [("/t/a", b"1"), ("/t/fence", b"you")]
 
 
 def test_delete_removes_and_may_meet_nothing(store: Store) -> None:
@@ -175,7 +137,7 @@ def test_what_etcd_refuses_is_invalid(store: Store, sets: list[WriteSet], kind: 
 def test_the_largest_batches_are_accepted(store: Store, count: int, width: int) -> None:
     """Sets plus writes of the widest set may be 128: the rule that the batching counts on."""
     sets = [WriteSet(tuple(Put(f"/t/{i}/{j}", b"x") for j in range(width))) for i in range(count)]
-    assert store.commit(sets, Guard("/t/none", 0)).accepted == (True,) * count
+    assert store.commit(sets).accepted == (True,) * count
 
 
 # ------------------------------------------------------------------------------------------------ watching
@@ -260,77 +222,25 @@ def test_a_cancelled_watch_is_silent(world: World, store: Store) -> None:
     assert recorder.kinds() == [Up]
 
 
-# ----------------------------------------------------------------------------------------------- ownership
+def test_compacted_history_is_gone_and_compacting_again_is_no_error(store: Store) -> None:
+    """History before a revision can be dropped; what is present stays."""
+    old = store.commit([puts(a="1")]).revision
+    new = store.commit([puts(a="2")]).revision
+    store.compact(new)
+    store.compact(new)
+    with fails(ErrorClass.CONFLICT, "Compacted"):
+        store.page("/t/", revision=old)
+    assert store.page("/t/", revision=new).entries[0].value == b"2"
 
 
-def test_only_one_owner(world: World, store: Store) -> None:
-    """A key that is owned cannot be acquired by another owner; its value names the owner."""
-    mine = store.acquire("/t/own", "me", 5)
-    assert mine is not None
-    assert mine.valid()
-    assert world.store().acquire("/t/own", "you", 5) is None
-    entry = store.read(["/t/own"])[1]["/t/own"]
-    assert (entry.value, mine.fence) == (b"me", Guard("/t/own", entry.mod_revision))
-
-
-def test_takeover_by_the_same_owner_fences_the_earlier_life(world: World, store: Store) -> None:
-    """A restarted owner has the key at once, and what its earlier life still writes is refused."""
-    first = store.acquire("/t/own", "me", 5)
-    second = world.store().acquire("/t/own", "me", 5)
-    assert first is not None and second is not None
-    assert store.commit([puts(a="1")], first.fence).fenced
-    assert store.commit([puts(a="2")], second.fence).accepted == (True,)
-
-
-def test_release_by_the_earlier_life_leaves_the_later_its_key(world: World, store: Store) -> None:
-    """Giving up an ownership that was taken over does not take the key from the successor."""
-    first = store.acquire("/t/own", "me", 5)
-    second = world.store().acquire("/t/own", "me", 5)
-    assert first is not None and second is not None
-    first.release()
-    assert not store.commit([puts(a="1")], second.fence).fenced
-
-
-def test_release_frees_the_key_at_once(world: World, store: Store) -> None:
-    """A released key is gone, the ownership invalid, the fence broken, and another may acquire it."""
-    mine = store.acquire("/t/own", "me", 600)
-    assert mine is not None
-    mine.release()
-    assert not mine.valid()
-    assert store.read(["/t/own"])[1] == {}
-    assert store.commit([puts(a="1")], mine.fence).fenced
-    assert world.store().acquire("/t/own", "you", 5) is not None
-
-
-def test_closing_the_store_gives_ownerships_back(world: World) -> None:
-    """A clean stop does not make the successor wait."""
-    closing, other = world.store(), world.store()
-    mine = closing.acquire("/t/own", "me", 600)
-    closing.close()
-    assert mine is not None
-    assert not mine.valid()
-    assert other.acquire("/t/own", "you", 5) is not None
-
-
-def test_a_dead_owner_loses_the_key_when_its_time_is_over(world: World, store: Store) -> None:
-    """The key of a killed process vanishes by itself, and a watch sees that."""
-    recorder = Recorder()
-    store.watch("/t/", revision=store.page("/t/").revision, sink=recorder)
-    world.own_and_die("/t/own", "me", 2)
-    assert store.acquire("/t/own", "you", 5) is None
-    world.until(lambda: Delete("/t/own") in recorder.changes())
-    assert store.acquire("/t/own", "you", 5) is not None
-
-
-def test_an_owner_stays_owner_beyond_its_time(world: World, store: Store) -> None:
-    """Leases are kept alive in the background, several at once."""
-    owned = [store.acquire(f"/t/own{i}", "me", 2) for i in range(20)]
-    for _ in range(2):  # long enough for one renewal not to suffice
-        world.own_and_die("/t/own", "other", 2)
-        world.until(lambda: "/t/own" not in store.read(["/t/own"])[1])
-    # The dead owners' leases of the same length are over: only the kept ones are left.
-    assert all(one is not None and one.valid() for one in owned)
-    assert len(store.page("/t/").entries) == 20
+def test_status_tells_version_size_and_alarms(world: World, store: Store) -> None:
+    """The server says how much room its data takes; no alarm is raised in a healthy one."""
+    before = store.status()
+    for number in range(8):
+        store.commit([WriteSet((Put(f"/t/{number}", b"x" * 100_000),))])
+    world.until(lambda: store.status().bytes_in_use >= before.bytes_in_use + 700_000)
+    after = store.status()
+    assert (after.version, after.alarms) == (store.version(), ())
 
 
 def test_version_is_that_of_a_server(store: Store) -> None:

@@ -1,0 +1,94 @@
+"""Keeps etcd's history short: the part of the EtcdBridge that compacts.
+
+Guarantees: one controller compacts, the owner of virtual shard 0; history of the last `history_s` seconds is kept
+unless it takes more than `history_bytes`, then only that of the last two looks (`LOOK_S` apart), so that a burst of
+writes cannot fill the quota. A watch that is further behind than that is resynchronised by comparison.
+Does not give free space inside etcd's file back to the disk: that is defragmentation, an operator's decision.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.core.ownership import CONTROLLERS
+from actors.messages import Tick
+from actors.ports import Store, StoreStatus
+
+if TYPE_CHECKING:
+    from actors.etcd_bridge import EtcdBridge
+
+LOOK_S = 5.0
+#: The owner of this virtual shard compacts.
+COMPACTOR = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The store at one time: its revision, and what it told of itself."""
+
+    revision: int
+    status: StoreStatus
+
+
+class History:
+    """Works on the bridge's thread."""
+
+    def __init__(self, bridge: EtcdBridge) -> None:
+        self._bridge = bridge
+        self._marks: deque[tuple[float, int]] = deque()
+        self._floor = 0
+        self._compacted = 0
+
+    def begin(self) -> None:
+        """Look from now on."""
+        self._bridge.after(LOOK_S, Tick("history"))
+
+    def look(self) -> None:
+        """How long is the history, and who is to shorten it?"""
+        if not self._bridge.holdings.owns(COMPACTOR):
+            self._marks.clear()
+            self._floor = 0
+            self.begin()
+            return
+        store = self._bridge.store
+        self._bridge.submit(lambda: look(store), self._looked, "read")
+
+    def _looked(self, outcome: Look | BaseException) -> None:
+        self.begin()
+        if isinstance(outcome, BaseException):
+            return
+        self._bridge.health.alarms(outcome.status.alarms)
+        options, now = self._bridge.boot.options, self._bridge.now()
+        if not options.history_s:
+            return
+        used = outcome.status.bytes_in_use
+        self._floor = min(self._floor or used, used)
+        target = self._target(now - options.history_s, used - self._floor > options.history_bytes)
+        if not self._marks or self._marks[-1][1] != outcome.revision:
+            self._marks.append((now, outcome.revision))
+        if target > self._compacted:
+            self._compact(target)
+
+    def _target(self, before: float, burst: bool) -> int:
+        """The newest marked revision that need not be kept; 0 if there is none."""
+        target = 0
+        while self._marks and (self._marks[0][0] <= before or (burst and len(self._marks) > 1)):
+            target = self._marks.popleft()[1]
+        return target
+
+    def _compact(self, revision: int) -> None:
+        def done(outcome: BaseException | None) -> None:
+            if isinstance(outcome, BaseException):
+                self._bridge.log.warning("compacting etcd's history: %s", outcome)
+            else:
+                self._compacted, self._floor = revision, 0
+
+        store = self._bridge.store
+        self._bridge.submit(lambda: store.compact(revision), done, "read")
+
+
+def look(store: Store) -> Look:
+    """On a worker thread."""
+    return Look(store.page(CONTROLLERS, limit=1).revision, store.status())

@@ -1,0 +1,134 @@
+"""Which controller owns what: virtual shards, rendezvous hashing, and what to take and to give.
+
+Guarantees: every controller that sees the same living members computes the same owners; when a member joins or
+leaves, only what it gains or owned moves. The place of a resource is the same on every machine and in every
+version. Nothing here decides whether a write is allowed: that does the fence in etcd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from zlib import crc32
+
+VSHARDS = 256
+#: `<prefix><id>`: a living controller; vanishes with its lease.
+CONTROLLERS = "/gatewright/controllers/"
+#: `<prefix><number>`: a virtual shard; the value is the id of its owner, on the owner's lease.
+SHARDS = "/gatewright/shards/"
+
+
+def vshard(name: str) -> int:
+    """The virtual shard of a resource, by the text of its `Ref`."""
+    return crc32(name.encode()) % VSHARDS
+
+
+def member_key(member: str) -> str:
+    """The key that says that a controller lives."""
+    return CONTROLLERS + member
+
+
+def shard_key(number: int) -> str:
+    """The key that a virtual shard is owned by."""
+    return f"{SHARDS}{number}"
+
+
+def shard_number(key: str) -> int | None:
+    """Inverse of `shard_key`; None for anything else."""
+    text = key.removeprefix(SHARDS)
+    if text == key or not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text)
+    return number if number < VSHARDS and text == str(number) else None
+
+
+def _weight(member: str, number: int) -> bytes:
+    return blake2b(f"{number}/{member}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+
+
+def assign(members: Collection[str]) -> tuple[str, ...]:
+    """The member to which each virtual shard belongs (rendezvous hashing). Empty if there is none."""
+    if not members:
+        return ()
+    ordered = sorted(members)
+    return tuple(max(ordered, key=lambda member: _weight(member, number)) for number in range(VSHARDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a virtual shard, and the revision at which it was taken last."""
+
+    owner: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What to do next. `doubtful`: owned as far as we know, but etcd showed something else: read them."""
+
+    take: tuple[int, ...]
+    give: tuple[int, ...]
+    doubtful: tuple[int, ...]
+
+
+class Claims:
+    """What etcd shows of members and holders, fed by a listing and then by changes, in order."""
+
+    def __init__(self, me: str) -> None:
+        self.me = me
+        self.members: set[str] = set()
+        self.holders: dict[int, Holder] = {}
+        self._assigned: tuple[str, ...] = ()
+        self._assigned_to: frozenset[str] = frozenset()
+
+    def listed(self, entries: Iterable[tuple[str, str, int]]) -> None:
+        """A full listing as (key, value, mod_revision): what is not in it is not there."""
+        self.members.clear()
+        self.holders.clear()
+        for key, value, revision in entries:
+            self.put(key, value, revision)
+
+    def put(self, key: str, value: str, revision: int) -> None:
+        """A key was written. Keys of others are ignored."""
+        number = shard_number(key)
+        if number is not None:
+            self.holders[number] = Holder(value, revision)
+        elif key.startswith(CONTROLLERS):
+            self.members.add(key[len(CONTROLLERS) :])
+
+    def delete(self, key: str) -> None:
+        """A key vanished."""
+        number = shard_number(key)
+        if number is not None:
+            self.holders.pop(number, None)
+        elif key.startswith(CONTROLLERS):
+            self.members.discard(key[len(CONTROLLERS) :])
+
+    def target(self, number: int) -> str:
+        """To whom a virtual shard belongs by the present members; "" if there are none."""
+        if self._assigned_to != self.members:
+            self._assigned_to = frozenset(self.members)
+            self._assigned = assign(self._assigned_to)
+        return self._assigned[number] if self._assigned else ""
+
+    def moves(self, owned: Mapping[int, int]) -> Moves:
+        """What to take, to give and to verify. `owned`: number → revision at which we took it.
+
+        Nothing while we are not among the members ourselves: then we do not know enough to give anything.
+        """
+        if self.me not in self.members:
+            return Moves((), (), self._doubtful(owned))
+        take, give = [], []
+        for number in range(VSHARDS):
+            holder = self.holders.get(number)
+            ours = number in owned or (holder is not None and holder.owner == self.me)
+            if self.target(number) != self.me:
+                if ours:
+                    give.append(number)
+            elif number not in owned and (holder is None or ours):
+                take.append(number)
+        return Moves(tuple(take), tuple(give), self._doubtful(owned))
+
+    def _doubtful(self, owned: Mapping[int, int]) -> tuple[int, ...]:
+        return tuple(n for n, revision in owned.items() if self.holders.get(n) != Holder(self.me, revision))

@@ -1,0 +1,275 @@
+"""Membership and ownership of one controller: the part of the EtcdBridge that takes and gives virtual shards.
+
+Guarantees: one lease per controller; its member key and all its shards hang on it, so they vanish together;
+what is owned is owned in etcd, under a fence that ends with any change of hands; losing the lease, or a shard,
+is told to the shards at once; whatever etcd shows is compared with what we believe, and etcd is right.
+Does not guarantee that nobody acts after the loss: that is why every write carries the fence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.core.errors import ErrorClass, Failure, PortError
+from actors.core.ownership import (
+    CONTROLLERS,
+    SHARDS,
+    Claims,
+    Moves,
+    member_key,
+    shard_key,
+    shard_number,
+)
+from actors.messages import Owned, Tick
+from actors.ports import Delete, Entry, Guard, Session, Store, WriteSet
+from actors.runtime.host import Timer
+
+if TYPE_CHECKING:
+    from actors.etcd_bridge import EtcdBridge
+
+#: Changes below these prefixes are ours to hear of.
+PREFIXES = (CONTROLLERS, SHARDS)
+RETRY_S = 0.5
+_CHUNK = 100
+_LOST = Failure(ErrorClass.TRANSIENT, "OwnershipLost", "this controller does not own the resource any more")
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came of a round of moves: keys of ours as etcd has them, keys given, and keys that had to be read."""
+
+    taken: Mapping[str, Entry]
+    given: tuple[str, ...]
+    looked_up: Mapping[str, Entry | None]
+
+
+class Holdings:
+    """What one bridge owns. Works on the bridge's thread."""
+
+    def __init__(self, bridge: EtcdBridge) -> None:
+        self._bridge = bridge
+        self._claims = Claims("")
+        self.session: Session | None = None
+        #: number → its key as we took it last
+        self._owned: dict[int, Entry] = {}
+        self._listed = False
+        self._moving = False
+        self._told: Mapping[int, int] | None = None
+        self._timer: Timer | None = None
+
+    # ------------------------------------------------------------------------------------- questions
+
+    def fence(self, number: int, term: int) -> Guard | None:
+        """The guard for a write decided under `term`; None if that ownership has ended."""
+        entry = self._owned.get(number)
+        if entry is None or entry.create_revision != term:
+            return None
+        return Guard(entry.key, entry.mod_revision)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the lease can still be believed in."""
+        return self.session is not None and self.session.valid()
+
+    def owns(self, number: int) -> bool:
+        """Whether that virtual shard is ours, as far as we know."""
+        return number in self._owned
+
+    def terms(self) -> Mapping[int, int]:
+        """Owned virtual shards and their terms, once that is known."""
+        return {number: entry.create_revision for number, entry in self._owned.items()}
+
+    def told(self) -> Owned | None:
+        """What the shards were told last; None before the first time."""
+        return Owned(self._told) if self._told is not None else None
+
+    # -------------------------------------------------------------------------------------- membership
+
+    def join(self) -> None:
+        """Become a member: a lease and our key on it."""
+        boot = self._bridge.boot
+        self._claims.me = boot.owner
+        store, owner, ttl_s = self._bridge.store, boot.owner, boot.options.owner_ttl_s
+
+        def work() -> Session | None:
+            session = store.session(ttl_s)
+            try:
+                if session.take([member_key(owner)], owner):
+                    return session
+            except PortError:
+                _end_quietly(session)
+                raise
+            _end_quietly(session)
+            return None
+
+        self._bridge.submit(work, self._joined, "own")
+
+    def _joined(self, outcome: Session | BaseException | None) -> None:
+        if outcome is None or isinstance(outcome, BaseException):
+            reason = "another controller has our name" if outcome is None else str(outcome)
+            self._bridge.note("ownership", reason)
+            self._bridge.after(RETRY_S, Tick("join"))
+            return
+        self.session = outcome
+        self._claims.members.add(self._claims.me)
+        self._bridge.note("ownership", "")
+        self.check()
+
+    def check(self) -> None:
+        """Now and then: is the lease alive, and is there something to take or to give?"""
+        if self.session is None:
+            return
+        if not self.session.valid():
+            self.end("the lease could not be kept alive")
+            return
+        self.balance()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._bridge.after(self._bridge.boot.options.owner_ttl_s / 4, Tick("ownership"))
+
+    def end(self, reason: str) -> None:
+        """The lease has ended, and with it everything: stop writing, become a member anew."""
+        if self.session is None:
+            return
+        self.session = None
+        self._bridge.note("ownership", reason)
+        self.lose(list(self._owned))
+        self.join()
+
+    # --------------------------------------------------------------------------------------- listening
+
+    def listed(self, entries: Iterable[Entry]) -> None:
+        """A full listing of members and holders."""
+        self._claims.listed((e.key, _text(e.value), e.mod_revision) for e in entries)
+        if self.session is not None:
+            self._claims.members.add(self._claims.me)
+        self._listed = True
+        self.balance()
+
+    def changed(self, changes: Sequence[Entry | Delete]) -> None:
+        """Changes of members and holders, in order."""
+        for change in changes:
+            if isinstance(change, Delete):
+                self._claims.delete(change.key)
+            else:
+                self._claims.put(change.key, _text(change.value), change.mod_revision)
+        if self.session is not None and self._claims.me not in self._claims.members:
+            self._renew_member()
+        self.balance()
+
+    def _renew_member(self) -> None:
+        """Our member key is gone although the lease is not: somebody deleted it, or that is old news."""
+        session, me = self.session, self._claims.me
+        if session is None or not session.valid():
+            return
+
+        def done(outcome: Mapping[str, Entry] | BaseException) -> None:
+            if not isinstance(outcome, BaseException) and outcome and session is self.session:
+                self._claims.members.add(me)
+                self.balance()
+
+        self._bridge.submit(lambda: session.take([member_key(me)], me), done, "own")
+
+    # ------------------------------------------------------------------------------------------ moving
+
+    def balance(self) -> None:
+        """Take and give what the members call for; verify what etcd seems to show otherwise."""
+        session = self.session
+        if self._moving or not self._listed or session is None or not session.valid():
+            return
+        moves = self._claims.moves({n: entry.mod_revision for n, entry in self._owned.items()})
+        if moves == Moves((), (), ()):
+            self._tell()
+            return
+        self._moving = True
+        fences = {n: self._fence_to_give(n) for n in moves.give}
+        self.lose(moves.give)
+        store, me = self._bridge.store, self._claims.me
+        self._bridge.submit(
+            lambda: move(store, session, me, moves, fences),
+            lambda outcome: self._moved(session, moves, outcome),
+            "own",
+        )
+
+    def _fence_to_give(self, number: int) -> int:
+        entry = self._owned.get(number)
+        return entry.mod_revision if entry is not None else self._claims.holders[number].revision
+
+    def _moved(self, session: Session, moves: Moves, outcome: Moved | BaseException) -> None:
+        self._moving = False
+        if session is not self.session:
+            self.balance()
+            return
+        if isinstance(outcome, BaseException):
+            self._bridge.log.warning("taking and giving virtual shards: %s", outcome)
+            if isinstance(outcome, PortError) and outcome.failure.kind == "LeaseNotFound":
+                self.end("etcd has ended our lease")
+            else:
+                self._bridge.trouble(outcome)
+                self._bridge.after(RETRY_S, Tick("balance"))
+            return
+        for key in outcome.given:
+            self._claims.delete(key)
+        for key, found in outcome.looked_up.items():
+            if found is None:
+                self._claims.delete(key)
+            else:
+                self._claims.put(key, _text(found.value), found.mod_revision)
+        self.lose([n for n in moves.doubtful if not self._still_ours(n, outcome.looked_up)])
+        self.took(outcome.taken)
+        self.balance()
+
+    def _still_ours(self, number: int, looked_up: Mapping[str, Entry | None]) -> bool:
+        mine, found = self._owned.get(number), looked_up.get(shard_key(number))
+        return mine is not None and found is not None and found.mod_revision == mine.mod_revision
+
+    def took(self, entries: Mapping[str, Entry]) -> None:
+        """These keys are ours, as etcd has them."""
+        for key, entry in entries.items():
+            number = shard_number(key)
+            if number is not None:
+                self._owned[number] = entry
+                self._claims.put(key, self._claims.me, entry.mod_revision)
+        if entries:
+            self._bridge.commits.refence(entries)
+
+    def lose(self, numbers: Collection[int]) -> None:
+        """These are not ours any more: stop everything about them."""
+        lost = {number for number in numbers if self._owned.pop(number, None) is not None}
+        if lost:
+            self._bridge.commits.refuse(lost, _LOST)
+            self._tell()
+
+    def _tell(self) -> None:
+        terms = self.terms()
+        if terms != self._told:
+            self._told = terms
+            self._bridge.tell_shards(Owned(terms))
+
+
+def move(store: Store, session: Session, me: str, moves: Moves, fences: Mapping[int, int]) -> Moved:
+    """Carry out a round of moves, on a worker thread. Raises PortError; repeating it is safe."""
+    given: list[str] = []
+    for start in range(0, len(moves.give), _CHUNK):
+        chunk = [Guard(shard_key(n), fences[n]) for n in moves.give[start : start + _CHUNK]]
+        accepted = store.commit([WriteSet((Delete(guard.key),), (guard,)) for guard in chunk]).accepted
+        given += [guard.key for guard, gone in zip(chunk, accepted, strict=True) if gone]
+    taken = session.take([shard_key(n) for n in moves.take], me) if moves.take else {}
+    settled = {*taken, *given}
+    unclear = [key for key in map(shard_key, (*moves.take, *moves.give)) if key not in settled]
+    unclear += map(shard_key, moves.doubtful)
+    found = store.read(unclear)[1] if unclear else {}
+    return Moved(taken, tuple(given), {key: found.get(key) for key in unclear})
+
+
+def _end_quietly(session: Session) -> None:
+    try:
+        session.end()
+    except PortError:
+        return  # it runs out by itself
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
