@@ -96,11 +96,10 @@ class Etcd:
         return changes
 
     def _watch(self, revision: int) -> Iterator[list[Change]]:
-        """Changes from `revision` on, whole revisions each, ending when nothing more is heard for a moment."""
+        """Changes from `revision` on, whole revisions each. Raises TimeoutError after 10 s of silence."""
         create = {"key": _b64("/"), "range_end": _b64("0"), "start_revision": str(revision)}
-        with contextlib.closing(self._open("/v3/watch", {"create_request": create}, 0.7)) as connection:
-            response = connection.getresponse()
-            with contextlib.suppress(TimeoutError), response:
+        with contextlib.closing(self._open("/v3/watch", {"create_request": create}, 10.0)) as connection:
+            with connection.getresponse() as response:
                 for line in response:
                     answer = json.loads(line)["result"]
                     assert not answer.get("compact_revision"), "history is gone"

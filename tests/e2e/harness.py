@@ -61,11 +61,11 @@ def command(*arguments: object) -> list[str]:
 
 
 def environment(folder: Path, **settings: object) -> dict[str, str]:
-    """A clean environment below `folder`; `settings`: `LIMITS__RETRY_BASE_S=0.1` and the like."""
+    """A clean environment below `folder`; `settings`: `LIMITS__RETRY_BASE_S=0.1` and the like, or ETCD_BIN."""
     kept = {name: os.environ[name] for name in ("PATH", "ETCD_BIN") if name in os.environ}
     for name in ("home", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    given = {f"GATEWRIGHT_{name}": str(value) for name, value in settings.items()}
+    given = {f"GATEWRIGHT_{n}" if "__" in n else n: str(value) for n, value in settings.items()}
     return {**kept, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), **given}
 
 
@@ -182,7 +182,8 @@ class Product:
 
     def stacks(self, tenant: str = TENANT) -> list[dict[str, Any]]:
         """All living stacks of a tenant."""
-        return heat_get(f"{self.heat_url}/v1/{tenant}/stacks")["stacks"]
+        found: list[dict[str, Any]] = heat_get(f"{self.heat_url}/v1/{tenant}/stacks")["stacks"]
+        return found
 
     # ------------------------------------------------------------------------------------- its processes
 

@@ -95,6 +95,18 @@ def test_a_death_changes_nothing(tmp_path: Path, undisturbed: dict[str, str], vi
         product.assert_nothing_left()
 
 
+@pytest.mark.parametrize("victim", ["admin", "bridge", "etcd"])
+def test_a_death_while_declaring(tmp_path: Path, undisturbed: dict[str, str], victim: str) -> None:
+    """Killed as soon as it is there, before the example is declared: it is declared and built all the same."""
+    with Product(tmp_path, **{**SLOW, "STANDALONE__RESOURCE_SECONDS": 0.05}) as product:
+        product.said("actor system of")
+        eventually(lambda: victim in product.processes(), 10, victim)
+        product.kill(victim)
+        product.built(60)
+        assert final_keys(product.etcd) == undisturbed
+        assert_one_stack_each(product, undisturbed)
+
+
 def test_run_py_itself_may_die(tmp_path: Path, undisturbed: dict[str, str]) -> None:
     """kill -9 of run.py in the midst of the build: nothing survives, and the next start finishes what was begun."""
     with Product(tmp_path, **SLOW) as product:

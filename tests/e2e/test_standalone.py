@@ -198,3 +198,12 @@ def test_wrong_settings_are_one_line(
     assert done.stderr.startswith("gatewright: ")
     assert named in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_no_etcd_is_one_line(tmp_path: Path) -> None:
+    """Where no etcd can be had, that is said in one line, without a traceback, and nothing is left running."""
+    done = run_once(tmp_path, ETCD_BIN="/there/is/none")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "error: ETCD_BIN=/there/is/none is no etcd that runs here" in done.stdout
+    assert "actor system" not in done.stdout
