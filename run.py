@@ -20,6 +20,11 @@ if __name__ == "__main__":
 
         sys.exit(run_checks(arguments[1:]))
 
+    if arguments[:1] == ["replay"]:
+        from sim.replay.command import main as replay
+
+        sys.exit(replay(arguments[1:]))
+
     from actors.cli import main
     from sim.standalone import Services
 

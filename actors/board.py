@@ -126,13 +126,19 @@ class MonitorBoard:
     def published(self, ref: Ref) -> bool:
         """Whether etcd shows what is known of the resource, or there is nothing to show."""
         known = self._watches.get(ref)
-        if known is None:
+        if known is None or all(
+            t.name in self._desk.options.unpublished.get(ref.type, ()) for t in known.targets
+        ):
             return True
-        statuses = statuses_to_write(known.targets, known.statuses)
+        statuses = self._members(ref, known)
         return statuses is not None and _parsed(self._desk.world.monitoring(ref)) == {
             **statuses,
             "version": known.version,
         }
+
+    def _members(self, ref: Ref, known: Watch) -> dict[str, str] | None:
+        hidden = self._desk.options.unpublished.get(ref.type, ())
+        return statuses_to_write(known.targets, known.statuses, hidden)
 
     def flapping(self, ref: Ref) -> tuple[str, ...]:
         """The targets of a resource that change too often to be written at every change."""
@@ -191,7 +197,7 @@ class MonitorBoard:
         world, outcome = self._desk.world, self._desk.world.outcome(ref)
         if outcome is None or outcome.version != known.version or outcome.error:
             return
-        statuses = statuses_to_write(known.targets, known.statuses)
+        statuses = self._members(ref, known)
         if statuses is None:
             return
         wanted: dict[str, Json] = {**statuses, "version": known.version}

@@ -15,6 +15,7 @@ from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes
 from actors.core.polling import Query
 
 __all__ = [
+    "UNPUBLISHED",
     "BadMonitor",
     "Target",
     "decode_targets",
@@ -25,6 +26,12 @@ __all__ = [
     "watched",
 ]
 
+#: Monitors that are waited for but not shown in `/monitoring`, by resource type: they would hide the state of
+#: the session that the resource is about (contract 6.3, quirk 41).
+UNPUBLISHED: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("vpn_interface", "aws_interface", "azure_interface", "gcp_interface", "interdc_interface"),
+    ("primary_uplink", "secondary_uplink"),
+)
 #: Sets of tags, one for each data point of a reading (contract 6.4: "map or list of maps").
 TagSets = tuple[tuple[tuple[str, str], ...], ...]
 
@@ -177,10 +184,12 @@ def watched(targets: Sequence[Target]) -> tuple[Target, ...]:
     return tuple(t for t in targets if not t.passive)
 
 
-def statuses_to_write(targets: Sequence[Target], known: Mapping[str, str]) -> dict[str, str] | None:
+def statuses_to_write(
+    targets: Sequence[Target], known: Mapping[str, str], hidden: Sequence[str] = ()
+) -> dict[str, str] | None:
     """The flat `/monitoring` members, or None while any member is unknown (contract 1.1: aggregated only
-    after every member is known)."""
-    names = [t.name for t in watched(targets)]
+    after every member is known). `hidden`: names that are left out (`UNPUBLISHED`)."""
+    names = [t.name for t in watched(targets) if t.name not in hidden]
     if not names or any(name not in known for name in names):
         return None
     return {name: known[name] for name in names}

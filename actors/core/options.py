@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from actors.core.keys import ResourceType
 from actors.core.monitor_types import MonitorType
+from actors.core.monitors import UNPUBLISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Options:
     snmp_answer_timeout_s: float = 20.0
     snmp_readings_interval_s: float = 60.0
     monitor_types: Mapping[str, MonitorType] = field(default_factory=dict)
+    #: resource type → monitors that are not shown in `/monitoring`
+    unpublished: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(UNPUBLISHED))
     default_community_name: str = "EDGE_ROUTER_COMMUNITY"
     #: declared address → "host:port" where the agent really listens
     devices: Mapping[str, str] = field(default_factory=dict)

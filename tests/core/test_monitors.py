@@ -62,6 +62,7 @@ def made(type_name: str, **properties: Any) -> Target:
                 "DEFAULT",
                 (("peer_address", "192.0.2.1"),),
                 "ESTABLISHED",
+                "ESTABLISHED",
                 timeout_s=120.0,
             ),
         ),
@@ -154,10 +155,10 @@ def test_one_device_per_address_and_community() -> None:
     assert made("physical_port", **{**PORT, "community_name": "X"}).device != a.device
 
 
-def test_vrrp_says_its_role_when_active() -> None:
-    """`state_monitoring` (contract 6.2): the role in lower case for VRRP, ACTIVE for everything else."""
+def test_sessions_say_their_state_when_active() -> None:
+    """`state_monitoring` (6.2 and the recorded runs): the role in lower case for VRRP, ESTABLISHED for BGP, else ACTIVE."""
     assert made("vrrp_session", host="h", interface="i", vrid=1).active_word == "master"
-    assert made("bgp_session", host="h", peer_address="192.0.2.1").active_word == "ACTIVE"
+    assert made("bgp_session", host="h", peer_address="192.0.2.1").active_word == "ESTABLISHED"
     assert made("etcd_reader").active_word == "ACTIVE"
 
 

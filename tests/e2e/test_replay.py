@@ -1,0 +1,71 @@
+"""The recorded runs of the original system, played through the real product."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TRACES = ROOT.parent / "shared" / "traces"
+RUNS = sorted(str(path.parent.relative_to(TRACES)) for path in TRACES.glob("*/*/events.jsonl"))
+
+pytestmark = pytest.mark.skipif(not RUNS, reason="no recorded runs at ../shared/traces")
+
+#: Jobs and Heat requests of each run, by its index: what must have been compared.
+COUNTS = {
+    "new/00_logical_network": (7, 7),
+    "new/01_common_function_gateway": (16, 16),
+    "new/03_vpn_gateway": (22, 22),
+    "old/00_logical_network": (7, 7),
+    "old/01_common_function_gateway": (31, 12),
+    "old/03_vpn_gateway": (42, 16),
+    "old/05_load_balancer": (32, 32),
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_recorded_run_is_reproduced(run: str) -> None:
+    """On a real etcd under real processes every job, request and value is as recorded, but for what was decided."""
+    command = [sys.executable, str(ROOT / "run.py"), "replay", str(TRACES / run), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=ROOT, check=False)
+    assert done.stdout, done.stderr
+    report = json.loads(done.stdout)[run]
+    unexplained = [d for d in report["differences"] if not d["decision"]]
+    assert unexplained == []
+    assert done.returncode == 0
+    jobs, requests = COUNTS[run]
+    assert report["compared"]["jobs"] == jobs
+    assert report["compared"]["heat requests"] == requests
+    assert report["compared"]["state"] > 0
+
+
+def test_what_is_no_recording_is_one_error(tmp_path: Path) -> None:
+    """A folder without a recording is refused in one line with exit code 2."""
+    command = [sys.executable, str(ROOT / "run.py"), "replay", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert str(tmp_path) in done.stderr
+
+
+def test_a_difference_is_told(tmp_path: Path) -> None:
+    """A recording that says something else than what happens fails, and names the resource and the member."""
+    source = TRACES / "new" / "00_logical_network"
+    target = tmp_path / "run"
+    target.mkdir()
+    (tmp_path / "gohan_schemas.json").write_text((TRACES / "new" / "gohan_schemas.json").read_text())
+    for name in ("config.json", "heat_requests.json"):
+        (target / name).write_text((source / name).read_text())
+    lines = [json.loads(line) for line in (source / "events.jsonl").open()]
+    job = next(e["value"][1] for e in lines if e["key"].startswith("/jobs/all/") and isinstance(e["value"], list))
+    assert job["is_last"] is True
+    job["is_last"] = False
+    (target / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = [sys.executable, str(ROOT / "run.py"), "replay", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=ROOT, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "is_last: recorded false, ours true" in done.stdout
