@@ -105,7 +105,8 @@ def record_plan(
             Put(p.job_state, keys.encode_job_state({})),
             *(Delete(keys.JOBS + job.id) for job, _ in stale if job.id not in kept),
         ),
-        (Guard(p.config, declared.revision), _at(p.job_state, read)),
+        # /state as read: a T1 that comes late must not begin anew what was finished meanwhile
+        (Guard(p.config, declared.revision), _at(p.job_state, read), _at(p.state, read)),
     )
 
 
@@ -176,7 +177,7 @@ def record_failure(
     else:
         assert declared is not None, "a failure before planning is about a declaration"
         version = declared.version
-        guards = (Guard(p.config, declared.revision), _at(p.job_state, read))  # type: ignore[assignment]
+        guards = (Guard(p.config, declared.revision), _at(p.job_state, read), _at(p.state, read))  # type: ignore[assignment]
     state: dict[str, Json] = {"heat_outputs": keys.text([]), "worker_state": failed_state(action)}
     if orchestration:
         state["orchestration_state"] = orchestration_state(action, ok=False)
