@@ -35,6 +35,13 @@ class Requester(BaseActor):
         self.asked = f"{self.ref}@{self.now():.6f}/{self._requests}"
         return self.asked
 
+    def heard(self, rid: str) -> bool:
+        """Whether this answers the open question, which then is answered: the same again means nothing."""
+        if rid != self.asked:
+            return False
+        self.asked = ""
+        return True
+
     def arm(self, delay_s: float, what: str) -> None:
         """Set the one timer: `Tick(what)` arrives after that time."""
         self.disarm()

@@ -92,11 +92,11 @@ class ResourceActor(Recorder):
             case Tick():
                 self.fired()
                 self.event(Event.DUE if message.what == "due" else Event.OVERDUE)
-            case ReadDone() if message.rid == self.asked:
+            case ReadDone() if self.heard(message.rid):
                 self._loaded(message) if self.state is State.LOADING else self._fetched(message)
-            case Committed() if message.rid == self.asked:
+            case Committed() if self.heard(message.rid):
                 self._committed(message.revision)
-            case Refused() if message.rid == self.asked:
+            case Refused() if self.heard(message.rid):
                 self._refused(message)
             case PoolChanged() if (self.state in ASKS_BRIDGE) is message.bridge:
                 self.event(Event.OVERDUE)
