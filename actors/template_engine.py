@@ -46,6 +46,17 @@ class LimitError(SecurityError):
     """A template went beyond a limit."""
 
 
+def syntax_error(source: str) -> str:
+    """What keeps a template from being compiled, with its line; "" if nothing does."""
+    try:
+        _compile(source)
+    except TemplateSyntaxError as error:
+        return f"line {error.lineno}: {error.message}"
+    except (TemplateError, RecursionError, ValueError, SyntaxError, OverflowError) as error:
+        return f"cannot be compiled ({type(error).__name__})"
+    return ""
+
+
 def render_text(source: str, values: JsonObject, name: str = "") -> str:
     """Render a template. Raises RenderError."""
     try:

@@ -64,6 +64,8 @@ def effective(settings: Snapshot) -> tuple[Snapshot, Running | None]:
         settings = replace(settings, etcd=replace(settings.etcd, endpoints=running.etcd))
     if settings.heat.source == "embedded" and running.heat:
         settings = replace(settings, heat=replace(settings.heat, endpoint=running.heat))
+    if not settings.snmp.devices and running.devices:
+        settings = replace(settings, snmp=replace(settings.snmp, devices=running.devices))
     return settings, running
 
 

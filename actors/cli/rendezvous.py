@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ NAME = "running.json"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A system that runs on this machine. `http`: host:port of its API, "" if it has none (yet)."""
+    """A system that runs on this machine. `http`: host:port of its API, "" if it has none (yet); `heat`: Heat's
+    endpoint; `devices`: declared address → host:port of its agent."""
 
     pid: int
     etcd: tuple[str, ...] = ()
     http: str = ""
     token: str = ""
     heat: str = ""
+    devices: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Running(pid={self.pid}, etcd={self.etcd}, http={self.http!r})"
@@ -37,7 +39,7 @@ def write(state_dir: Path, running: Running) -> None:
     fresh = state_dir / f".{NAME}.{running.pid}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({**fields, "heat": running.heat}, file)
+        json.dump({**fields, "heat": running.heat, "devices": dict(running.devices)}, file)
     fresh.replace(state_dir / NAME)
 
 
@@ -52,7 +54,9 @@ def read(state_dir: Path) -> Running | None:
     etcd = value.get("etcd")
     endpoints = tuple(str(e) for e in etcd) if isinstance(etcd, list) else ()
     texts = {name: str(value.get(name) or "") for name in ("http", "token", "heat")}
-    return Running(value["pid"], endpoints, **texts)
+    devices = value.get("devices")
+    places = {str(k): str(v) for k, v in devices.items()} if isinstance(devices, dict) else {}
+    return Running(value["pid"], endpoints, devices=places, **texts)
 
 
 def remove(state_dir: Path) -> None:

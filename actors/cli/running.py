@@ -120,7 +120,13 @@ class Run:
     def _announce(self, http: str) -> None:
         """Let commands in other terminals find this system."""
         settings = self._settings
-        running = Running(os.getpid(), tuple(settings.etcd.endpoints), http, "", settings.heat.endpoint)
+        running = Running(
+            os.getpid(),
+            tuple(settings.etcd.endpoints),
+            http,
+            heat=settings.heat.endpoint,
+            devices=settings.snmp.devices,
+        )
         rendezvous.write(settings.paths.state_dir, running)
 
     def _start_system(self) -> None:

@@ -1,0 +1,289 @@
+"""`doctor`: is everything around the engine as it must be? Each finding with its remedy.
+
+Guarantees: looks only; one check that fails or hangs does not keep the others from being made (each has a
+deadline). Severity: `error` stops work, `warn` will hurt some day, `ok` and `info` need nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from http import client as http_client
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.table import Table
+from rich.text import Text
+
+from actors import wiring
+from actors.cli import output
+from actors.cli.context import Context
+from actors.cli.reach import Installation, UnreachableError, effective, installation
+from actors.cli.steering import scopes
+from actors.core import keys
+from actors.core.errors import PortError
+from actors.core.etcd_versions import Grade, grade_version
+from actors.core.monitors import Target
+from actors.core.plan_view import compile_template
+from actors.core.remedies import remedy
+from actors.ports import DeviceAddress
+from actors.template_engine import syntax_error
+from config.sections import Snapshot
+
+TIMEOUT_S = 5.0
+FILES_MIN = 4096
+RCVBUF_WANTED = 1024 * 1024
+SKEW_MAX_S = 2.0
+SLOW_S = 0.1
+DEVICES_MAX = 50
+SYS_UPTIME = "1.3.6.1.2.1.1.3.0"
+STYLE = {"ok": "green", "info": "cyan", "warn": "yellow", "error": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    check: str
+    severity: str
+    text: str
+    remedy: str = ""
+
+
+def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
+    """`doctor`."""
+    doctor = output.with_json(
+        commands.add_parser("doctor", help="look at everything around: each finding with its remedy")
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(context: Context) -> int:
+    settings, _ = effective(context.settings)
+    findings = [Finding("settings", "ok", f"read from {settings.origin}")]
+    findings.extend(machine(settings))
+    try:
+        with installation(context) as found:
+            findings.extend(etcd(found))
+            findings.extend(templates(found))
+            findings.extend(state(found))
+            findings.extend(heat(found.settings))
+            findings.extend(devices(found))
+    except UnreachableError as error:
+        findings.append(Finding("etcd", "error", str(error), "start etcd, or correct etcd.endpoints"))
+        findings.extend(heat(settings))
+    if context.parsed.json:
+        output.emit_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        output.console().print(_table(findings))
+    return 1 if any(finding.severity == "error" for finding in findings) else 0
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("check", "", "finding"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        text = Text(finding.text)
+        if finding.remedy:
+            text.append(f"\n→ {finding.remedy}", "bold")
+        table.add_row(finding.check, Text(finding.severity, STYLE[finding.severity]), text)
+    return table
+
+
+# ------------------------------------------------------------------------------------------------ machine
+
+
+def machine(settings: Snapshot) -> Iterator[Finding]:
+    """File descriptors and socket buffers of this machine."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES_MIN:
+        how = f"raise it: `ulimit -n {FILES_MIN}`, LimitNOFILE= in the unit (the hard limit is {hard})"
+        yield Finding("files", "warn", f"only {soft} file descriptors are allowed per process", how)
+    else:
+        yield Finding("files", "ok", f"{soft} file descriptors are allowed per process")
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RCVBUF_WANTED)
+            given = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux doubles it
+    except OSError as error:
+        yield Finding(
+            "snmp socket", "error", f"no UDP socket can be opened: {error}", "allow UDP to the devices"
+        )
+        return
+    if given < RCVBUF_WANTED:
+        how = f"sysctl -w net.core.rmem_max={RCVBUF_WANTED}"
+        text = f"the receive buffer of a UDP socket is at most {given // 1024} KiB: bursts of answers may be lost"
+        yield Finding("snmp socket", "warn", text, how)
+    else:
+        yield Finding("snmp socket", "ok", f"UDP receive buffer of {given // 1024} KiB")
+    folder = settings.paths.state_dir
+    if folder.exists() and folder.stat().st_mode & 0o077:
+        yield Finding("state folder", "warn", f"{folder} can be read by others", f"chmod 700 {folder}")
+
+
+# --------------------------------------------------------------------------------------------------- etcd
+
+
+def etcd(found: Installation) -> Iterator[Finding]:
+    """Version, speed, alarms, clock, and who owns the keys."""
+    version = found.store.version()
+    grade, remark = grade_version(version)
+    severity = {Grade.OK: "ok", Grade.WARN: "warn", Grade.REFUSE: "error"}[grade]
+    how = "upgrade etcd" if grade is not Grade.OK else ""
+    yield Finding("etcd version", severity, remark or f"etcd {version}", how)
+    began = time.monotonic()
+    _, owner = found.store.read([keys.OWNER])
+    took = time.monotonic() - began
+    slow = took > SLOW_S
+    how = "look at etcd's disk (fsync) and at the network between" if slow else ""
+    yield Finding("etcd latency", "warn" if slow else "ok", f"a read takes {took * 1000:.1f} ms", how)
+    for endpoint in found.settings.etcd.endpoints:
+        yield from _etcd_server(endpoint)
+    if found.status is not None and found.status.get("store") != "up":
+        text = f"the controller says: etcd {found.status['store']}"
+        yield Finding("controller", "error", text, "see the log; it goes on by itself when etcd answers")
+    elif owner:
+        name = owner[keys.OWNER].value.decode(errors="replace")
+        heard = "answers" if found.status is not None else "was not asked (no HTTP address known)"
+        yield Finding("controller", "ok", f"{name} owns the keys; it {heard}")
+    elif found.status is None:
+        yield Finding(
+            "controller", "warn", "no controller owns the keys: nothing is being worked at", "start one"
+        )
+
+
+def _etcd_server(endpoint: str) -> Iterator[Finding]:
+    """By etcd's JSON gateway, where that needs no certificate: alarms, size, clock."""
+    if not endpoint.startswith("http://"):
+        return
+    answer, skew = _post(endpoint, "/v3/maintenance/alarm", b'{"action":"GET"}')
+    alarms = [str(a.get("alarm")) for a in (answer or {}).get("alarms", ())]
+    if alarms:
+        text = f"{endpoint} has the alarm {', '.join(alarms)}: it takes no writes"
+        yield Finding("etcd alarm", "error", text, remedy("NoSpace"))
+    if skew is not None and abs(skew) > SKEW_MAX_S:
+        text = f"the clock of {endpoint} is {skew:+.0f} s from ours"
+        yield Finding("clock", "warn", text, "run NTP on both; times in histories are off by that much")
+    elif skew is not None:
+        yield Finding("clock", "ok", f"{endpoint} has our time (within {SKEW_MAX_S:g} s)")
+
+
+def _post(endpoint: str, path: str, body: bytes) -> tuple[dict[str, Any] | None, float | None]:
+    place = urlsplit(endpoint)
+    connection = http_client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        raw, date = response.read(), response.getheader("Date")
+        skew = parsedate_to_datetime(date).timestamp() - time.time() if date else None
+        value = json.loads(raw)
+        return (value if isinstance(value, dict) else None), skew
+    except (OSError, ValueError, http_client.HTTPException):
+        return None, None
+    finally:
+        connection.close()
+
+
+def templates(found: Installation) -> Iterator[Finding]:
+    """Documents and declarations that cannot be read or used."""
+    for problem in sorted(found.known.world.problems.values()):
+        yield Finding("etcd values", "error", problem, "mend or delete that key")
+    broken = 0
+    for entry in found.store.page(keys.TEMPLATES, limit=100_000).entries:
+        problem = _template_problem(entry.key, entry.value)
+        if problem:
+            broken += 1
+            yield Finding(
+                "template", "error", f"{entry.key}: {problem}", "correct the document; it is taken up at once"
+            )
+    if not broken:
+        yield Finding("templates", "ok", "every template document can be compiled")
+
+
+def _template_problem(key: str, value: bytes) -> str:
+    try:
+        template = keys.decode_template(key, value, 0)
+    except keys.BadValue:
+        return ""  # named already
+    return compile_template(template).error or syntax_error(template.source)
+
+
+def state(found: Installation) -> Iterator[Finding]:
+    """What is paused, and what failed."""
+    for scope, told in sorted(scopes(found).items()):
+        text = f"{scope} is paused by {told.get('by', 'somebody')}"
+        yield Finding("paused", "info", text, "`resume` of the same scope lets it go on")
+    failed = [ref for ref in found.known.refs() if found.known.status(ref).stage == "failed"]
+    if failed:
+        text = f"{len(failed)} resources are failed, for instance {failed[0]}"
+        yield Finding("resources", "warn", text, "`status --stage failed`, `explain RESOURCE`, then `retry`")
+
+
+# ------------------------------------------------------------------------------------------ Heat and SNMP
+
+
+def heat(settings: Snapshot) -> Iterator[Finding]:
+    """Whether Heat answers, and lets us in."""
+    if settings.heat.source == "embedded":
+        yield Finding("heat", "info", "none is configured: `python run.py` brings its own")
+        return
+    began = time.monotonic()
+    try:
+        stacks = wiring.heat(settings)
+        stacks.in_progress("" if settings.heat.cloud else settings.heat.admin_tenant)
+    except PortError as error:
+        yield Finding("heat", "error", str(error), remedy(str(error)))
+        return
+    except (OSError, ValueError) as error:
+        yield Finding("heat", "error", str(error), "correct the section [heat] of the settings")
+        return
+    took = time.monotonic() - began
+    where = settings.heat.endpoint or settings.heat.cloud or "OS_* variables"
+    yield Finding("heat", "ok", f"{where} answers and lets us in (a list of stacks takes {took:.2f} s)")
+
+
+def devices(found: Installation) -> Iterator[Finding]:
+    """Whether the monitored devices answer to SNMP."""
+    world, snmp = found.known.world, found.settings.snmp
+    targets: dict[str, Target] = {}
+    for ref in world.targeted():
+        registered = world.targets(ref)
+        for target in registered[1] if registered is not None else ():
+            targets.setdefault(target.device, target)
+    if not targets:
+        yield Finding("devices", "info", "no device is monitored")
+        return
+    chosen = dict(sorted(targets.items())[:DEVICES_MAX])
+    agent = wiring.snmp(found.settings)
+
+    async def ask(target: Target) -> str:
+        place = snmp.devices.get(target.host, f"{target.host}:{snmp.port}")
+        host, _, port = place.rpartition(":")
+        address = DeviceAddress(host, int(port), target.community_name)
+        try:
+            await agent.get(address, [SYS_UPTIME])
+        except PortError as error:
+            return str(error)
+        return ""
+
+    async def ask_all() -> list[str]:
+        return await asyncio.gather(*(ask(target) for target in chosen.values()))
+
+    try:
+        answers = asyncio.run(ask_all())
+    finally:
+        agent.close()
+    silent = {name: answer for name, answer in zip(chosen, answers, strict=True) if answer}
+    for name, answer in silent.items():
+        how = "look at cabling, access lists, the community's name and snmp.devices"
+        yield Finding("device", "warn", f"{name}: {answer}", how)
+    if len(silent) < len(chosen):
+        yield Finding("devices", "ok", f"{len(chosen) - len(silent)} of {len(chosen)} devices answer")

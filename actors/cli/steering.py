@@ -1,0 +1,177 @@
+"""`pause`, `resume`, `reconcile`, `retry` and `drain`: telling a running system what to do, through etcd.
+
+Guarantees: what is asked for stands in etcd, so it holds for every controller and survives restarts; jobs in
+flight end cleanly; asking twice is the same as asking once. Only the key spaces `/gatewright/pause` and
+`/gatewright/requests` are written here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import time
+from typing import Any
+
+from actors.cli import output, rendezvous
+from actors.cli.context import Context, UsageError
+from actors.cli.reach import Installation, installation, who
+from actors.core import keys
+from actors.core.find import find
+from actors.core.model import Ref
+from actors.ports import Delete, Put, WriteSet
+
+#: How long a drain may take before the process is ended; the process itself is done sooner.
+DRAIN_S = 10.0
+#: Write sets per transaction.
+BATCH = 50
+
+
+def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
+    """The steering commands."""
+    for name, text in (("pause", "begin no new jobs in a scope"), ("resume", "let a scope go on")):
+        command = output.with_json(commands.add_parser(name, help=text))
+        scope = command.add_mutually_exclusive_group(required=True)
+        scope.add_argument(
+            "resource", metavar="RESOURCE", nargs="?", help="type:id, id, beginning of an id, or name"
+        )
+        scope.add_argument("--all", action="store_true", help="everything")
+        scope.add_argument("--type", metavar="TYPE", help="all resources of a type")
+        scope.add_argument("--tenant", metavar="ID", help="all resources of a tenant")
+        command.set_defaults(run=_pause if name == "pause" else _resume)
+    reconcile = output.with_json(
+        commands.add_parser("reconcile", help="build what is declared once more, now")
+    )
+    reconcile.add_argument("resource", metavar="RESOURCE", nargs="+")
+    reconcile.set_defaults(run=_reconcile)
+    retry = output.with_json(commands.add_parser("retry", help="try once more what failed"))
+    retry.add_argument("resource", metavar="RESOURCE", nargs="*", help="none: everything that failed")
+    retry.add_argument("--type", metavar="TYPE", help="only of this type")
+    retry.set_defaults(run=_retry)
+    drain = commands.add_parser(
+        "drain", help="end the system of this state folder: no new work, checkpoint, exit"
+    )
+    drain.set_defaults(run=_drain)
+
+
+# -------------------------------------------------------------------------------------------------- pause
+
+
+def _scope(found: Installation, parsed: argparse.Namespace) -> str:
+    if parsed.all:
+        return "all"
+    if parsed.type:
+        if parsed.type not in found.types:
+            raise UsageError(f"no such type {parsed.type!r}")
+        return f"type/{parsed.type}"
+    if parsed.tenant:
+        return f"tenant/{parsed.tenant}"
+    return f"resource/{found.path(find(found.known, parsed.resource))}"
+
+
+def _pause(context: Context) -> int:
+    with installation(context, live=False) as found:
+        scope = _scope(found, context.parsed)
+        value = keys.compact({"by": who(), "since": round(time.time(), 3)})
+        found.store.commit([WriteSet((Put(keys.PAUSE + scope, value),))])
+        refs = [ref for ref in found.known.refs() if _in_scope(found, ref, scope)]
+        return _said(context, f"paused ({scope}): no new job of {len(refs)} resources is begun", scope=scope)
+
+
+def _resume(context: Context) -> int:
+    with installation(context, live=False) as found:
+        scope = _scope(found, context.parsed)
+        _, present = found.store.read([keys.PAUSE + scope])
+        found.store.commit([WriteSet((Delete(keys.PAUSE + scope),))])
+        if not present:
+            return _said(context, f"{scope} was not paused", scope=scope)
+        left = sorted(scopes(found))
+        rest = f"; still paused: {', '.join(left)}" if left else ""
+        return _said(context, f"resumed ({scope}){rest}", scope=scope)
+
+
+def scopes(found: Installation) -> dict[str, dict[str, Any]]:
+    """What is paused at present: scope → who and since when."""
+    paused = {}
+    for entry in found.store.page(keys.PAUSE).entries:
+        try:
+            paused[entry.key[len(keys.PAUSE) :]] = keys.decode_object(entry.key, entry.value)
+        except keys.BadValue:
+            paused[entry.key[len(keys.PAUSE) :]] = {}
+    return paused
+
+
+def _in_scope(found: Installation, ref: Ref, scope: str) -> bool:
+    kind, _, name = scope.partition("/")
+    match kind:
+        case "all":
+            return True
+        case "type":
+            return ref.type == name
+        case "tenant":
+            return found.known.tenant(ref) == name
+        case _:
+            return found.path(ref) == name
+
+
+# ---------------------------------------------------------------------------------------------- reconcile
+
+
+def _reconcile(context: Context) -> int:
+    with installation(context, live=False) as found:
+        refs = [find(found.known, text) for text in context.parsed.resource]
+        return _request(context, found, refs, "is built once more")
+
+
+def _retry(context: Context) -> int:
+    with installation(context, live=False) as found:
+        parsed, known = context.parsed, found.known
+        asked = [find(known, text) for text in parsed.resource]
+        chosen = asked or [ref for ref in known.refs() if not parsed.type or ref.type == parsed.type]
+        failed = [ref for ref in chosen if known.status(ref).stage == "failed"]
+        for ref in asked:
+            if ref not in failed:
+                raise UsageError(
+                    f"{ref} is {known.status(ref).stage}, not failed; `reconcile` builds it all the same"
+                )
+        return _request(context, found, failed, "is tried once more")
+
+
+def _request(context: Context, found: Installation, refs: list[Ref], text: str) -> int:
+    value = keys.compact({"by": who()})
+    sets = [WriteSet((Put(keys.RECONCILE + found.path(ref), value),)) for ref in refs]
+    for begin in range(0, len(sets), BATCH):
+        found.store.commit(sets[begin : begin + BATCH])
+    said = "\n".join(f"{ref} {text}" for ref in refs) or "nothing is failed"
+    paused = {found.known.world.paused(ref) for ref in refs} - {""}
+    if paused:
+        said += f"\nbut paused is: {', '.join(sorted(paused))}"
+    return _said(context, said, resources=[str(ref) for ref in refs])
+
+
+def _said(context: Context, text: str, **fields: Any) -> int:
+    if context.parsed.json:
+        output.emit_json({**fields, "text": text})
+    else:
+        print(text)
+    return 0
+
+
+# -------------------------------------------------------------------------------------------------- drain
+
+
+def _drain(context: Context) -> int:
+    state_dir = context.settings.paths.state_dir
+    running = rendezvous.read(state_dir)
+    if running is None:
+        output.fail(f"no system runs in {state_dir}")
+        return 4
+    began = time.monotonic()
+    os.kill(running.pid, signal.SIGTERM)
+    while time.monotonic() - began < DRAIN_S:
+        if rendezvous.read(state_dir) is None:
+            print(f"drained and stopped after {time.monotonic() - began:.1f} s")
+            return 0
+        time.sleep(0.05)
+    output.fail(f"process {running.pid} has not ended within {DRAIN_S:g} s")
+    return 1
