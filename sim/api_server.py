@@ -1,0 +1,210 @@
+"""The API server of a simulation (contract 2, 8): declares, updates, marks, and removes what was deleted.
+
+Guarantees: versions grow by what an API server grows them; a resource that others refer to is marked together
+with them, dependants first; `/config` and `/state` of a resource go when its deletion is complete. It writes to
+etcd directly and knows nothing of the product.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from actors.core import keys
+from actors.core.keys import TypeTable
+from actors.core.model import Json, Ref
+from actors.core.outcome import DELETE_COMPLETED
+from actors.ports import Delete, Entry, Put, WriteSet
+from sim import catalog
+from sim.dice import Dice
+from sim.fake_etcd import Change, FakeEtcd
+from sim.host import SimHost
+from sim.workload import Op
+
+TYPES = TypeTable(catalog.TYPES)
+
+
+@dataclass(slots=True)
+class Declaration:
+    """What is declared of one resource now. `revision`: of its last write."""
+
+    version: int
+    body: dict[str, Json]
+    marked: bool = False
+    garbled: bool = False
+    revision: int = 0
+    born: int = 0
+
+
+class ApiServer:
+    """One per world. `declared`: what stands in `/config`."""
+
+    def __init__(self, host: SimHost, etcd: FakeEtcd, seed: int) -> None:
+        self._host = host
+        self._etcd = etcd
+        self._dice = Dice(seed, "api")
+        self.declared: dict[Ref, Declaration] = {}
+        self.broken: set[str] = set()
+        #: Every template that was ever broken, and every resource whose dependency was ever missing.
+        self.ever_broken: set[str] = set()
+        self.ever_missing: set[Ref] = set()
+        #: Resources whose key vanished without a mark: their versions may begin anew at any time.
+        self.reborn: set[Ref] = set()
+        #: How many versions were declared.
+        self.versions = 0
+
+    def begin(self) -> None:
+        """Write the templates."""
+        for name in catalog.template_names():
+            self._put(catalog.template_key(name), catalog.template_value(name))
+
+    def apply(self, op: Op) -> None:
+        """Do one operation now; what makes no sense at this moment is left out."""
+        getattr(self, f"_{op.kind}")(op.ref, op.body)
+
+    def parents(self, ref: Ref) -> list[Ref]:
+        """What a declared resource refers to."""
+        body, found = self.declared[ref].body, []
+        for prop, target in catalog.RELATIONS.get(ref.type, {}).items():
+            value = body.get(prop)
+            found += [Ref(target, one) for one in (value if isinstance(value, list) else [value]) if one]
+        return found
+
+    def dependants(self, ref: Ref) -> list[Ref]:
+        """What refers to it, directly."""
+        return [other for other in self.declared if other != ref and ref in self.parents(other)]
+
+    def changed(self, change: Change) -> None:
+        """Told of every change in etcd: a completed deletion is cleared away a little later."""
+        if not isinstance(change, Entry) or not change.key.startswith(keys.STATE):
+            return
+        ref = TYPES.ref(change.key, keys.STATE)
+        declared = self.declared.get(ref) if ref is not None else None
+        if ref is None or declared is None or not declared.marked:
+            return
+        value = json.loads(change.value)
+        if value["state"].get("worker_state") == DELETE_COMPLETED and value["version"] >= declared.version:
+            version = declared.version
+            self._host.at(self._host.now + 3.0 * self._dice.unit(), lambda: self._clear(ref, version))
+
+    def _clear(self, ref: Ref, version: int) -> None:
+        declared = self.declared.get(ref)
+        if declared is not None and declared.marked and declared.version == version:
+            del self.declared[ref]
+            self._commit(Delete(self._key(ref)), Delete(keys.STATE + TYPES.path(ref)))
+
+    # ------------------------------------------------------------------------------------------ operations
+
+    def _declare(self, ref: Ref, body: dict[str, Json]) -> None:
+        if ref not in self.declared:
+            declared = self.declared[ref] = Declaration(1, dict(body))
+            if any(parent not in self.declared for parent in self.parents(ref)):
+                self.ever_missing.add(ref)
+            self._write(ref)
+            declared.born = declared.revision
+
+    def _touch(self, ref: Ref, changes: dict[str, Json], by: int = 1) -> None:
+        declared = self.declared.get(ref)
+        if declared is None or declared.marked:
+            return
+        declared.version += by
+        declared.body = {**declared.body, **changes}
+        declared.garbled = False
+        if any(parent not in self.declared for parent in self.parents(ref)):
+            self.ever_missing.add(ref)
+        self._write(ref)
+
+    def _jump(self, ref: Ref, changes: dict[str, Json]) -> None:
+        self._touch(ref, changes, by=5)
+
+    def _rewrite(self, ref: Ref, _body: dict[str, Json]) -> None:
+        """The same version once more, byte for byte."""
+        if ref in self.declared and not self.declared[ref].garbled:
+            self._write(ref)
+
+    def _mark(self, ref: Ref, _body: dict[str, Json]) -> None:
+        """Dependants first, as an API server with foreign keys must."""
+        for one in self._and_dependants(ref):
+            declared = self.declared[one]
+            if not declared.marked:
+                declared.version += 1
+                declared.marked, declared.garbled = True, False
+                self._write(one)
+
+    def mark_again(self, ref: Ref) -> None:
+        """An operator deletes once more what could not be deleted."""
+        declared = self.declared[ref]
+        declared.version += 1
+        declared.marked = True
+        self._write(ref)
+
+    def _and_dependants(self, ref: Ref) -> list[Ref]:
+        if ref not in self.declared:
+            return []
+        found: dict[Ref, None] = {}
+
+        def visit(one: Ref, above: frozenset[Ref]) -> None:
+            for other in self.dependants(one):
+                if other not in found and other not in above:
+                    visit(other, above | {one})
+            found[one] = None
+
+        visit(ref, frozenset())
+        return list(found)
+
+    def _vanish(self, ref: Ref, _body: dict[str, Json]) -> None:
+        """The key is deleted without a mark; only of something that nobody needs."""
+        if ref in self.declared and not self.dependants(ref):
+            del self.declared[ref]
+            self.reborn.add(ref)
+            self._commit(Delete(self._key(ref)))
+
+    def _garble(self, ref: Ref, _body: dict[str, Json]) -> None:
+        """A value that cannot be read; the next write mends it."""
+        declared = self.declared.get(ref)
+        if declared is not None and not declared.marked:
+            declared.garbled = True
+            self._put(self._key(ref), b'{"body": "{", "version": 3')
+
+    def mend(self) -> None:
+        """Everything that was garbled or broken is made good."""
+        for ref, declared in list(self.declared.items()):
+            if declared.garbled:
+                self._touch(ref, {"note": "mended"})
+        for name in sorted(self.broken):
+            self._mend_template(Ref("", ""), {"name": name})
+
+    def _stray(self, _ref: Ref, _body: dict[str, Json]) -> None:
+        """A key of a type that nobody knows, and one that is no key at all."""
+        self._put("/config/v9/strangers/x1", keys.encode_declared({"id": "x1"}, 1))
+        self._put("/config/", b"\xff\xfe")
+
+    def _break_template(self, _ref: Ref, body: dict[str, Json]) -> None:
+        name = body["name"]
+        self.broken.add(name)
+        self.ever_broken.add(name)
+        self._put(catalog.template_key(name), catalog.template_value(name, broken=True))
+
+    def _mend_template(self, _ref: Ref, body: dict[str, Json]) -> None:
+        name = body["name"]
+        if name in self.broken:
+            self.broken.discard(name)
+            self._put(catalog.template_key(name), catalog.template_value(name))
+
+    # ---------------------------------------------------------------------------------------------- inside
+
+    def _key(self, ref: Ref) -> str:
+        return keys.CONFIG + TYPES.path(ref)
+
+    def _write(self, ref: Ref) -> None:
+        declared = self.declared[ref]
+        self.versions += 1
+        value = keys.encode_declared(declared.body, declared.version, marked_for_deletion=declared.marked)
+        declared.revision = self._put(self._key(ref), value)
+
+    def _put(self, key: str, value: bytes) -> int:
+        return self._commit(Put(key, value))
+
+    def _commit(self, *writes: Put | Delete) -> int:
+        no_guards: tuple[Guard, ...] = ()
+        return self._etcd.commit([WriteSet(writes, no_guards)]).revision

@@ -1,0 +1,104 @@
+"""Promises about Heat: stacks, dependencies, and how hard it is pressed."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+
+from actors.core.model import Ref
+from actors.core.outcome import DELETE_COMPLETED
+from actors.core.stackdrive import MARK
+from actors.ports import StackSpec
+from sim.invariants.base import Invariant
+from sim.truth import needs, ref_of
+from sim.world import World
+
+
+class OneStack(Invariant):
+    """Never two living stacks of ours of one name, no create or update while an action is under way on the stack,
+    and none for a version that is final or superseded by a final one."""
+
+    def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
+        """Each write to Heat."""
+        self.checks += 1
+        ref, living = ref_of(name), self.world.stacks_named(name)
+        meddled = self.world.truth.stacks[name].meddled
+        if len([one for one in living if MARK in one.tags]) > 1 and not meddled:
+            self.fail(f"{len(living)} stacks are named {name}", ref)
+        if spec is None:
+            return
+        busy = [one for one in living if one.status == "IN_PROGRESS"]
+        if busy and action == "update" and not meddled:
+            self.fail(f"update while the stack is {busy[0].stack_status}", ref)
+        state = self.world.truth.state(ref)
+        version = int(next(tag for tag in spec.tags if tag.startswith("v"))[1:])
+        if state is None or ref in self.world.api.reborn:
+            return
+        if state["version"] > version:
+            self.fail(f"{action} for version {version}, /state is at {state['version']}", ref)
+        deleted = state["state"]["worker_state"] == DELETE_COMPLETED
+        if state["version"] == version and deleted:
+            self.fail(f"{action} after the deletion of version {version} was complete", ref)
+
+
+class Dependencies(Invariant):
+    """A stack is built only from what the stacks it needs have given out, and a stack is not deleted while one
+    that needs it, and that was to be deleted before, still stands."""
+
+    def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
+        """Each write to Heat."""
+        ref = ref_of(name)
+        if spec is not None:
+            self.checks += 1
+            self._built_from(ref, action, spec)
+        elif action == "delete":
+            self.checks += 1
+            self._needed_by(ref)
+
+    def _built_from(self, ref: Ref, action: str, spec: StackSpec) -> None:
+        accepted = self.world.accepted(ref)
+        if accepted is None:
+            return
+        for parameter, refs in needs(ref, accepted["body"]).items():
+            given = spec.parameters.get(parameter)
+            values = json.loads(given) if refs and parameter == "members" and given else [given]
+            for value, needed in zip(values, refs, strict=False):
+                if value not in self.world.truth.ids(needed):
+                    self.fail(f"{action} with {parameter} = {value!r}, which {needed} never gave", ref)
+            if len(values) != len(refs):
+                self.fail(f"{action} with {len(values)} values of {len(refs)} for {parameter}", ref)
+
+    def _needed_by(self, ref: Ref) -> None:
+        api = self.world.api
+        mine = api.declared.get(ref)
+        if mine is None or not mine.marked:
+            return
+        for other in api.dependants(ref):
+            declared = api.declared[other]
+            stacks = [one for one in self.world.stacks_of(other) if MARK in one.tags]
+            state = self.world.truth.state(other)
+            final = state is not None and state["version"] >= declared.version
+            earlier = declared.marked and declared.revision < mine.revision
+            both = other in api.parents(ref)
+            if earlier and stacks and not final and not both:
+                self.fail(f"{other} needs it, was marked before, and stands ({stacks[0].stack_status})", ref)
+
+
+class Patience(Invariant):
+    """Heat is never hammered: at most 30 writes for one stack within 10 s, whatever it answers."""
+
+    LIMIT, WITHIN_S = 12, 10.0
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._times: dict[str, deque[float]] = {}
+
+    def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
+        """Each write to Heat."""
+        self.checks += 1
+        now, times = self.world.host.now, self._times.setdefault(name, deque())
+        times.append(now)
+        while times[0] < now - self.WITHIN_S:
+            times.popleft()
+        if len(times) > self.LIMIT:
+            self.fail(f"{len(times)} writes to Heat within {self.WITHIN_S:g} s", ref_of(name))

@@ -1,0 +1,154 @@
+"""Promises that are checked from time to time, and when everything has come to rest."""
+
+from __future__ import annotations
+
+from actors.core import keys
+from actors.core.machine import State
+from actors.core.model import Ref
+from actors.core.outcome import READ_COMPLETE
+from actors.device import DeviceActor
+from actors.heat_pool import HeatActor
+from actors.resource import ResourceActor
+from actors.shard import Shard
+from sim import catalog
+from sim.invariants.base import Invariant
+from sim.truth import OURS
+
+
+class Outcomes(Invariant):
+    """Crash equivalence: whatever was done to the processes, every resource ends as if nothing had been: built
+    at its declared version and watched, or failed for a reason that is true of it."""
+
+    def rested(self) -> None:
+        """At rest, after failed resources were declared once more."""
+        for ref, declared in self.world.api.declared.items():
+            self.checks += 1
+            state = self.world.truth.state(ref)
+            assert state is not None, "the run has converged"
+            hopeless = ref in self.world.hopeless_now()
+            if state.get("error"):
+                if not hopeless:
+                    self.fail(f"failed without need: {state['error']}", ref)
+                continue
+            if hopeless:
+                self.fail("was built although what it needs cannot be", ref)
+            jobless = ref.type == "memo"
+            if jobless != (state["state"]["worker_state"] == READ_COMPLETE):
+                self.fail(f"ended as {state['state']['worker_state']}", ref)
+            if ref.type in catalog.WITH_STACK and not self.world.truth.stacks[keys.stack_name(ref)].meddled:
+                self._stack(ref, declared.version)
+            if ref.type in catalog.WATCHED:
+                monitoring = self.world.truth.values.get(keys.MONITORING + self.world.path(ref))
+                if monitoring is None or monitoring["version"] != declared.version:
+                    self.fail(f"/monitoring is {monitoring} at version {declared.version}", ref)
+                wrong = {k: v for k, v in monitoring.items() if k != "version" and v != "UP"}
+                if wrong:
+                    self.fail(f"/monitoring says {wrong}, and all is well", ref)
+
+    def _stack(self, ref: Ref, version: int) -> None:
+        living = self.world.stacks_of(ref)
+        shown = [(one.stack_status, one.tags) for one in living]
+        if len(living) != 1 or living[0].status != "COMPLETE" or f"v{version}" not in living[0].tags:
+            self.fail(f"complete at version {version}, but Heat shows {shown}", ref)
+
+
+class NoOrphan(Invariant):
+    """When everything is deleted and quiet there are no stacks, none of our keys, no actors of resources or
+    devices, no drives and no waiters left."""
+
+    def emptied(self) -> None:
+        """After everything was deleted."""
+        self.checks += 1
+        left = [one for one in self.world.living_stacks() if not self.world.truth.stacks[one.name].meddled]
+        if left:
+            self.fail(f"stack {left[0].name} is left over, {left[0].stack_status}")
+        for key in self.world.truth.values:
+            if key.startswith(tuple(OURS)):
+                self.fail(f"{key} is left over")
+        for cls in (ResourceActor, DeviceActor):
+            actors = self.world.host.actors(cls)
+            if actors:
+                self.fail(f"{len(actors)} {cls.__name__}s are left over, one of them {actors[0]._host}")
+        self._inside()
+
+    def rested(self) -> None:
+        """Settled resources hold no actor and no drive."""
+        self.checks += 1
+        self._inside()
+        for actor in self.world.host.actors(ResourceActor):
+            self.fail("its actor was not passivated", actor.ref)
+
+    def _inside(self) -> None:
+        for heat in self.world.host.actors(HeatActor):
+            if heat._drives:
+                self.fail(f"HeatActor still drives {next(iter(heat._drives.values())).name}")
+        for shard in self.world.host.actors(Shard):
+            if shard._waiters or shard._queue:
+                self.fail(f"Shard still has waiters {shard._waiters} or a queue {list(shard._queue)}")
+
+
+class Bounds(Invariant):
+    """Every queue keeps its limit: live resources per shard, events ahead per process."""
+
+    def looked(self) -> None:
+        """Every few seconds."""
+        self.checks += 1
+        limit = self.world.options.live_resources_max
+        live = 0
+        for shard in self.world.host.actors(Shard):
+            live += len(shard._live)
+            if len(shard._live) > limit:
+                self.fail(f"{len(shard._live)} live resources, the limit is {limit}")
+
+    def rested(self) -> None:
+        """At rest only heartbeats, leases and polls lie ahead."""
+        self.checks += 1
+        ahead, processes = self.world.host.waiting(), len(self.world.host.processes)
+        limit = 50 + 30 * processes + 10 * catalog.DEVICES
+        if ahead > limit:
+            self.fail(f"{ahead} timers and messages lie ahead at rest, more than {limit}")
+
+
+class Explained(Invariant):
+    """Every unfinished resource has a reason, and what it waits for does not wait for it; a job that it is said to
+    wait for stands in etcd or has ended a moment ago."""
+
+    LAG_S = 5.0
+
+    def looked(self) -> None:
+        """Every few seconds."""
+        graph: dict[Ref, tuple[Ref, ...]] = {}
+        for actor in self.world.host.actors(ResourceActor):
+            if actor.state in (State.NEW, State.SETTLED):
+                continue
+            self.checks += 1
+            if not actor.reason:
+                self.fail(f"is {actor.state} without a reason", actor.ref)
+            if actor.state in (State.WAITING, State.PLANNING):
+                graph.setdefault(actor.ref, actor.awaits)
+                self._true(actor)
+        if not self.world.lagging:
+            self._acyclic(graph)
+
+    def _true(self, actor: ResourceActor) -> None:
+        prefix = "waits for "
+        if self.world.lagging or not actor.reason.startswith(prefix):
+            return
+        job = actor.reason[len(prefix) :].split(" ")[0]
+        ended = self.world.truth.ended_jobs.get(job)
+        if keys.JOBS + job in self.world.truth.values:
+            return
+        if ended is None or self.world.host.now - ended > self.LAG_S:
+            self.fail(f"says that it {actor.reason}, which is not there", actor.ref)
+
+    def _acyclic(self, graph: dict[Ref, tuple[Ref, ...]]) -> None:
+        for start in graph:
+            seen, here = {start}, graph[start]
+            todo = list(here)
+            while todo:
+                one = todo.pop()
+                if one == start:
+                    self.fail(f"waits for itself through {[str(r) for r in graph[start]]}", start)
+                if one not in seen:
+                    seen.add(one)
+                    todo += graph.get(one, ())

@@ -1,0 +1,234 @@
+"""Playing a case: the phases of a run, and what came of it.
+
+Guarantees: faults are on for the time of the workload, then never again; calm must converge within CONVERGE_S,
+first as it is, then after an operator declared once more what had failed; at rest nothing is written for REST_S;
+in half of the seeds everything is then deleted, and nothing may be left. Every broken promise ends the run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import actors.resource as resource_module
+from actors.core import keys, machine
+from actors.core.machine import Event, State
+from actors.core.model import Ref
+from sim import catalog
+from sim.disasters import Disasters
+from sim.invariants import Crashed, Stuck, Violation
+from sim.workload import Op
+from sim.world import CONVERGE_S, LOOK_S, REST_S, Case, World
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run came to. `finals`: outcomes written; `transitions`: of the job machine, how often each."""
+
+    case: Case
+    violation: Violation | None
+    digest: str
+    virtual_s: float
+    events: int
+    finals: int
+    hits: Counter[str]
+    names: tuple[str, ...]
+    checks: dict[str, int]
+    transitions: Counter[tuple[State, Event]] = field(default_factory=Counter)
+
+
+class Player:
+    """One run of one case. `prepare` may watch or spoil the world before it begins."""
+
+    def __init__(self, case: Case, prepare: Callable[[World], None] = lambda world: None) -> None:
+        self.world = World(case)
+        self._disasters = Disasters(self.world)
+        self._prepare = prepare
+
+    def run(self) -> Result:
+        """Play it to its end, or to the first broken promise."""
+        world, violation = self.world, None
+        with counted_transitions() as transitions, _crashes():
+            try:
+                self._prepare(world)
+                self._phases()
+            except Violation as broken:
+                violation = broken
+        host = world.host
+        return Result(
+            world.case, violation, host.digest, host.now, host.events, world.finals, world.faults.hits,
+            tuple(world.faults.names), world.checks(), transitions,
+        )  # fmt: skip
+
+    def _phases(self) -> None:
+        world, host = self.world, self.world.host
+        world.api.begin()
+        for op in world.workload.ops:
+            host.at(op.at, lambda op=op: world.api.apply(op))  # type: ignore[misc]
+        self._disasters.schedule(world.workload.duration_s)
+        for number, controller in enumerate(world.controllers):
+            host.at(number * 5.0, lambda c=controller: world.boot(c))  # type: ignore[misc]
+        while host.now < world.workload.duration_s:
+            self._run(LOOK_S)
+        self._calm()
+
+    def _calm(self) -> None:
+        world = self.world
+        world.faults.active = False
+        world.phase = "calm"
+        self._disasters.end_all()
+        world.heal_stacks()
+        world.api.mend()
+        self._run(60.0)
+        world.lagging = False
+        self._converge("after the faults")
+        self._once_more()
+        self._rest()
+        for invariant in world.invariants:
+            invariant.rested()
+        if world.case.seed % 2 == 0:
+            self._delete_all()
+
+    def _run(self, seconds: float) -> None:
+        host = self.world.host
+        until = host.now + seconds
+        while host.now < until:
+            host.run(min(until, host.now + LOOK_S))
+            self.world.look()
+
+    def _converge(self, when: str) -> None:
+        world = self.world
+        limit = world.host.now + CONVERGE_S
+        while (left := self._unfinished()) is not None:
+            if world.host.now >= limit:
+                raise Stuck("Convergence", f"{when}, within {CONVERGE_S:g} s: {left[1]}", left[0])
+            self._run(LOOK_S)
+
+    def _once_more(self) -> None:
+        """An operator declares again what has failed, and deletes again what could not be deleted."""
+        world = self.world
+        for _ in range(3):
+            world.heal_stacks()
+            hopeless, again = world.hopeless_now(), False
+            for ref, declared in list(world.api.declared.items()):
+                state = world.truth.state(ref)
+                if state is None or not state.get("error") or (ref in hopeless and not declared.marked):
+                    continue
+                again = True
+                if declared.marked:
+                    world.api.mark_again(ref)
+                else:
+                    world.api.apply(Op(0.0, "touch", ref, {"note": "again"}))
+            if not again:
+                return
+            self._converge("after failed ones were declared again")
+
+    def _rest(self) -> None:
+        """Nothing more is written."""
+        world = self.world
+        self._run(30.0)
+        before = world.etcd.revision
+        self._run(REST_S)
+        if world.etcd.revision != before:
+            history = [(r, [c.key for c in changes]) for r, changes in world.etcd._history if r > before]
+            raise Stuck("Rest", f"written at rest: {history[:3]}")
+
+    def _delete_all(self) -> None:
+        world = self.world
+        for ref in list(world.api.declared):
+            world.api.apply(Op(0.0, "mark", ref))
+        for _ in range(3):
+            self._converge("after everything was marked for deletion")
+            left = list(world.api.declared)
+            for ref in left:
+                world.api.mark_again(ref)
+            if not left:
+                break
+        for record in world.living_stacks():
+            if world.truth.stacks[record.name].meddled:
+                world.stacks.engine.delete(record)
+        self._run(400.0)
+        for invariant in world.invariants:
+            invariant.emptied()
+
+    def _unfinished(self) -> tuple[Ref | None, str] | None:
+        """What is not final yet, and why."""
+        world = self.world
+        truth = world.truth
+        for ref, declared in world.api.declared.items():
+            state = truth.state(ref)
+            if state is None or state["version"] < declared.version:
+                at = state["version"] if state is not None else "nothing"
+                return ref, f"/state is at {at}, declared is {declared.version}: {self._reason(ref)}"
+            if declared.marked:
+                if not state.get("error"):
+                    return ref, f"deleted, but not cleared away: {state}"
+            elif not state.get("error") and ref.type in catalog.WATCHED:
+                seen = truth.values.get(keys.MONITORING + world.path(ref))
+                if seen is None or seen["version"] != declared.version or set(seen.values()) - {"UP", seen["version"]}:
+                    return ref, f"/monitoring is {seen}, declared is {declared.version}, all devices are well"
+        for key in truth.values:
+            if key.startswith(keys.JOBS):
+                return None, f"{key} is left"
+            if key.startswith(keys.ACCEPTED):
+                known = next((r for r in world.api.declared if key == keys.ACCEPTED + world.path(r)), None)
+                if known is None:
+                    return None, f"{key} is left, and it is not declared"
+        return None
+
+    def _reason(self, ref: Ref) -> str:
+        for actor in self.world.host.actors(resource_module.ResourceActor):
+            if actor.ref == ref:
+                return f"{actor.state}: {actor.reason}"
+        return "no actor is at it"
+
+
+@contextmanager
+def counted_transitions() -> Iterator[Counter[tuple[State, Event]]]:
+    """Count every step that actors take through the job machine."""
+    seen: Counter[tuple[State, Event]] = Counter()
+    table, real = machine.TABLE, resource_module.step
+
+    def counting(state: State, event: Event) -> machine.Transition | None:
+        if (state, event) in table:
+            seen[state, event] += 1
+        return real(state, event)
+
+    resource_module.step = counting
+    try:
+        yield seen
+    finally:
+        resource_module.step = real
+
+
+class _Alarm(logging.Handler):
+    """Ends the run when the product logs an exception or an impossible event."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+            raise Crashed("Crash", f"{record.getMessage()}: {type(error).__name__}: {error} ({where})")
+        if record.msg.startswith("%s: impossible event"):
+            raise Crashed("Crash", record.getMessage())
+
+
+@contextmanager
+def _crashes() -> Iterator[None]:
+    logger, alarm = logging.getLogger("gatewright"), _Alarm()
+    before, propagate = logger.level, logger.propagate
+    logger.addHandler(alarm)
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(alarm)
+        logger.setLevel(before)
+        logger.propagate = propagate
