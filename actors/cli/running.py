@@ -80,6 +80,7 @@ class Run:
         self._system: system.System | None = None
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
         self._starts: list[float] = []
+        self._owner = _owner(alone=not settings.etcd.endpoints)
 
     def _to_declare(self, file: Path | None, settings: Snapshot) -> Apply | None:
         """What is asked for; the example of the seed in an etcd of our own; nothing in somebody else's."""
@@ -138,8 +139,8 @@ class Run:
         self._system = system.start(
             Supervisor, log_config=LogConfig(level=level, as_json=options.log_json, fd=self._log_fd())
         )
-        owner, wall_offset_s = f"{os.uname().nodename}/{os.getpid()}", time.time() - time.monotonic()
-        self._system.tell(Boot(options, wiring(self._settings), owner, wall_offset_s))
+        wall_offset_s = time.time() - time.monotonic()
+        self._system.tell(Boot(options, wiring(self._settings), self._owner, wall_offset_s))
         self._display.say(f"actor system of {len(self._system.pids())} processes")
 
     def _declare(self, apply: Apply) -> None:
@@ -219,3 +220,10 @@ class Run:
 
 def _terminated(_signal: int, _frame: object) -> None:
     raise Stopped
+
+
+def _owner(*, alone: bool) -> str:
+    """The name in which etcd is owned. In an etcd of our own (its folder is locked) we are always the same, so that
+    a start after a crash need not wait for the lease of the life before; else no two lives share a name."""
+    node = os.uname().nodename
+    return f"{node}:standalone" if alone else f"{node}:{os.getpid()}:{time.time_ns():x}"
