@@ -90,7 +90,7 @@ Found = Iterator[list[Difference]]
 
 
 def _ours(run: Recording, played: Played) -> Ours:
-    ours, versions = Ours(), dict[Ref, int]()
+    ours, versions, stacks = Ours(), dict[Ref, int](), dict[Ref, Any]()
     for _, key, raw in played.history:
         if raw is None:
             ref = run.types.ref(key, keys.JOB_STATE)
@@ -102,9 +102,13 @@ def _ours(run: Recording, played: Played) -> Ours:
             versions[job.ref] = job.version
             ours.jobs[job.ref, job.version].append(job)
         elif (ref := run.types.ref(key, keys.HEAT_STACKS)) is not None:
-            ours.stacks[ref, versions[ref]] = json.loads(raw)
+            stacks[ref] = json.loads(raw)
+            ours.stacks[ref, versions[ref]] = stacks[ref]
         elif (ref := run.types.ref(key, keys.JOB_STATE)) is not None:
-            ours.job_states[ref, versions[ref]].append(json.loads(raw))
+            results = json.loads(raw)
+            ours.job_states[ref, versions[ref]].append(results)
+            if "heat_outputs" in results:  # a record that is the same as before is not written again
+                ours.stacks[ref, versions[ref]] = stacks[ref]
         elif (ref := run.types.ref(key, keys.STATE)) is not None:
             value = json.loads(raw)
             ours.states[ref, value["version"]] = value

@@ -67,7 +67,7 @@ def load(folder: Path) -> Recording:
     """Read a run. Raises FileNotFoundError, ValueError or KeyError for what is no run."""
     run = Recording(f"{folder.parent.name}/{folder.name}", find_types(folder))
     versions: dict[Ref, int] = {}
-    events = [json.loads(line) for line in (folder / "events.jsonl").open(encoding="utf-8")]
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
     writes = json.loads((folder / "config.json").read_text())["writes"]
     for event in _with_lost_writes(events, writes):
         _take(run, event, versions)

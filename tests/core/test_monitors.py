@@ -156,7 +156,7 @@ def test_one_device_per_address_and_community() -> None:
 
 
 def test_sessions_say_their_state_when_active() -> None:
-    """`state_monitoring` (6.2 and the recorded runs): the role in lower case for VRRP, ESTABLISHED for BGP, else ACTIVE."""
+    """The role in lower case for VRRP, ESTABLISHED for BGP, else ACTIVE (contract 6.2, recorded runs)."""
     assert made("vrrp_session", host="h", interface="i", vrid=1).active_word == "master"
     assert made("bgp_session", host="h", peer_address="192.0.2.1").active_word == "ESTABLISHED"
     assert made("etcd_reader").active_word == "ACTIVE"

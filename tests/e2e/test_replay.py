@@ -60,8 +60,10 @@ def test_a_difference_is_told(tmp_path: Path) -> None:
     (tmp_path / "gohan_schemas.json").write_text((TRACES / "new" / "gohan_schemas.json").read_text())
     for name in ("config.json", "heat_requests.json"):
         (target / name).write_text((source / name).read_text())
-    lines = [json.loads(line) for line in (source / "events.jsonl").open()]
-    job = next(e["value"][1] for e in lines if e["key"].startswith("/jobs/all/") and isinstance(e["value"], list))
+    lines = [json.loads(line) for line in (source / "events.jsonl").read_text().splitlines()]
+    job = next(
+        e["value"][1] for e in lines if e["key"].startswith("/jobs/all/") and isinstance(e["value"], list)
+    )
     assert job["is_last"] is True
     job["is_last"] = False
     (target / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
