@@ -43,7 +43,7 @@ from actors.runtime.host import Timer
 from actors.watched import Watched
 
 #: Registrations that arrive together are asked together, and so is what is due within this time.
-GATHER_S = 0.01
+GATHER_S = 0.002
 TOGETHER_S = 0.25
 #: So many failures in a row are an outage (contract 10.15).
 FAILURES_MAX = 2
@@ -66,6 +66,7 @@ class DeviceActor(BaseActor):
         self._indexes: dict[str, tuple[int, ...]] = {}
         self._chunk = FULL_CHUNK
         self._walks = WalkBudget(5.0)
+        self._late_name = False  # wanted since the poll under way was sent: its walk did not look for it
         self._meters = Meters()
         self._readings_due_s: float | None = None
         self._rid = ""
@@ -123,6 +124,7 @@ class DeviceActor(BaseActor):
         if query.interface and query.interface not in self._indexes:
             self._indexes[query.interface] = ()
             self._walks.fresh()
+            self._late_name = bool(self._rid)
         if row.readings and self.desk.readings is not None and self._readings_due_s is None:
             self._readings_due_s = now + self.desk.options.snmp_interval_active_s
         if self._outage_s is not None:
@@ -269,6 +271,9 @@ class DeviceActor(BaseActor):
         if answer.walked:
             missing = any(q.interface and not self._indexes.get(q.interface) for q in self._queries)
             self._walks.walked(self.now(), missing=missing)
+        if self._late_name:
+            self._late_name = False
+            self._walks.fresh()
 
     def _look(self, watched: Watched, status: str, detail: str) -> None:
         if watched.look(status, self.now()):
