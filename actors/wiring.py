@@ -50,9 +50,9 @@ def heat(settings: Snapshot) -> Stacks:
 
 
 def snmp(settings: Snapshot) -> Agent:
-    """The agents: SNMP v2c through pysnmp."""
+    """The agents: SNMP v2c."""
     from actors.adapters.pysnmp_agent import PysnmpAgent
 
     section = settings.snmp
     communities = {name: secret.reveal() for name, secret in section.communities.items()}
-    return PysnmpAgent(communities, AgentTimeouts(section.timeout_s, section.retries))
+    return PysnmpAgent(communities, AgentTimeouts(section.timeout_s, section.retries), codec=section.codec)

@@ -1,10 +1,9 @@
-"""SNMP v2c on one UDP socket: pysnmp's codec and types, with the checks that its v1arch lacks.
+"""SNMP v2c on one UDP socket: requests under way, their timeouts and repetitions, and the checks of what arrives.
 
 Guarantees: a reply reaches its waiter only if it comes from the address that was asked, with the community,
-the request id and the PDU type RESPONSE; nothing that arrives can raise into the event loop.
-pysnmp's v1arch `get_cmd` is not used, because there a reply is accepted from any source and of any type, one
-exception stops all timeouts, and close() leaves waiters hanging; nor its carrier, which raises into the loop
-for what arrives while it closes. Retries and timeouts are the caller's.
+the request id and the PDU type RESPONSE; nothing that arrives can raise into the event loop. A retry has the id
+of the first try, so that a late answer still counts. Requests that still hope for their first answer are
+bounded by what the receive buffer holds; silent devices do not take their places for longer than one timeout.
 """
 
 from __future__ import annotations
@@ -12,66 +11,55 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import secrets
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from pyasn1.codec.ber import decoder, encoder
-from pyasn1.error import PyAsn1Error
-from pyasn1.type import univ
-from pysnmp.error import PySnmpError
-from pysnmp.proto import rfc1902, rfc1905
-from pysnmp.proto.api import v2c
-
+from actors.adapters.snmp_codecs import Codec, Reply, Request, Unreadable
+from actors.core import ber
 from actors.core.errors import ErrorClass, PortError
+from actors.ports import AgentTimeouts
 
-#: What the `Agent` port returns for one OID.
-Value = int | bytes | str | None
 Address = tuple[str, int]
 
 #: A polling reply takes 2.3 KB of receive buffer, and Debian's default of 208 KiB holds 92 of them.
-_IN_FLIGHT: Final = 64
+IN_FLIGHT: Final = 64
 _RECEIVE_BUFFER: Final = 4 << 20
-#: Longer replies would block the loop for too long in pyasn1; what we ask for stays under 1,400 bytes.
-_MAX_DATAGRAM: Final = 16_384
-_WALK_ROWS: Final = 40
-_V2C: Final = 1
-#: What pyasn1 and pysnmp answer hostile bytes with.
-_CODEC_ERRORS: Final = (
-    PyAsn1Error,
-    PySnmpError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-    OverflowError,
-)
-
-_NULL = rfc1902.Null("")
-_RESPONSE = v2c.ResponsePDU()
-END_OF_MIB = rfc1905.EndOfMibView
-MISSING = (rfc1905.NoSuchObject, rfc1905.NoSuchInstance, END_OF_MIB)
+_BACKOFF: Final = 1.5
+#: A timer that fires later than this share of its time says that we were busy, not that the device is silent.
+_LATE_SHARE: Final = 0.5
+_PARDONS_MAX: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A genuine response: error status and index, and (OID, pysnmp value) in the order received."""
-
-    status: int
-    index: int
-    varbinds: list[tuple[str, Any]]
-
-
-@dataclass(slots=True, repr=False)
 class Waiting:
     """A request under way. `garbled`: something unreadable came from that address meanwhile."""
 
-    reply: asyncio.Future[Reply]
-    address: Address
-    community: bytes
-    garbled: bool = False
+    __slots__ = (
+        "address",
+        "community",
+        "counted",
+        "datagram",
+        "due",
+        "garbled",
+        "pardons",
+        "patience",
+        "reply",
+        "timer",
+        "tries",
+    )
+
+    def __init__(
+        self, reply: asyncio.Future[Reply | None], address: Address, community: bytes, datagram: bytes
+    ) -> None:
+        self.reply = reply
+        self.address = address
+        self.community = community
+        self.datagram = datagram
+        self.garbled = False
+        self.counted = True
+        self.pardons = self.tries = 0
+        self.patience = self.due = 0.0
+        self.timer: asyncio.TimerHandle | None = None
 
 
 def closed() -> PortError:
@@ -82,12 +70,15 @@ def closed() -> PortError:
 class SnmpSocket(asyncio.DatagramProtocol):
     """One UDP socket with the requests that are under way on it; belongs to one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, codec: Codec, timeouts: AgentTimeouts) -> None:
         self.loop = loop
-        self.limit = asyncio.Semaphore(_IN_FLIGHT)
-        self.waiting: dict[int, Waiting] = {}
-        #: Datagrams that were not an answer to anything: late, forged, unreadable.
-        self.refused = 0
+        self.codec = codec
+        self._timeouts = timeouts
+        self._limit = asyncio.Semaphore(IN_FLIGHT)
+        self._waiting: dict[int, Waiting] = {}
+        #: Datagrams that were not an answer to anything (late, forged, unreadable), requests sent again, and
+        #: timers that fired late.
+        self.refused = self.repeated = self.late = 0
         self._transport: asyncio.DatagramTransport | None = None
 
     async def open(self, local_host: str) -> None:
@@ -102,15 +93,69 @@ class SnmpSocket(asyncio.DatagramProtocol):
             sock.close()
             raise
 
-    def send(self, datagram: bytes, address: Address) -> None:
-        """Hand over to the network; what it refuses is the same as lost."""
+    async def request(
+        self, request: Request, address: Address, community: bytes
+    ) -> tuple[Reply | None, bool]:
+        """Send until answered or out of tries: (the reply or None, whether anything unreadable came instead).
+
+        Raises PortError when the socket is closed meanwhile.
+        """
+        await self._limit.acquire()
+        request_id = secrets.randbelow(ber.ID_MAX - ber.ID_MIN + 1) + ber.ID_MIN
+        while request_id in self._waiting:
+            request_id = secrets.randbelow(ber.ID_MAX - ber.ID_MIN + 1) + ber.ID_MIN
+        waiting = Waiting(self.loop.create_future(), address, community, b"")
+        try:
+            if self._transport is None:
+                raise closed()
+            waiting.datagram = request.datagram(request_id)
+            self._waiting[request_id] = waiting
+            waiting.patience = self._timeouts.timeout_s
+            self._try(waiting)
+            return await waiting.reply, waiting.garbled
+        finally:
+            self._waiting.pop(request_id, None)
+            if waiting.timer is not None:
+                waiting.timer.cancel()
+            self._free(waiting)
+
+    def _free(self, waiting: Waiting) -> None:
+        if waiting.counted:
+            waiting.counted = False
+            self._limit.release()
+
+    def _try(self, waiting: Waiting) -> None:
+        waiting.tries += 1
         if self._transport is not None:
-            with contextlib.suppress(OSError):
-                self._transport.sendto(datagram, address)
+            with contextlib.suppress(OSError):  # what the network refuses is the same as lost
+                self._transport.sendto(waiting.datagram, waiting.address)
+        self._wait(waiting)
+
+    def _wait(self, waiting: Waiting) -> None:
+        waiting.due = self.loop.time() + waiting.patience
+        waiting.timer = self.loop.call_at(waiting.due, self._expired, waiting)
+
+    def _expired(self, waiting: Waiting) -> None:
+        """No answer in time. If this process was too busy to look, wait again instead of feeding the backlog."""
+        late_s = self.loop.time() - waiting.due
+        if waiting.reply.done():
+            return
+        if late_s > _LATE_SHARE * waiting.patience and waiting.pardons < _PARDONS_MAX:
+            waiting.pardons += 1
+            self.late += 1
+            self._wait(waiting)
+            return
+        self._free(waiting)
+        if waiting.tries > self._timeouts.retries:
+            waiting.reply.set_result(None)
+            return
+        waiting.patience *= _BACKOFF
+        self.repeated += 1
+        self._try(waiting)
 
     def close(self) -> None:
         """Fail what is under way and close. After the loop has ended there is nobody left to tell."""
-        waiting, self.waiting = list(self.waiting.values()), {}
+        waiting, self._waiting = list(self._waiting.values()), {}
         transport, self._transport = self._transport, None
         if self.loop.is_closed():
             return
@@ -124,81 +169,19 @@ class SnmpSocket(asyncio.DatagramProtocol):
         """Called by asyncio."""
         source = (addr[0], addr[1])
         try:
-            request_id, community, reply = _decode(data)
-        except _CODEC_ERRORS:
-            self._garbled(source)
+            reply = self.codec.decode(data)
+        except Unreadable:
+            self.refused += 1
+            for waiting in self._waiting.values():
+                waiting.garbled = waiting.garbled or waiting.address == source
             return
-        waiting = self.waiting.get(request_id)
+        waiting_one = self._waiting.get(reply.request_id)
         if (
-            waiting is None
-            or source != waiting.address
-            or not hmac.compare_digest(community, waiting.community)
-            or waiting.reply.done()
+            waiting_one is None
+            or source != waiting_one.address
+            or not hmac.compare_digest(reply.community, waiting_one.community)
+            or waiting_one.reply.done()
         ):
             self.refused += 1
             return
-        waiting.reply.set_result(reply)
-
-    def _garbled(self, source: Address) -> None:
-        self.refused += 1
-        for waiting in self.waiting.values():
-            waiting.garbled = waiting.garbled or waiting.address == source
-
-
-def _decode(datagram: bytes) -> tuple[int, bytes, Reply]:
-    """(request id, community, reply) of a v2c response. Raises one of _CODEC_ERRORS."""
-    if len(datagram) > _MAX_DATAGRAM:
-        raise ValueError("too long")
-    message, rest = decoder.decode(datagram, asn1Spec=v2c.Message())
-    pdu = v2c.apiMessage.get_pdu(message)
-    if rest or int(v2c.apiMessage.get_version(message)) != _V2C or pdu.tagSet != _RESPONSE.tagSet:
-        raise ValueError("no v2c response")
-    reply = Reply(
-        int(pdu[1]),
-        int(pdu[2]),  # not get_error_index: that refuses an index when the agent echoed no varbinds
-        [(str(oid), value) for oid, value in v2c.apiPDU.get_varbinds(pdu)],
-    )
-    return int(v2c.apiPDU.get_request_id(pdu)), bytes(v2c.apiMessage.get_community(message)), reply
-
-
-def encode(pdu: Any, request_id: int, community: bytes) -> bytes:
-    """The datagram of a request. `pdu` is from `get_pdu` or `bulk_pdu`."""
-    v2c.apiPDU.set_request_id(pdu, request_id)
-    message = v2c.Message()
-    v2c.apiMessage.set_defaults(message)
-    v2c.apiMessage.set_community(message, community)
-    v2c.apiMessage.set_pdu(message, pdu)
-    return bytes(encoder.encode(message))
-
-
-def plain_value(value: Any) -> Value:
-    """A pysnmp value as the port has it. Raises ValueError for what no reply may hold (NULL)."""
-    if isinstance(value, MISSING):
-        return None
-    if isinstance(value, rfc1902.IpAddress):
-        return ".".join(map(str, bytes(value)))
-    if isinstance(value, univ.OctetString):
-        return bytes(value)
-    if isinstance(value, univ.ObjectIdentifier):
-        return str(value)
-    if isinstance(value, univ.Integer):
-        return int(value)
-    raise ValueError(type(value).__name__)
-
-
-def get_pdu(oids: Sequence[str]) -> Any:
-    """A GET of these OIDs."""
-    pdu = v2c.GetRequestPDU()
-    v2c.apiPDU.set_defaults(pdu)
-    v2c.apiPDU.set_varbinds(pdu, [(rfc1902.ObjectName(oid), _NULL) for oid in oids])
-    return pdu
-
-
-def bulk_pdu(after: str) -> Any:
-    """A GETBULK of the next 40 rows after that OID."""
-    pdu = v2c.GetBulkRequestPDU()
-    v2c.apiBulkPDU.set_defaults(pdu)
-    v2c.apiBulkPDU.set_non_repeaters(pdu, 0)
-    v2c.apiBulkPDU.set_max_repetitions(pdu, _WALK_ROWS)
-    v2c.apiBulkPDU.set_varbinds(pdu, [(rfc1902.ObjectName(after), _NULL)])
-    return pdu
+        waiting_one.reply.set_result(reply)

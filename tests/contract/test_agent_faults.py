@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -25,18 +26,24 @@ from tests.contract.fault_agent import (
 
 HASTY = AgentTimeouts(timeout_s=0.2, retries=1)
 PATIENT = AgentTimeouts(timeout_s=0.3, retries=4)
+CODECS = pytest.mark.parametrize("codec", ["fast", "pysnmp"])
 PORTS = tuple(map(port, ("ge0", "ge1", "ge2")))
 
 
 def polls(
-    fault: Fault, times: int = 1, *, indexed: bool = False, timeouts: AgentTimeouts = PATIENT
+    fault: Fault,
+    times: int = 1,
+    *,
+    indexed: bool = False,
+    timeouts: AgentTimeouts = PATIENT,
+    codec: Literal["fast", "pysnmp"] = "fast",
 ) -> tuple[list[PollAnswer], FaultAgent]:
     """Poll a faulty agent, each poll with what the one before had learned; loop errors fail the test."""
     escaped: list[object] = []
 
     async def run() -> tuple[list[PollAnswer], FaultAgent]:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-        port_agent = PysnmpAgent({"name": "secret"}, timeouts, local_host="127.0.0.1")
+        port_agent = PysnmpAgent({"name": "secret"}, timeouts, codec=codec, local_host="127.0.0.1")
         answers: list[PollAnswer] = []
         async with serving(fault) as (agent, where):
             indexes = {q.interface: (501 + i,) if indexed else () for i, q in enumerate(PORTS)}
@@ -53,19 +60,21 @@ def polls(
     return result
 
 
+@CODECS
 @pytest.mark.parametrize("indexed", [False, True], ids=["first poll", "known indexes"])
 @pytest.mark.parametrize("fault", TRUTH_WINS.values(), ids=TRUTH_WINS)
-def test_truth_wins(fault, indexed):
+def test_truth_wins(fault, indexed, codec):
     """Forged, broken, late and doubled replies do not keep the true status from being found."""
-    answers, _ = polls(fault, indexed=indexed)
+    answers, _ = polls(fault, indexed=indexed, codec=codec)
     assert answers[0].reachable
     assert answers[0].found == ("UP", "UP", "UP")
 
 
+@CODECS
 @pytest.mark.parametrize("fault", NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
-def test_nothing_is_invented(fault):
+def test_nothing_is_invented(fault, codec):
     """From an agent that tells nothing usable, no port gets a status, in the first poll and the next."""
-    answers, _ = polls(fault, times=2, timeouts=HASTY)
+    answers, _ = polls(fault, times=2, timeouts=HASTY, codec=codec)
     for answer in answers:
         assert set(answer.found) <= {"UNKNOWN", "NOT_FOUND"}
         assert answer.reason or answer.reachable
