@@ -90,7 +90,7 @@ class Feed:
                 self._list(subscriber)
 
     def _start_watch(self) -> None:
-        if self._starting:
+        if self._starting or not self._bridge.booted:  # Boot begins it, whoever was faster
             return
         self._starting = True
         store = self._bridge.store

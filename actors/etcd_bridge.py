@@ -93,6 +93,11 @@ class EtcdBridge(IoActor):
             self._store.close()
 
     @property
+    def booted(self) -> bool:
+        """Whether there is a store to ask: other processes may be faster than our Boot."""
+        return self._store is not None
+
+    @property
     def store(self) -> Store:
         """The port; there is one from Boot on."""
         assert self._store is not None, "Boot comes first"

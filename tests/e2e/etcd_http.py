@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+#: Who owns what at present: changes with every start and is no JSON.
+OWNERSHIP = ("/gatewright/owner", "/gatewright/controllers/", "/gatewright/shards/")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -72,6 +75,15 @@ class Etcd:
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         answer = self._call("/v3/kv/range", {"key": _b64(prefix), "range_end": _b64(end)})
         return {_text(kv, "key").decode(): _text(kv, "value") for kv in answer.get("kvs", ())}
+
+    def values(self) -> dict[str, Any]:
+        """All keys with their decoded values, but for ownership and what is no JSON."""
+        values = {}
+        for key, value in self.range().items():
+            with contextlib.suppress(ValueError):
+                if not key.startswith(OWNERSHIP):
+                    values[key] = json.loads(value)
+        return values
 
     def get(self, key: str) -> Any:
         """The decoded value of a key, or None if it is not there or etcd is down."""

@@ -56,8 +56,7 @@ def seen(given_etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     endpoint = f"http://{given_etcd.endpoint}"
     with Product(tmp_path_factory.mktemp("bad"), ETCD__ENDPOINTS=endpoint, **settings) as product:
         product.built()
-        raw = {k: v for k, v in given_etcd.range().items() if k not in UNREADABLE and "/owner" not in k}
-        values = {key: json.loads(value) for key, value in raw.items()}
+        values = {k: v for k, v in given_etcd.values().items() if k not in UNREADABLE}
         stacks = {stack["stack_name"] for stack in product.stacks()}
         history = given_etcd.history()
         log = [json.loads(line) for line in product.err.splitlines()]

@@ -20,7 +20,7 @@ import pytest
 
 from config.examples import GATEWAY_FILE, load_declarations, load_templates
 from config.types import load_types
-from tests.e2e.etcd_http import Change, Etcd
+from tests.e2e.etcd_http import OWNERSHIP, Change, Etcd
 from tests.e2e.harness import GATEWAY, LOGICAL_PORT, PORT, TENANT, Product, eventually, heat_get
 from tests.e2e.seed import NAMES, comparable, seed
 
@@ -288,7 +288,7 @@ def test_the_dhcp_port_needs_no_work(flow: Flow) -> None:
 
 def test_nothing_of_the_workflows_remains(flow: Flow) -> None:
     """At the end there is no job and no job_state, and every declared resource has a `/state` without error."""
-    final = {c.key: c.json for c in flow.changes if not c.key.endswith("/owner")}
+    final = {c.key: c.json for c in flow.changes if not c.key.startswith(OWNERSHIP)}
     left = [
         k for k, v in final.items() if v is not None and k.startswith(("/jobs/", "/esi-worker/job_state"))
     ]
