@@ -19,7 +19,7 @@ from actors.core.resume import Fresh
 from actors.core.spans import Spans
 from actors.job_runs import Run
 from actors.messages import Commit, Unregister
-from actors.ports import Delete, Entry, Put, WriteSet
+from actors.ports import Delete, Entry, Guard, Put, WriteSet
 from actors.requester import Requester
 from actors.transactions import (
     Paths,
@@ -53,6 +53,7 @@ class Recorder(Requester):
         self.run: Run | None = None
         self.ended = False  # an outcome was written since the last look
         self.attempts = 0
+        self.tried = False
         self.templates: dict[Handler, Template] = {}
         self.spans = Spans()
 
@@ -125,7 +126,7 @@ class Recorder(Requester):
         writes: list[Put | Delete] = [*write_set.writes, Put(self.paths.history, value)]
         if not self.jobs:  # no plan was recorded
             writes.extend(self._taken_up())
-        if self.paths.attempts in self.read or self.attempts:
+        if self.paths.attempts in self.read or self.tried:
             writes.append(Delete(self.paths.attempts))
         self.commit(WriteSet(tuple(writes), write_set.guards))
 
@@ -135,8 +136,14 @@ class Recorder(Requester):
 
     def record_attempts(self) -> None:
         """Remember across restarts how often this version was tried. Nobody waits for the answer."""
+        if not self.version:
+            return  # nothing is known of it yet, so there is nothing to be counted for
         value = keys.compact({"version": self.version, "attempts": self.attempts})
-        write_set = WriteSet((Put(self.paths.attempts, value),))
+        self.tried = True
+        # only while the outcome that was read stands: a record that comes late would outlive its version
+        state = self.read.get(self.paths.state)
+        guard = Guard(self.paths.state, state.mod_revision if state is not None else 0)
+        write_set = WriteSet((Put(self.paths.attempts, value),), (guard,))
         number = vshard(str(self.ref))
         self.tell(self.desk.bridge, Commit(f"{self.ref} attempts", write_set, number, self.term))
 
