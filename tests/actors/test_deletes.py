@@ -16,6 +16,7 @@ from tests.actors.trial import (
     DHCP_PORT,
     LOGICAL_PORT,
     NETWORK,
+    OWNERSHIP,
     PORT,
     ROUTER,
     SUBNET,
@@ -66,7 +67,7 @@ def test_the_sequence(trial: Trial) -> None:
     monitoring, heat = "logical_delete:monitoring_worker", "logical_delete:heat_worker"
     assert [names for _, names in trial.touched(LOGICAL_PORT)[before:]] == [
         ("accepted", "job_state", heat, monitoring),
-        ("job_state", monitoring, "monitoring", "targets"),
+        (monitoring, "monitoring", "targets"),
         ("heat_stacks", "job_state"),
         ("history", "job_state", heat, "state"),
     ]
@@ -276,7 +277,8 @@ def test_the_whole_gateway_is_deleted(trial: Trial) -> None:
     for ref in everything():
         trial.remove(ref)
     quiet(trial)
-    assert [key for key in trial.keys("/") if not key.startswith(keys.TEMPLATES)] == [keys.OWNER]
+    ours = (keys.TEMPLATES, *OWNERSHIP)
+    assert [key for key in trial.keys("/") if not key.startswith(ours)] == []
     polls = trial.agent.gets
     trial.host.advance(HOUR)
     assert trial.agent.gets == polls

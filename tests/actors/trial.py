@@ -50,6 +50,10 @@ CHAIN = (SWITCH, PHYSICAL_PORT, NETWORK, SUBNET, DHCP_PORT, PORT, LOGICAL_PORT)
 ROLES = ("all", "shard", "bridge", "heat", "snmp")
 
 
+#: Keys of who owns what: they tell of the controllers, not of resources.
+OWNERSHIP = (keys.OWNER, "/gatewright/controllers/", "/gatewright/shards/")
+
+
 class WildHost(InlineHost):
     """An InlineHost whose network is as bad as `meddle` says."""
 
