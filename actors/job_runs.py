@@ -81,6 +81,10 @@ class Waits:
     def live(self) -> tuple[str, tuple[Ref, ...]] | None:
         """(reason, resources waited for), or None if nothing is left to wait for."""
         live = [d for d in self._external if self._world.live(d)]
+        if self._job.action is Action.LOGICAL_DELETE:
+            # a producer that is to be deleted too waits for us: only those who use this are waited for
+            using = {job.id for job in self._world.jobs_referring(self._job.ref)}
+            live = [d for d in live if d in using]
         if not live:
             return None
         refs = tuple(dict.fromkeys(job_ref(d)[0] for d in live))
@@ -101,7 +105,10 @@ class Waits:
         return failed
 
     def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
-        """Whose stack records must be read before the job can run."""
+        """Whose stack records must be read before the job can run: none for what takes something away, so that
+        neither a producer that is yet to come nor one that failed keeps anything from being deleted."""
+        if self._job.action in (Action.LOGICAL_DELETE, Action.DELETE):
+            return ()
         needed = rendering.needed_outputs(self._job.params) | set(self._failed_producers())
         if "heat_outputs" in results:
             needed.discard(self._job.ref)

@@ -67,6 +67,7 @@ class Shard(BaseActor):
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
         self._terms: Mapping[int, int] = {}
         self._live: dict[Ref, Address] = {}
+        self._held: set[Ref] = set()
         self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, None] = {}
         self._waiters: dict[Ref, set[Ref]] = {}
@@ -199,7 +200,7 @@ class Shard(BaseActor):
         old, desk.terms = desk.terms, self._terms
         changed = {n for n in old.keys() | desk.terms.keys() if old.get(n) != desk.terms.get(n)}
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
-            self.stop_child(self._live.pop(ref))
+            self.stop_child(self._release(ref))
             self._progress.forget(ref)
             for waiters in self._waiters.values():
                 waiters.discard(ref)
@@ -231,7 +232,8 @@ class Shard(BaseActor):
     def _admit(self) -> None:
         desk = self._desk
         assert desk is not None, "admitted only with a mirror"
-        while self._queue and len(self._live) < desk.options.live_resources_max:
+        # who waits for others does not count: what it waits for may be in the queue
+        while self._queue and len(self._live) - len(self._held) < desk.options.live_resources_max:
             ref = next(iter(self._queue))
             del self._queue[ref]
             if ref in self._live or not desk.world.needs_work(ref) or desk.world.paused(ref):
@@ -250,14 +252,20 @@ class Shard(BaseActor):
         self._progress.report(report, self.now())
         for ref in report.awaits:
             self._waiters.setdefault(ref, set()).add(report.ref)
+        assert self._desk is not None, "an actor reported"
+        if report.awaits and report.revision < self._desk.world.revision:
+            self._nudge(report.ref)  # what it waits for may have come while the report was on its way
+        if not report.awaits:
+            self._held.discard(report.ref)
+        elif report.ref in self._live:
+            self._held.add(report.ref)
+            self._admit()
 
     def _settled(self, message: Settled) -> None:
         """Passivate, unless there is work again already (the mirror may lag behind: it will tell)."""
         assert self._desk is not None, "an actor settled"
-        address = self._live.pop(message.ref, None)
-        if address is not None:
-            del self._ref_of[address]
-            self.stop_child(address)
+        if message.ref in self._live:
+            self.stop_child(self._release(message.ref))
         world = self._desk.world
         outcome, newer = world.outcome(message.ref), world.version(message.ref) > message.version
         newer = newer and (outcome is None or outcome.version >= message.version)
@@ -265,14 +273,21 @@ class Shard(BaseActor):
             self._queue[message.ref] = None
         self._admit()
 
+    def _release(self, ref: Ref) -> Address:
+        """Forget the actor of a resource; returns where it lived."""
+        address = self._live.pop(ref)
+        del self._ref_of[address]
+        self._held.discard(ref)
+        return address
+
     def child_exited(self, address: Address) -> None:
         """A child that ended without being asked is begun again by the next look at its resource."""
         device = self._device_of.pop(address, None)
         if device is not None and self._devices.get(device) == address:
             del self._devices[device]
-        ref = self._ref_of.pop(address, None)
+        ref = self._ref_of.get(address)
         if ref is not None:
-            del self._live[ref]
+            self._release(ref)
             self._consider(ref)
 
     # --------------------------------------------------------------------------------------- monitoring
