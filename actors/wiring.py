@@ -15,7 +15,9 @@ from config.sections import Snapshot
 
 def wiring(settings: Snapshot) -> Wiring:
     """Factories for the real world, as configured."""
-    return Wiring(partial(etcd, settings), partial(heat, settings), partial(snmp, settings))
+    return Wiring(
+        partial(etcd, settings), partial(heat, settings), partial(snmp, settings), settings.http.token.reveal
+    )
 
 
 def etcd(settings: Snapshot) -> Store:
@@ -50,9 +52,18 @@ def heat(settings: Snapshot) -> Stacks:
 
 
 def snmp(settings: Snapshot) -> Agent:
-    """The agents: SNMP v2c."""
+    """The agents: SNMP v2c, and v3 where users are configured."""
     from actors.adapters.pysnmp_agent import PysnmpAgent
 
     section = settings.snmp
     communities = {name: secret.reveal() for name, secret in section.communities.items()}
-    return PysnmpAgent(communities, AgentTimeouts(section.timeout_s, section.retries), codec=section.codec)
+    users = {}
+    if section.users:
+        from actors.adapters.pysnmp_v3 import V3User
+
+        for name, one in section.users.items():
+            keys = {"auth_key": one.auth_key.reveal(), "priv_key": one.priv_key.reveal()}
+            protocols = {"auth_protocol": one.auth_protocol, "priv_protocol": one.priv_protocol}
+            users[name] = V3User(one.user or name, **keys, **protocols)
+    timeouts = AgentTimeouts(section.timeout_s, section.retries)
+    return PysnmpAgent(communities, timeouts, codec=section.codec, users=users)

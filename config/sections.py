@@ -114,6 +114,8 @@ class HeatSection:
     timeout_s: Seconds = 30.0  # of one request
     tick_s: Seconds = 1.0  # between two looks at the stacks in progress of a tenant
     max_in_flight: Annotated[int, Ge(1), Le(512)] = 16  # concurrent requests of one Heat actor
+    stacks_max: Count = 2000  # in the hands of one Heat actor at a time
+    stacks_per_tenant_max: Count = 1000
     grace_s: Seconds = 60.0  # beyond heat_timeout, until Heat's silence about a stack is a failure
     silence_s: Seconds = 30.0  # without any answer of Heat, until its stacks are reported as unobserved
 
@@ -134,8 +136,27 @@ class HeatSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SnmpUser:
+    """An SNMPv3 user. Keys are passphrases of at least 8 characters; without `priv_key` nothing is encrypted."""
+
+    auth_key: Secret
+    user: str = ""  # "": the name under which it is listed
+    auth_protocol: Literal["MD5", "SHA", "SHA224", "SHA256", "SHA384", "SHA512"] = "SHA256"
+    priv_key: Secret = Secret()  # noqa: RUF009 - immutable
+    priv_protocol: Literal["DES", "AES", "AES192", "AES256"] = "AES"
+
+    def __post_init__(self) -> None:
+        for key in (self.auth_key, self.priv_key):
+            if key and len(key.reveal()) < 8:
+                raise ValueError("a key must have at least 8 characters (RFC 3414)")
+        if not self.auth_key:
+            raise ValueError("auth_key is needed")
+
+
+@dataclass(frozen=True, slots=True)
 class SnmpSection:
-    """SNMP v2c. A community that is not listed is its own name (contract 10.30)."""
+    """SNMP. A community name that is listed under `users` means SNMPv3 with that user, one that is listed under
+    `communities` v2c with that community, and any other is its own community (contract 10.30)."""
 
     port: Port = 161
     codec: Literal["fast", "pysnmp"] = "fast"  # who reads and writes v2c PDUs; pysnmp takes 80 times as long
@@ -147,6 +168,7 @@ class SnmpSection:
     readings_interval_s: Seconds = 60.0  # between two looks at counters and other readings
     monitor_types_file: Path | None = None  # rows over those of config/monitor_types.yaml
     communities: Mapping[str, Secret] = field(default_factory=dict)  # community name → community
+    users: Mapping[str, SnmpUser] = field(default_factory=dict)  # community name → SNMPv3 user
     devices: Mapping[str, str] = field(default_factory=dict)  # declared address → host:port of its agent
     default_community_name: str = "EDGE_ROUTER_COMMUNITY"  # where a monitor names none (vrrp, bgp)
 
@@ -234,6 +256,20 @@ class StandaloneSection:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSection:
+    """The one HTTP port: metrics, health, read-only API, dashboard."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"  # where to listen; beyond loopback only with a token
+    port: Annotated[int, Ge(0), Le(65_535)] = 0  # 0: any free one, which is told at the start
+    token: Secret = Secret()  # noqa: RUF009 - immutable; asked for as "Authorization: Bearer <token>"
+
+    def __post_init__(self) -> None:
+        if self.host not in ("127.0.0.1", "::1", "localhost") and not self.token:
+            raise ValueError(f"host: {self.host!r} can be reached by others, so a token is needed")
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     """Logging. `auto`: for people on a terminal, JSON lines elsewhere."""
 
@@ -254,6 +290,7 @@ class Snapshot:
     supervision: SupervisionSection = field(default_factory=SupervisionSection)
     paths: PathsSection = field(default_factory=PathsSection)
     standalone: StandaloneSection = field(default_factory=StandaloneSection)
+    http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)
     origin: str = "defaults"
 
@@ -278,6 +315,9 @@ class Snapshot:
             heat_tick_s=self.heat.tick_s,
             heat_grace_s=self.heat.grace_s,
             heat_silence_s=self.heat.silence_s,
+            heat_call_max_s=4 * self.heat.timeout_s,  # a login and a request, each with a new connection
+            heat_stacks_max=self.heat.stacks_max,
+            heat_stacks_per_tenant_max=self.heat.stacks_per_tenant_max,
             snmp_port=self.snmp.port,
             snmp_interval_active_s=self.snmp.interval_active_s,
             snmp_interval_s=self.snmp.interval_s,
@@ -290,6 +330,8 @@ class Snapshot:
             heartbeats_missed_max=self.supervision.heartbeats_missed_max,
             restarts_max=self.supervision.restarts_max,
             restarts_window_s=self.supervision.restarts_window_s,
+            http_host=self.http.host,
+            http_port=self.http.port if self.http.enabled else None,
             log_level=self.log.level,
             log_json=self.log.format == "json" or (self.log.format == "auto" and not terminal),
         )

@@ -28,7 +28,7 @@ from config.sections import Snapshot
 
 PREFIX = "GATEWRIGHT_"
 FILE_NAME = "gatewright.toml"
-_SECRET = re.compile(r"password|communit")
+_SECRET = re.compile(r"password|communit|token")
 
 
 class SettingsError(ValueError):
@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     supervision: sections.SupervisionSection = sections.SupervisionSection()
     paths: sections.PathsSection = sections.PathsSection()
     standalone: sections.StandaloneSection = sections.StandaloneSection()
+    http: sections.HttpSection = sections.HttpSection()
     log: sections.LogSection = sections.LogSection()
 
     def to_plain(self, origin: str = "defaults") -> Snapshot:

@@ -1,9 +1,10 @@
-"""The `Agent` port: SNMP v2c GET and GETBULK on asyncio, by the codec that the settings name.
+"""The `Agent` port: SNMP GET and GETBULK on asyncio; v2c by the codec that the settings name, v3 by pysnmp.
 
 Guarantees: what `snmp_wire` guarantees of replies; request ids are random; values are matched by OID. Every
 wait is bounded, on the monotonic clock. Nothing but PortError comes out for what devices and networks do, and
 no text ever holds a community.
-Does not: authenticate (v2c cannot: who sees the traffic can forge), speak SNMPv1 or IPv6.
+A community name that is the name of a v3 user means that user.
+Does not: authenticate v2c (who sees the traffic can forge it), speak SNMPv1 or IPv6.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
 
 from actors.adapters.snmp_codecs import Codec, FastCodec, PysnmpCodec, Reply, Request, Value
 from actors.adapters.snmp_wire import Address, SnmpSocket, closed
 from actors.core import ber
 from actors.core.errors import ErrorClass, PortError
 from actors.ports import AgentTimeouts, DeviceAddress
+
+if TYPE_CHECKING:
+    from actors.adapters.pysnmp_v3 import V3Pool, V3User
 
 _RESOLVE_S: Final = 5.0
 _MAX_ROWS: Final = 100_000
@@ -34,7 +38,7 @@ def _malformed(device: DeviceAddress, text: str) -> PortError:
 
 
 class PysnmpAgent:
-    """`ports.Agent` for v2c. Opens its socket at the first request and belongs to that event loop:
+    """`ports.Agent` over UDP. Opens its socket at the first request and belongs to that event loop:
     it must be closed there, before the loop ends.
 
     `communities`: name → secret; a name that is not there is used literally (contract 10.30).
@@ -49,10 +53,13 @@ class PysnmpAgent:
         *,
         codec: Literal["fast", "pysnmp"] = "fast",
         local_host: str = "",
+        users: Mapping[str, V3User] | None = None,
     ) -> None:
         self._communities = dict(communities)
         self._timeouts = timeouts or AgentTimeouts()
         self._local_host = local_host
+        self._users = dict(users or {})
+        self._v3: V3Pool | None = None
         self._codec: Codec = FastCodec() if codec == "fast" else PysnmpCodec()
         self._socket: SnmpSocket | None = None
         self._opening = asyncio.Lock()
@@ -62,11 +69,13 @@ class PysnmpAgent:
     async def get(self, device: DeviceAddress, oids: Sequence[str]) -> Mapping[str, Value]:
         """See `ports.Agent`. An OID that the agent leaves out, or that it cannot tell, is absent."""
         wanted = tuple(dict.fromkeys(oids))
-        community = self._community(device)
         for _ in range(_MAX_LEFT_OUT + 1):
-            reply = await self._request(device, self._codec.get(wanted, community), community)
+            reply, found = await self._ask(device, wanted, bulk=False)
             if reply.status == 0:
-                return self._values(reply, wanted)
+                values = {oid: None if value == ber.END else value for oid, value in found}
+                if values.keys() <= set(wanted):
+                    return values
+                return {oid: value for oid, value in values.items() if oid in wanted}
             if reply.status not in _ONE_AT_FAULT or not 1 <= reply.error_index <= len(wanted) > 1:
                 break
             wanted = wanted[: reply.error_index - 1] + wanted[reply.error_index :]
@@ -74,16 +83,15 @@ class PysnmpAgent:
 
     async def walk(self, device: DeviceAddress, root: str) -> Mapping[str, Value]:
         """See `ports.Agent`. Malformed if the OIDs do not increase or there are over 100,000 rows."""
-        community = self._community(device)
         top = tuple(map(int, root.split(".")))
         rows: dict[str, Value] = {}
         cursor, last = root, top
         while True:
-            reply = await self._request(device, self._codec.bulk(cursor, community), community)
+            reply, found = await self._ask(device, (cursor,), bulk=True)
             if reply.status != 0:
                 raise _refusal(device, reply)
             before = len(rows)
-            for oid, value in self._codec.values(reply, ()):
+            for oid, value in found:
                 here = tuple(map(int, oid.split(".")))
                 if here[: len(top)] != top or value == ber.END:
                     return rows
@@ -102,23 +110,37 @@ class PysnmpAgent:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if self._v3 is not None:
+            self._v3.close()
+            self._v3 = None
 
-    def _community(self, device: DeviceAddress) -> bytes:
-        return self._communities.get(device.community_name, device.community_name).encode()
+    async def _ask(
+        self, device: DeviceAddress, oids: tuple[str, ...], *, bulk: bool
+    ) -> tuple[Reply, Iterable[tuple[str, Value]]]:
+        """One PDU: the reply, and what can be read of it. Raises PortError."""
+        name = device.community_name
+        if name in self._users:
+            pool = self._pool()
+            reply = await pool.request(name, await self._resolve(device), oids, bulk=bulk)
+            return reply, pool.values(reply)
+        community = self._communities.get(name, name).encode()
+        request = self._codec.bulk(oids[0], community) if bulk else self._codec.get(oids, community)
+        reply = await self._request(device, request, community)
+        return reply, self._codec.values(reply, oids)
 
-    def _values(self, reply: Reply, wanted: tuple[str, ...]) -> dict[str, Value]:
-        """What was wanted and can be read."""
-        values = {
-            oid: None if value == ber.END else value for oid, value in self._codec.values(reply, wanted)
-        }
-        if values.keys() <= set(wanted):
-            return values
-        return {oid: value for oid, value in values.items() if oid in wanted}
+    def _pool(self) -> V3Pool:
+        if self._is_closed:
+            raise closed()
+        if self._v3 is None:
+            from actors.adapters.pysnmp_v3 import V3Pool
+
+            self._v3 = V3Pool(self._users, self._timeouts)
+        return self._v3
 
     async def _request(self, device: DeviceAddress, request: Request, community: bytes) -> Reply:
         """One PDU and its reply. Raises PortError."""
         channel = await self._channel()
-        address = self._resolved.get((device.host, device.port)) or await self._resolve(device)
+        address = await self._resolve(device)
         reply, garbled = await channel.request(request, address, community)
         if reply is not None:
             return reply
@@ -151,6 +173,9 @@ class PysnmpAgent:
 
     async def _resolve(self, device: DeviceAddress) -> Address:
         asked = (device.host, device.port)
+        known = self._resolved.get(asked)
+        if known is not None:
+            return known
         try:
             address = (str(ipaddress.IPv4Address(device.host)), device.port)
         except ValueError:

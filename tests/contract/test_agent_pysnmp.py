@@ -2,10 +2,6 @@
 
 import asyncio
 import logging
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 
@@ -18,6 +14,7 @@ from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from tests.contract.agent_rig import port, query, request_for
 from tests.contract.fault_agent import NOTHING_KNOWN, TRUTH_WINS, serving
+from tests.contract.snmpd import Snmpd
 
 PATIENT = AgentTimeouts(timeout_s=30, retries=2)
 OID = [SYS_UP_TIME]
@@ -145,24 +142,10 @@ def test_secrets_stay_out_of_logs(caplog):
 @pytest.fixture
 def snmpd(tmp_path) -> Iterator[DeviceAddress]:
     """A real net-snmp agent on a free loopback port."""
-    program = shutil.which("snmpd") or shutil.which("snmpd", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("net-snmp's snmpd is not installed (Debian package snmpd)")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    conf = tmp_path / "snmpd.conf"
-    conf.write_text(f"agentaddress udp:127.0.0.1:{port}\nrocommunity realsecret 127.0.0.1\n", "utf-8")
-    process = subprocess.Popen(
-        [program, "-f", "-Lf", str(tmp_path / "log"), "-C", "-c", str(conf), "-p", str(tmp_path / "pid")],
-        env={**os.environ, "MIBS": "", "SNMP_PERSISTENT_DIR": str(tmp_path)},
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        yield DeviceAddress("127.0.0.1", port, "realsecret")
-    finally:
-        process.terminate()
-        process.wait(10)
+    running = Snmpd(tmp_path)
+    running.start("rocommunity realsecret 127.0.0.1")
+    yield DeviceAddress("127.0.0.1", running.port, "realsecret")
+    running.stop()
 
 
 def test_real_snmpd(snmpd):
