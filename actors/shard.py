@@ -54,6 +54,10 @@ from actors.resource import ResourceActor
 from actors.runtime.actor import BaseActor
 
 
+#: A listing that makes no progress for so long is asked for again.
+LISTING_SILENCE_S = 10.0
+
+
 class Shard(BaseActor):
     """One process; S of them share all resources by hash."""
 
@@ -63,6 +67,8 @@ class Shard(BaseActor):
         self._desk: Desk | None = None
         self._epoch = 0
         self._ready = False
+        self._listed = -1  # the subscription whose listing is complete
+        self._heard = 0.0
         self._stale: frozenset[str] = frozenset()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
         self._terms: Mapping[int, int] = {}
@@ -109,7 +115,7 @@ class Shard(BaseActor):
             case Committed() | Refused():
                 self._board.answered(message.rid)
             case Tick():
-                self._board.retry()
+                self._ticked(message.what)
             case StatusQuery():
                 self.tell(sender, self._reply(message))
             case Ping():
@@ -141,12 +147,25 @@ class Shard(BaseActor):
     def _subscribe(self) -> None:
         assert self._desk is not None, "subscribing needs the topology"
         self._epoch += 1
+        self._heard = self.now()
         self.tell(self._desk.bridge, Subscribe(self._desk.index, self._epoch))
+        self.after(LISTING_SILENCE_S, Tick(f"listing {self._epoch}"))
+
+    def _ticked(self, what: str) -> None:
+        """A timer: `/monitoring` to look at again, or a listing that may have been lost on the way."""
+        if what != f"listing {self._epoch}":
+            self._board.retry() if what == "board" else None
+        elif self._listed != self._epoch:
+            if self.now() - self._heard < LISTING_SILENCE_S:
+                self.after(LISTING_SILENCE_S, Tick(what))
+            else:
+                self._subscribe()
 
     def _snapshot(self, page: Snapshot) -> None:
         assert self._desk is not None, "a snapshot answers a subscription"
         world = self._desk.world
         self.tell(self._desk.bridge, More(self._desk.index, page.epoch))
+        self._heard = self.now()
         if page.first:
             self._stale = world.keys_known()
         touched = {world.put(e.key, e.value, e.mod_revision, e.create_revision) for e in page.entries}
@@ -155,7 +174,7 @@ class Shard(BaseActor):
             return
         touched |= {world.delete(key) for key in self._stale}
         world.revision, self._stale = page.revision, frozenset()
-        self._ready = True
+        self._ready, self._listed = True, page.epoch
         for ref in (*world.refs(), *world.leftovers(), *self._live):
             self._consider(ref)
         self._board.restore()

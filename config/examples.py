@@ -49,6 +49,27 @@ def load_declarations(path: Path, types: TypeTable) -> list[tuple[str, bytes]]:
     return list(declared.items())
 
 
+def read_documents(path: Path, types: TypeTable) -> list[tuple[str, bytes, bool]]:
+    """(key, value, whether it is to be deleted) of everything in a file, YAML or JSON, one document or a list.
+
+    A declaration is `{type, body}` and may say `marked_for_deletion: true`; a template is what has a
+    `template_file`. Raises DocumentError.
+    """
+    content = read_yaml(path)
+    entries = content if isinstance(content, list) else [content]
+    found: list[tuple[str, bytes, bool]] = []
+    for number, entry in enumerate(entries, 1):
+        where = f"{path}: document {number}"
+        if isinstance(entry, dict) and "template_file" in entry:
+            found.append((*_template_of(where, {"watch": [], **entry}), False))
+            continue
+        delete = entry.pop("marked_for_deletion", False) if isinstance(entry, dict) else False
+        if not isinstance(delete, bool):
+            raise DocumentError(f"{where}: marked_for_deletion must be true or false, not {delete!r}")
+        found.append((*_declaration(where, entry, types), delete))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Agents:
     """What the embedded SNMP agents shall be. `config`: as their server reads it. `names`: declared address →
@@ -86,11 +107,15 @@ def load_agents(path: Path = AGENTS_FILE, community: Callable[[str], str] = str)
 
 
 def _template(path: Path) -> tuple[str, bytes]:
-    body = read_yaml(path)
-    where = f"{path}: template"
-    _members(where, body, _TEMPLATE_MEMBERS, needed=_TEMPLATE_MEMBERS)
+    where, body = f"{path}: template", read_yaml(path)
+    key, value = _template_of(where, body)
     if body["id"] != path.stem:
         raise DocumentError(f"{where}: id {body['id']!r} must be the name of its file")
+    return key, value
+
+
+def _template_of(where: str, body: Any) -> tuple[str, bytes]:
+    _members(where, body, _TEMPLATE_MEMBERS, needed=_TEMPLATE_MEMBERS)
     if body["handler"] not in {handler.value for handler in Handler}:
         raise DocumentError(f"{where}: unknown handler {body['handler']!r}; there are {', '.join(Handler)}")
     if not isinstance(body["parameter_mappings"], dict):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actors.cli import asking, controller, doctor, running, seeing, steering
+from actors.cli import applying, asking, controller, doctor, running, seeing, steering
 from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError
 from actors.cli.reach import UnreachableError
 from actors.core.find import NotFoundError
@@ -22,7 +22,7 @@ from config.types import TypesError
 
 __all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
 
-GROUPS = (running, controller, seeing, asking, steering, doctor)
+GROUPS = (running, controller, applying, seeing, asking, steering, doctor)
 
 
 def main(arguments: Sequence[str], make_services: MakeServices) -> int:
