@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.messages.asking import ResourceStatus, StatusQuery, StatusReply
+from actors.messages.drift import HeatCompare, HeatCompared, HeatHealth
 from actors.messages.store import (
     Applied,
     Apply,
@@ -52,7 +53,7 @@ from actors.messages.work import (
     Settled,
 )
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 
 Address = Any
 
@@ -85,6 +86,9 @@ MESSAGES: tuple[type, ...] = (
     HeatProgress,
     HeatDone,
     HeatFailed,
+    HeatHealth,
+    HeatCompare,
+    HeatCompared,
     RenderMonitors,
     MonitorsRendered,
     Register,
@@ -111,8 +115,11 @@ __all__ = [
     "Commit",
     "Committed",
     "DeviceBegin",
+    "HeatCompare",
+    "HeatCompared",
     "HeatDone",
     "HeatFailed",
+    "HeatHealth",
     "HeatProgress",
     "HeatRequest",
     "Mirror",
