@@ -7,17 +7,23 @@ not marked as ours is never touched. The mark is a tag; a second tag carries the
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.core.errors import ErrorClass, Failure
-from actors.core.model import Action
+from actors.core.model import Action, Ref
 
 MARK = "gatewright"
+#: For request ids: any fixed number that nobody else uses.
+_OURS = b"gatewright resource version"
 
 #: Texts of Heat for stacks that failed because an engine died, not because they are wrong.
 _ENGINE_LOST = ("status manually reset", "Engine went down", "Worker went down", "engine went down")
+#: Nova's, Neutron's and Cinder's ways to say that something is used up, as they show in a stack's reason.
+_QUOTA = re.compile(r"quota.{0,40}exceed|exceed.{0,40}quota|over ?quota|RequestLimitExceeded", re.IGNORECASE)
 
 
 class Next(StrEnum):
@@ -57,6 +63,13 @@ class Step:
 def tags(version: int) -> tuple[str, ...]:
     """The tags of a stack of ours at this version. Heat drops them on update unless they are sent again."""
     return (MARK, f"v{version}")
+
+
+def request_id(ref: Ref, version: int) -> str:
+    """The correlation id of everything that is asked of Heat for this resource version: `req-<uuid>`."""
+    digest = hashlib.blake2b(f"{ref}:{version}".encode(), digest_size=16, key=_OURS).hexdigest()
+    parts = digest[:8], digest[8:12], "4" + digest[13:16], "8" + digest[17:20], digest[20:]
+    return "req-" + "-".join(parts)
 
 
 def seen(stack_id: str, action: str, status: str, reason: str, stack_tags: Sequence[str]) -> Seen:
@@ -123,4 +136,6 @@ def _foreign(stack: Seen) -> Step:
 def _failed(stack: Seen) -> Failure:
     if any(hint in stack.reason for hint in _ENGINE_LOST):
         return Failure(ErrorClass.TRANSIENT, "EngineLost", stack.reason)
+    if _QUOTA.search(stack.reason):
+        return Failure(ErrorClass.QUOTA, "QuotaExceeded", f"{stack.action}_{stack.status}: {stack.reason}")
     return Failure(ErrorClass.TERMINAL, "StackFailed", f"{stack.action}_{stack.status}: {stack.reason}")
