@@ -40,6 +40,9 @@ class Options:
     heat_tick_s: float = 1.0
     heat_grace_s: float = 60.0
     heat_silence_s: float = 30.0
+    heat_call_max_s: float = 120.0
+    heat_stacks_max: int = 2_000
+    heat_stacks_per_tenant_max: int = 1_000
     # snmp
     snmp_port: int = 161
     snmp_interval_active_s: float = 5.0
