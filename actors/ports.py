@@ -10,6 +10,7 @@ else for what the backend does; a programming error stays what it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -212,13 +213,22 @@ class Stack:
     reason: str = ""
     tags: tuple[str, ...] = ()
     outputs: tuple[JsonObject, ...] = ()
+    #: When Heat last changed it, in Heat's own words; "" if never since its creation.
+    updated: str = ""
+    #: As Heat shows them, hidden ones as stars; `get` only.
+    parameters: JsonObject = field(default_factory=dict)
+
+
+#: The correlation id of the request that this thread is about to make, `req-<uuid>`; "" for none.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class Stacks(Protocol):
     """Heat, as far as we use it. `tenant` is the project id of contract 5.2; "" is the admin project (10.19)."""
 
-    def find(self, tenant: str, name: str) -> tuple[Stack, ...]:
-        """All living stacks of exactly that name, oldest first (Heat does not keep names unique)."""
+    def find(self, tenant: str, *names: str) -> tuple[Stack, ...]:
+        """All living stacks of exactly these names, oldest first (Heat does not keep names unique): one
+        request. At most some 60 names: they travel in a URL."""
 
     def create(self, spec: StackSpec) -> str:
         """Begin a create; returns Heat's stack id. Raises CONFLICT/StackExists, IN_DOUBT when it may exist."""

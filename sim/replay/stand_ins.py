@@ -73,8 +73,11 @@ class RecordedStacks:
         with (self._folder / REQUESTS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def find(self, tenant: str, name: str) -> tuple[Stack, ...]:
-        """The one stack of that name, if any."""
+    def find(self, tenant: str, *names: str) -> tuple[Stack, ...]:
+        """The one stack of each name, if any."""
+        return tuple(one for name in names for one in self._named(name))
+
+    def _named(self, name: str) -> tuple[Stack, ...]:
         held = self._stacks.get(name)
         if held is not None and held.action == "DELETE" and held.token in self._released:
             del self._stacks[name]
@@ -127,7 +130,7 @@ class RecordedStacks:
 
     def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool) -> Stack:
         """As recorded."""
-        found = self.find(tenant, name)
+        found = self._named(name)
         if not found:
             raise PortError(ErrorClass.NOT_FOUND, "EntityNotFound", f"The Stack ({name}) could not be found.")
         return found[0]
