@@ -151,10 +151,10 @@ class ResourceActor(Recorder):
         news = (self.version, self.state, self.reason, self.error, awaits)
         if news != self._told:
             self._told = news
-            seconds = self.spans.bill()
+            seconds, at = self.spans.bill(), self.desk.world.revision
             self.tell(
                 self.desk.shard,
-                Report(self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits),
+                Report(self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits, at),
             )
 
     def _news(self) -> None:

@@ -39,7 +39,8 @@ class PoolChanged:
 @dataclass(frozen=True, slots=True)
 class Report:
     """ResourceActor → Shard: where this resource is and why. `stage` is a `core.machine.State` value;
-    `seconds` maps a kind of time (own, waiting, heat, device) to what was spent so far."""
+    `seconds` maps a kind of time (own, waiting, heat, device) to what was spent so far; `revision` is that of
+    the mirror at which `awaits` was found."""
 
     ref: Ref
     version: int
@@ -48,6 +49,7 @@ class Report:
     seconds: Mapping[str, float]
     error: str = ""
     awaits: tuple[Ref, ...] = ()
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

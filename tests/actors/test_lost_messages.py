@@ -187,7 +187,10 @@ def test_a_report_that_comes_after_the_news_it_waits_for(
 
     monkeypatch.setattr(Shard, "receive", late)
     with Trial() as trial:
-        assert finish(trial) == undisturbed()
+        trial.declare_example()
+        trial.settle(limit_s=10.0 + 10 * delay_s)
+        trial.host.advance(45.0)
+        assert (trial.end(), trial.living()) == undisturbed()
 
 
 def test_a_former_actor_that_settles_late() -> None:
