@@ -54,6 +54,10 @@ from actors.resource import ResourceActor
 from actors.runtime.actor import BaseActor
 
 
+#: A listing that makes no progress for so long is asked for again.
+LISTING_SILENCE_S = 10.0
+
+
 class Shard(BaseActor):
     """One process; S of them share all resources by hash."""
 
@@ -63,10 +67,13 @@ class Shard(BaseActor):
         self._desk: Desk | None = None
         self._epoch = 0
         self._ready = False
+        self._listed = -1  # the subscription whose listing is complete
+        self._heard = 0.0
         self._stale: frozenset[str] = frozenset()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
         self._terms: Mapping[int, int] = {}
         self._live: dict[Ref, Address] = {}
+        self._held: set[Ref] = set()
         self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, None] = {}
         self._waiters: dict[Ref, set[Ref]] = {}
@@ -108,7 +115,7 @@ class Shard(BaseActor):
             case Committed() | Refused():
                 self._board.answered(message.rid)
             case Tick():
-                self._board.retry()
+                self._ticked(message.what)
             case StatusQuery():
                 self.tell(sender, self._reply(message))
             case Ping():
@@ -140,12 +147,25 @@ class Shard(BaseActor):
     def _subscribe(self) -> None:
         assert self._desk is not None, "subscribing needs the topology"
         self._epoch += 1
+        self._heard = self.now()
         self.tell(self._desk.bridge, Subscribe(self._desk.index, self._epoch))
+        self.after(LISTING_SILENCE_S, Tick(f"listing {self._epoch}"))
+
+    def _ticked(self, what: str) -> None:
+        """A timer: `/monitoring` to look at again, or a listing that may have been lost on the way."""
+        if what != f"listing {self._epoch}":
+            self._board.retry() if what == "board" else None
+        elif self._listed != self._epoch:
+            if self.now() - self._heard < LISTING_SILENCE_S:
+                self.after(LISTING_SILENCE_S, Tick(what))
+            else:
+                self._subscribe()
 
     def _snapshot(self, page: Snapshot) -> None:
         assert self._desk is not None, "a snapshot answers a subscription"
         world = self._desk.world
         self.tell(self._desk.bridge, More(self._desk.index, page.epoch))
+        self._heard = self.now()
         if page.first:
             self._stale = world.keys_known()
         touched = {world.put(e.key, e.value, e.mod_revision, e.create_revision) for e in page.entries}
@@ -154,7 +174,7 @@ class Shard(BaseActor):
             return
         touched |= {world.delete(key) for key in self._stale}
         world.revision, self._stale = page.revision, frozenset()
-        self._ready = True
+        self._ready, self._listed = True, page.epoch
         for ref in (*world.refs(), *world.leftovers(), *self._live):
             self._consider(ref)
         self._board.restore()
@@ -199,7 +219,7 @@ class Shard(BaseActor):
         old, desk.terms = desk.terms, self._terms
         changed = {n for n in old.keys() | desk.terms.keys() if old.get(n) != desk.terms.get(n)}
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
-            self.stop_child(self._live.pop(ref))
+            self.stop_child(self._release(ref))
             self._progress.forget(ref)
             for waiters in self._waiters.values():
                 waiters.discard(ref)
@@ -231,7 +251,8 @@ class Shard(BaseActor):
     def _admit(self) -> None:
         desk = self._desk
         assert desk is not None, "admitted only with a mirror"
-        while self._queue and len(self._live) < desk.options.live_resources_max:
+        # who waits for others does not count: what it waits for may be in the queue
+        while self._queue and len(self._live) - len(self._held) < desk.options.live_resources_max:
             ref = next(iter(self._queue))
             del self._queue[ref]
             if ref in self._live or not desk.world.needs_work(ref) or desk.world.paused(ref):
@@ -253,14 +274,17 @@ class Shard(BaseActor):
         assert self._desk is not None, "an actor reported"
         if report.awaits and report.revision < self._desk.world.revision:
             self._nudge(report.ref)  # what it waits for may have come while the report was on its way
+        if not report.awaits:
+            self._held.discard(report.ref)
+        elif report.ref in self._live:
+            self._held.add(report.ref)
+            self._admit()
 
     def _settled(self, message: Settled) -> None:
         """Passivate, unless there is work again already (the mirror may lag behind: it will tell)."""
         assert self._desk is not None, "an actor settled"
-        address = self._live.pop(message.ref, None)
-        if address is not None:
-            del self._ref_of[address]
-            self.stop_child(address)
+        if message.ref in self._live:
+            self.stop_child(self._release(message.ref))
         world = self._desk.world
         outcome, newer = world.outcome(message.ref), world.version(message.ref) > message.version
         newer = newer and (outcome is None or outcome.version >= message.version)
@@ -268,14 +292,21 @@ class Shard(BaseActor):
             self._queue[message.ref] = None
         self._admit()
 
+    def _release(self, ref: Ref) -> Address:
+        """Forget the actor of a resource; returns where it lived."""
+        address = self._live.pop(ref)
+        del self._ref_of[address]
+        self._held.discard(ref)
+        return address
+
     def child_exited(self, address: Address) -> None:
         """A child that ended without being asked is begun again by the next look at its resource."""
         device = self._device_of.pop(address, None)
         if device is not None and self._devices.get(device) == address:
             del self._devices[device]
-        ref = self._ref_of.pop(address, None)
+        ref = self._ref_of.get(address)
         if ref is not None:
-            del self._live[ref]
+            self._release(ref)
             self._consider(ref)
 
     # --------------------------------------------------------------------------------------- monitoring
