@@ -38,8 +38,9 @@ class Reads:
 
     def add(self, message: Read, sender: Address) -> None:
         """Take over one question."""
-        if len(self._queue) >= QUEUE_MAX:
-            failure = Failure(ErrorClass.TRANSIENT, "Busy", "too many reads are waiting")
+        if not self._bridge.booted or len(self._queue) >= QUEUE_MAX:
+            reason = "too many reads are waiting" if self._bridge.booted else "the bridge is starting"
+            failure = Failure(ErrorClass.TRANSIENT, "Busy", reason)
             self._bridge.tell(sender, Refused(message.rid, failure))
             return
         self._queue.append((message, sender))

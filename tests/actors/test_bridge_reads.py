@@ -41,6 +41,10 @@ class Bridge:
         self.store = CountedStore(FakeEtcd(_Clock()))
         self.address = self.host.spawn(EtcdBridge)
         self.me: InlineAddress = self.host.external("asker")
+        self.host.run()
+
+    def boot(self) -> None:
+        """As the Supervisor does."""
         wiring = Wiring(lambda: self.store, partial(FakeStacks, lambda: 0.0), lambda: None)  # type: ignore[arg-type,return-value]
         self.host.tell(self.address, Boot(Options(types=()), wiring, "test"))
         self.host.run()
@@ -63,6 +67,7 @@ class _Clock:
 def bridge() -> Bridge:
     """A bridge over a store with the keys /k/0 to /k/199, each with its own number as value."""
     made = Bridge()
+    made.boot()
     for number in range(200):
         made.store.commit([WriteSet((Put(f"/k/{number}", str(number).encode()),))])
     return made
@@ -110,3 +115,13 @@ def test_the_queue_is_bounded(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -
     assert len(answers) == 40
     assert refused
     assert all(m.failure is not None and m.failure.kind == "Busy" for m in refused)
+
+
+def test_a_question_before_boot_is_refused_and_costs_nothing() -> None:
+    """Boot has another sender and may be overtaken: whoever asks before it is told to try again, and then served."""
+    bridge = Bridge()
+    refused = bridge.ask([(f"/k/{n}",) for n in range(REQUESTS_MAX + 1)])
+    assert len(refused) == REQUESTS_MAX + 1
+    assert all(isinstance(m, Refused) and m.failure is not None and m.failure.retryable for m in refused)
+    bridge.boot()
+    assert isinstance(bridge.ask([("/k/1",)])[0], ReadDone)

@@ -13,7 +13,9 @@ import argparse
 import contextlib
 import logging
 import shlex
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -188,6 +190,7 @@ def main() -> None:
     parser.add_argument("--heat", type=int, default=1, help="HeatActors")
     parser.add_argument("--attach", default="", help="command to run beside every process under load")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave nothing behind then, too
     plan = Plan(given.resources, given.share, given.devices, given.tenants, given.idle)
     show(plan, run(plan, given.shards, given.heat, given.attach))
 
