@@ -154,7 +154,9 @@ class ResourceActor(Recorder):
             seconds, at = self.spans.bill(), self.desk.world.revision
             self.tell(
                 self.desk.shard,
-                Report(self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits, at),
+                Report(
+                    self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits, at
+                ),
             )
 
     def _news(self) -> None:
