@@ -310,7 +310,7 @@ def test_a_second_start_writes_nothing(gateway: Trial) -> None:
     written = {c.key for at, changes in gateway.etcd._history if at > revision for c in changes}
     assert all(key.startswith((CONTROLLERS, SHARDS)) for key in written)
     assert gateway.agent.gets > gets
-    assert gateway.stacks.requests["find"] == len(STACKED)
+    assert gateway.stacks.requests["find"] == 2 * len(STACKED), "before and after each create"
 
 
 def test_a_port_that_goes_down_is_published_once_confirmed(gateway: Trial) -> None:
