@@ -76,5 +76,13 @@ class Progress:
             return ResourceStatus(ref, version, stage, "waits for its turn", 0.0, seconds, "", monitoring)
         report, since = known
         return ResourceStatus(
-            ref, report.version, stage, report.reason, now - since, seconds, report.error, monitoring
+            ref,
+            report.version,
+            stage,
+            report.reason,
+            now - since,
+            seconds,
+            report.error,
+            monitoring,
+            awaits=report.awaits,
         )

@@ -11,12 +11,15 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from actors import metered
 from actors.etcd_bridge import EtcdBridge
 from actors.heat_pool import HeatActor
 from actors.messages import Address, Apply, Boot, Ping, Pong, StatusQuery, StatusReply, Tick, Topology
+from actors.messages.telemetry import Drain, HttpAt
 from actors.runtime.actor import BaseActor
 from actors.shard import Shard
 from actors.snmp_pool import SnmpPollerActor
+from actors.telemetry import Telemetry
 
 #: Questions that a lost shard left open are forgotten beyond this.
 ASKED_MAX = 100
@@ -60,9 +63,11 @@ class Supervisor(BaseActor):
         self._generation = 0
         self._restarts: deque[float] = deque()
         self._seq = 0
+        self._replaced: Counter[str] = Counter()
+        self._http = ""
         self._asked: dict[str, tuple[Address, dict[Address, StatusReply]]] = {}
 
-    def receive(self, message: object, sender: Address) -> None:
+    def receive(self, message: object, sender: Address) -> None:  # noqa: PLR0912 - one table
         """The closed set of messages that a Supervisor takes."""
         match message:
             case Boot():
@@ -81,6 +86,11 @@ class Supervisor(BaseActor):
                     self.tell(sender, StatusReply(message.rid, False, "starting", {}, (), ()))
             case StatusReply():
                 self._told(message, sender)
+            case HttpAt():
+                self._http = message.address
+            case Drain():
+                for shard in self._of("shard"):
+                    self.tell(shard, message)
             case Apply():
                 bridge = self._of("bridge")[0]
                 self.tell(bridge, replace(message, reply_to=sender))
@@ -92,11 +102,13 @@ class Supervisor(BaseActor):
         if self._boot is not None:
             return
         self._boot, options = boot, boot.options
+        counted = options.http_port is not None
         parts: list[tuple[str, type[BaseActor]]] = [
-            ("bridge", EtcdBridge),
-            *[("heat", HeatActor)] * options.heat_actors,
-            *[("snmp", SnmpPollerActor)] * options.snmp_actors,
-            *[("shard", Shard)] * options.shards,
+            ("bridge", metered.EtcdBridge if counted else EtcdBridge),
+            *[("heat", metered.HeatActor if counted else HeatActor)] * options.heat_actors,
+            *[("snmp", metered.SnmpPollerActor if counted else SnmpPollerActor)] * options.snmp_actors,
+            *[("shard", metered.Shard if counted else Shard)] * options.shards,
+            *([("telemetry", Telemetry)] if counted else []),
         ]
         self._members = [Member(role, cls, self.spawn(cls)) for role, cls in parts]
         for member in self._members:
@@ -120,7 +132,8 @@ class Supervisor(BaseActor):
         replies[shard] = reply
         if set(replies) >= set(self._of("shard")):
             del self._asked[reply.rid]
-            self.tell(sender, together(list(replies.values()), self._pids()))
+            reply = together(list(replies.values()), self._pids())
+            self.tell(sender, replace(reply, http=self._http, restarts=dict(self._replaced)))
 
     def _pids(self) -> dict[str, int]:
         return {f"{m.role} {i}": m.pid for i, m in enumerate(self._members) if m.pid}
@@ -146,6 +159,7 @@ class Supervisor(BaseActor):
             )
             self.stop_self()
             return
+        self._replaced[member.role] += 1
         self.log.error("%s (pid %s) %s: starting another", member.role, member.pid or "?", why)
         member.address, member.missed, member.pid = self.spawn(member.cls), 0, 0
         self.tell(member.address, self._boot)

@@ -80,6 +80,8 @@ class Run:
         self._system: system.System | None = None
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
         self._starts: list[float] = []
+        self._http = ""
+        self._given = parsed.state_dir
         self._owner = _owner(alone=not settings.etcd.endpoints)
 
     def _to_declare(self, file: Path | None, settings: Snapshot) -> Apply | None:
@@ -125,10 +127,13 @@ class Run:
             os.getpid(),
             tuple(settings.etcd.endpoints),
             http,
-            heat=settings.heat.endpoint,
-            devices=settings.snmp.devices,
+            settings.http.token.reveal(),
+            settings.heat.endpoint,
+            settings.snmp.devices,
         )
         rendezvous.write(settings.paths.state_dir, running)
+        if http:
+            self._display.say(f"dashboard: http://{http}/   metrics: http://{http}/metrics")
 
     def _start_system(self) -> None:
         self._starts.append(time.monotonic())
@@ -183,6 +188,9 @@ class Run:
                 reply = self._status()
                 if reply is None:
                     continue
+                if reply.http != self._http:
+                    self._http = reply.http
+                    self._announce(reply.http)
                 self._display.show(reply, building=building)
                 if building and settled(reply) and self._all_seen(reply):
                     building = False
@@ -191,6 +199,21 @@ class Run:
                     if self._once:
                         return 1 if "failed" in reply.counts else 0
                     self._display.say("watching; Ctrl-C ends it")
+                    self._teach(reply)
+
+    def _teach(self, reply: StatusReply) -> None:
+        """Three commands to try next, on what was just built."""
+        slowest = max(reply.rows, key=lambda row: sum(row.seconds.values()), default=None)
+        if slowest is None:
+            return
+        given = f" --state-dir {self._given}" if self._given else ""
+        self._display.say("to try in another terminal:")
+        for command in (
+            f"explain {slowest.ref.id[:8]}",
+            f"graph {slowest.ref.id[:8]} --critical-path",
+            "status --watch",
+        ):
+            self._display.say(f"    python run.py{given} {command}")
 
     def _all_seen(self, reply: StatusReply) -> bool:
         return all(row.seen for row in reply.rows)

@@ -216,29 +216,13 @@ def _history(context: Context) -> int:
         ref = find(known, context.parsed.resource)
         lines, status = known.history(ref), known.status(ref)
         if context.parsed.json:
-            rows = [line_json(line) for line in lines]
+            rows = [line.to_json() for line in lines]
             output.emit_json(
                 {"resource": str(ref), "name": known.name(ref), "stage": status.stage, "lines": rows}
             )
         else:
             output.console().print(_history_table(known, lines, status))
         return 1 if status.stage == "failed" else 0
-
-
-def line_json(line: Line) -> dict[str, Any]:
-    """One line of a history, for programs."""
-    return {
-        "version": line.version,
-        "action": line.action,
-        "outcome": line.outcome,
-        "error": line.error,
-        "began": round(line.began_s, 3),
-        "ended": round(line.ended_s, 3),
-        "seconds": round(line.ended_s - line.began_s, 4),
-        "retries": line.retries,
-        "skipped": list(line.skipped),
-        "spans": [{"kind": s.kind, "seconds": s.seconds, "blocker": s.blocker} for s in line.spans],
-    }
 
 
 def _history_table(known: Knowledge, lines: Iterable[Line], status: Status) -> Group:

@@ -71,6 +71,21 @@ class Line:
     retries: int = 0
     skipped: tuple[int, ...] = ()
 
+    def to_json(self) -> dict[str, Json]:
+        """Plain values, for programs."""
+        return {
+            "version": self.version,
+            "action": self.action,
+            "outcome": self.outcome,
+            "error": self.error,
+            "began": round(self.began_s, 3),
+            "ended": round(self.ended_s, 3),
+            "seconds": round(self.ended_s - self.began_s, 4),
+            "retries": self.retries,
+            "skipped": list(self.skipped),
+            "spans": [{"kind": s.kind, "seconds": s.seconds, "blocker": s.blocker} for s in self.spans],
+        }
+
 
 class Knowledge:
     """The mirror and what stands beside it. Fed like a World."""

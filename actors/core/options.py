@@ -60,6 +60,9 @@ class Options:
     heartbeats_missed_max: int = 4
     restarts_max: int = 10
     restarts_window_s: float = 60.0
+    # the HTTP port: None: there is none; 0: any free one
+    http_host: str = "127.0.0.1"
+    http_port: int | None = None
     # log
     log_level: str = "info"
     log_json: bool = False

@@ -28,6 +28,7 @@ from actors.messages.store import (
     Subscribe,
 )
 from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
+from actors.messages.telemetry import Drain, HttpAt, MetricsQuery, MetricsReply
 from actors.messages.watching import (
     DeviceBegin,
     MonitorsRendered,
@@ -102,6 +103,10 @@ MESSAGES: tuple[type, ...] = (
     SnmpAnswer,
     StatusQuery,
     StatusReply,
+    MetricsQuery,
+    MetricsReply,
+    HttpAt,
+    Drain,
 )
 
 __all__ = [
@@ -115,6 +120,7 @@ __all__ = [
     "Commit",
     "Committed",
     "DeviceBegin",
+    "Drain",
     "HeatCompare",
     "HeatCompared",
     "HeatDone",
@@ -122,6 +128,9 @@ __all__ = [
     "HeatHealth",
     "HeatProgress",
     "HeatRequest",
+    "HttpAt",
+    "MetricsQuery",
+    "MetricsReply",
     "Mirror",
     "MonitorsRendered",
     "More",

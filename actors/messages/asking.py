@@ -22,7 +22,7 @@ class StatusQuery:
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
     """One row of a status: plain values only. `seconds`: what was spent, by kind; `own` is ours. `seen`: all
-    its targets are known and written to `/monitoring`, or it has none."""
+    its targets are known and written to `/monitoring`, or it has none; `awaits`: whom it waits for."""
 
     ref: Ref
     version: int
@@ -33,12 +33,14 @@ class ResourceStatus:
     error: str
     monitoring: Mapping[str, str]
     seen: bool = True
+    awaits: tuple[Ref, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReply:
     """Shard → Supervisor, and for all shards together Supervisor → run.py. `counts`: resources by stage,
-    all of them; `problems`: values in etcd that cannot be read; `ready`: the mirror is complete."""
+    all of them; `problems`: values in etcd that cannot be read; `ready`: the mirror is complete; `http`: where
+    the HTTP port listens; `restarts`: replaced processes by role."""
 
     rid: str
     ready: bool
@@ -47,3 +49,5 @@ class StatusReply:
     rows: tuple[ResourceStatus, ...]
     problems: tuple[str, ...]
     pids: Mapping[str, int] = field(default_factory=dict)
+    http: str = ""
+    restarts: Mapping[str, int] = field(default_factory=dict)

@@ -12,13 +12,20 @@ from actors.ports import Agent, Stacks, Store
 Address = Any
 
 
+def no_token() -> str:
+    """The HTTP port asks for none."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How an actor process makes its port: module-level functions, called in that process only."""
+    """How an actor process makes its port: module-level functions, called in that process only. `token`: the
+    secret that the HTTP port asks for, "" if none."""
 
     store: Callable[[], Store]
     stacks: Callable[[], Stacks]
     agent: Callable[[], Agent]
+    token: Callable[[], str] = no_token
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The HTTP port: server, JSON views and the dashboard's files."""

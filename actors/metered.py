@@ -1,0 +1,198 @@
+"""The process actors, counted: each answers Telemetry what it has done so far. Used where metrics are wanted.
+
+Guarantees: the counted actor behaves as the bare one; counting costs a few dictionary updates per message and
+nothing is sent unless asked. Classes keep the names of the actors they count, as logs and process lists show them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from actors import etcd_bridge, heat_pool, shard, snmp_pool
+from actors.core import keys
+from actors.core.exposition import Sample
+from actors.core.machine import State
+from actors.core.model import Ref
+from actors.messages import Address, Boot, Mirror, Report, TargetStatus, Wiring
+from actors.messages.telemetry import MetricsQuery
+from actors.metering import SafeMeter, metered_agent, metered_stacks, metered_store
+from actors.ports import Delete
+from actors.runtime.actor import BaseActor
+
+#: Declarations of which the age is remembered, at most.
+DECLARED_MAX = 100_000
+
+
+class Metered(BaseActor):
+    """Mixed in before an actor class."""
+
+    role: ClassVar[str] = ""
+
+    def started(self) -> None:
+        """Nothing is counted yet."""
+        self.meter = SafeMeter(self.role)
+        super().started()
+
+    def receive(self, message: object, sender: Address) -> None:
+        """Answer for the meter; the rest is the actor's."""
+        match message:
+            case MetricsQuery():
+                self.tell(sender, self.meter.reply(message, (*self.gauges(), *self._runtime())))
+            case Boot():
+                super().receive(replace(message, wiring=self.wired(message.wiring)), sender)
+            case _:
+                self.noticed(message)
+                super().receive(message, sender)
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """The factories, with the port of this actor counted."""
+        return wiring
+
+    def noticed(self, message: object) -> None:
+        """A message is about to be handled."""
+
+    def gauges(self) -> tuple[Sample, ...]:
+        """Values that are looked up when asked for."""
+        return ()
+
+    def _runtime(self) -> tuple[Sample, ...]:
+        labels = ("role", self.role)
+        return tuple(
+            Sample("runtime", (("name", name), labels), float(value))
+            for name, value in self.counters().items()
+        )
+
+
+class EtcdBridge(Metered, etcd_bridge.EtcdBridge):
+    """Counts requests to etcd."""
+
+    role: ClassVar = "bridge"
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """The store, counted."""
+        return replace(wiring, store=lambda: metered_store(wiring.store(), self.meter))
+
+    def gauges(self) -> tuple[Sample, ...]:
+        """What we own."""
+        return (Sample("vshards_owned", (), float(len(self.holdings.terms()))),)
+
+
+class HeatActor(Metered, heat_pool.HeatActor):
+    """Counts requests to Heat."""
+
+    role: ClassVar = "heat"
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """The stacks, counted."""
+        return replace(wiring, stacks=lambda: metered_stacks(wiring.stacks(), self.meter))
+
+
+class SnmpPollerActor(Metered, snmp_pool.SnmpPollerActor):
+    """Counts requests to devices."""
+
+    role: ClassVar = "snmp"
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """The agent, counted."""
+        return replace(wiring, agent=lambda: metered_agent(wiring.agent(), self.meter))
+
+
+class Shard(Metered, shard.Shard):
+    """Counts stages, times and drift."""
+
+    role: ClassVar = "shard"
+
+    def started(self) -> None:
+        """Nothing is remembered."""
+        super().started()
+        self._declared: dict[Ref, float] = {}
+        self._begun: set[Ref] = set()
+        self._entered: dict[Ref, tuple[str, float]] = {}
+        self._drifted: dict[tuple[Ref, str], float] = {}
+
+    def noticed(self, message: object) -> None:
+        """What tells of times."""
+        match message:
+            case Mirror() if message.epoch == self._epoch:
+                self._changed(message)
+            case Report():
+                self._stage(message)
+            case TargetStatus():
+                self._target(message)
+
+    def _changed(self, message: Mirror) -> None:
+        desk = self._desk
+        assert desk is not None, "changes answer a subscription"
+        for changes in message.changes:
+            for change in changes.puts_and_deletes:
+                if not change.key.startswith(keys.CONFIG) or isinstance(change, Delete):
+                    continue
+                ref = desk.world.types.ref(change.key, keys.CONFIG)
+                if ref is not None and desk.mine(ref) and len(self._declared) < DECLARED_MAX:
+                    self._declared[ref] = self.now()
+                    self._begun.discard(ref)
+
+    def _stage(self, report: Report) -> None:
+        ref, now, meter = report.ref, self.now(), self.meter
+        began = self._declared.get(ref)
+        if began is not None and ref not in self._begun:
+            self._begun.add(ref)
+            meter.observe("first_time_to_reconcile_seconds", now - began)
+        old = self._entered.get(ref)
+        if old is not None and old[0] != report.stage:
+            meter.observe("stage_seconds", now - old[1], stage=old[0])
+            if report.stage == State.BACKING_OFF:
+                meter.count("retries_total")
+        if old is None or old[0] != report.stage:
+            self._entered[ref] = (report.stage, now)
+        if report.stage == State.SETTLED:
+            self._ended(report, now)
+
+    def _ended(self, report: Report, now: float) -> None:
+        ref, meter, desk = report.ref, self.meter, self._desk
+        self._entered.pop(ref, None)
+        self._begun.discard(ref)
+        began = self._declared.pop(ref, None)
+        meter.count("finished_total", outcome="failed" if report.error else "completed")
+        meter.observe("own_seconds", report.seconds.get("own", 0.0))
+        if began is None or report.error or desk is None:
+            return
+        declared = desk.world.declaration(ref)
+        gone = declared is None or declared.marked_for_deletion
+        meter.observe("deletion_seconds" if gone else "first_time_to_readiness_seconds", now - began)
+
+    def _target(self, message: TargetStatus) -> None:
+        desk = self._desk
+        registered = desk.world.targets(message.ref) if desk is not None else None
+        wanted = {t.name: t.wanted for t in registered[1]} if registered is not None else {}
+        key, now = (message.ref, message.name), self.now()
+        if message.name not in wanted or message.status == wanted[message.name]:
+            since = self._drifted.pop(key, None)
+            if since is not None:
+                self.meter.observe("drift_seconds", now - since)
+        else:
+            self._drifted.setdefault(key, now)
+
+    def gauges(self) -> tuple[Sample, ...]:
+        """How things stand."""
+        desk = self._desk
+        if desk is None:
+            return (Sample("ready", (), 0.0),)
+        now, live = self.now(), self._live.keys() | self._queue.keys()
+        counts, _ = self._progress.rows(desk, self._board, live, now, 0)
+        oldest: dict[str, float] = {}
+        for stage, since in self._entered.values():
+            oldest[stage] = max(oldest.get(stage, 0.0), round(now - since, 3))
+        up = 1.0 if self._store.up else 0.0
+        return (
+            *(Sample("resources", (("stage", stage),), float(n)) for stage, n in counts.items()),
+            *(Sample("stage_oldest_seconds", (("stage", stage),), age) for stage, age in oldest.items()),
+            Sample("queue_depth", (), float(len(self._queue))),
+            Sample("live_actors", (), float(len(self._live))),
+            Sample("devices", (), float(len(self._devices))),
+            Sample("drifted_targets", (), float(len(self._drifted))),
+            Sample("problems", (), float(len(desk.world.problems))),
+            Sample("etcd_up", (), up),
+            Sample("ready", (), 1.0 if self._ready else 0.0),
+        )

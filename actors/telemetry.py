@@ -1,0 +1,345 @@
+"""Telemetry: one process with the HTTP port: metrics, health, a read-only API and the dashboard.
+
+Guarantees: reads only, and nothing of the engine waits for it: if it dies, everything else goes on. Asks the
+other processes for their counters at most once a second, and mirrors etcd only from the first question on that
+needs it. A port that cannot be opened is logged, told to the Supervisor, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import psutil
+
+from actors.core import keys
+from actors.core.exposition import Sample, merge, render
+from actors.core.knowledge import Knowledge, Live
+from actors.core.model import Ref
+from actors.http import api
+from actors.http.server import Request, Server
+from actors.messages import (
+    Address,
+    Boot,
+    Mirror,
+    More,
+    Ping,
+    Pong,
+    Read,
+    ReadDone,
+    Refused,
+    Snapshot,
+    StatusQuery,
+    StatusReply,
+    Subscribe,
+    Tick,
+    Topology,
+)
+from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
+from actors.ports import Delete
+from actors.runtime.host import Lane
+from actors.runtime.io import IoActor
+
+#: The number under which it subscribes at the bridge: no shard has it.
+SUBSCRIBER = -1
+#: Processes that have not answered by then are left out of this answer.
+METRICS_WAIT_S = 0.5
+METRICS_EVERY_S = 1.0
+STATUS_WAIT_S = 3.0
+STATUS_EVERY_S = 0.5
+ROWS_MAX = 2000
+RETRY_S = 5.0
+#: Histories that are read for one answer, at most.
+HISTORIES_MAX = 500
+
+
+@dataclass(slots=True)
+class Collecting:
+    """A question to several processes: who still has to answer, and who waits for the whole."""
+
+    rid: str
+    missing: set[Address]
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Telemetry(IoActor):
+    """One per controller."""
+
+    lanes: ClassVar = {"io": Lane(1, 10)}
+
+    def started(self) -> None:
+        """Nothing is known before Boot."""
+        self._boot: Boot | None = None
+        self._supervisor: Address = None
+        self._topology: Topology | None = None
+        self._server: Server | None = None
+        self._known: Knowledge | None = None
+        self._epoch, self._complete, self._stale = 0, False, set[str]()
+        self._wanting: list[Callable[[], None]] = []
+        self._replies: dict[Address, MetricsReply] = {}
+        self._metrics: Collecting | None = None
+        self._asked_at, self._status_at = -1e9, -1e9
+        self._status: StatusReply | None = None
+        self._status_waiting: list[Callable[[], None]] = []
+        self._reads: dict[str, Callable[[], None]] = {}
+        self._number = 0
+        self._unanswered = 0
+
+    def receive(self, message: object, sender: Address) -> None:
+        """The closed set of messages that Telemetry takes."""
+        match message:
+            case Boot():
+                self._boot, self._supervisor = message, sender
+                self._serve()
+            case Topology():
+                self._rewire(message)
+            case Snapshot() if message.epoch == self._epoch:
+                self._snapshot(message)
+            case Mirror() if message.epoch == self._epoch:
+                self._mirror(message)
+            case MetricsReply():
+                self._counted(message, sender)
+            case StatusReply():
+                self._told(message)
+            case ReadDone():
+                self._read(message)
+            case Refused():
+                self._reads.pop(message.rid, lambda: None)()
+            case Tick():
+                self._ticked(message.what)
+            case Ping():
+                self.tell(sender, Pong(message.seq, os.getpid()))
+
+    def posted(self, items: list[object]) -> None:
+        """Requests from the HTTP side, and what became of the port."""
+        for item in items:
+            match item:
+                case Request():
+                    self._answer(item)
+                case HttpAt():
+                    self.tell(self._supervisor, item)
+                    if item.problem:
+                        self.log.error("the HTTP port cannot be opened: %s", item.problem)
+                        self.after(RETRY_S, Tick("serve"))
+                    else:
+                        self.log.info("dashboard and API at http://%s/", item.address)
+
+    def _serve(self) -> None:
+        assert self._boot is not None, "Boot comes first"
+        options = self._boot.options
+        if options.http_port is None:
+            return
+        server = Server(options.http_host, options.http_port, self._boot.wiring.token(), self.post)
+        self._server = server
+        asyncio.run_coroutine_threadsafe(server.start(), self.start_loop())
+
+    def _ticked(self, what: str) -> None:
+        kind, _, rid = what.partition(" ")
+        if kind == "serve":
+            self._serve()
+        elif kind == "metrics" and self._metrics is not None and self._metrics.rid == rid:
+            self._collected()
+        elif kind == "status":
+            self._status_due(rid)
+
+    def _rewire(self, topology: Topology) -> None:
+        old, self._topology = self._topology, topology
+        alive = {topology.bridge, *topology.heat, *topology.snmp, *topology.shards}
+        self._replies = {address: reply for address, reply in self._replies.items() if address in alive}
+        if old is not None and old.bridge != topology.bridge and self._known is not None:
+            self._subscribe()
+
+    def _rid(self, what: str) -> str:
+        self._number += 1
+        return f"{what} {self._number}"
+
+    # ------------------------------------------------------------------------------------------ answering
+
+    def _answer(self, request: Request) -> None:
+        """Gather what the answer needs, then make it."""
+        match request.name:
+            case "metrics":
+                self._with_metrics(lambda: self._with_status(lambda: request.reply(200, self._exposition())))
+            case "healthz":
+                self._with_status(lambda: request.reply(*api.health(self._fresh())))
+            case "readyz":
+                self._with_status(lambda: request.reply(*api.readiness(self._fresh())))
+            case "status":
+                self._with_status(
+                    lambda: request.reply(200, api.status(self._status, self._controller, request.query))
+                )
+            case _:
+                self._with_world(lambda: self._with_status(lambda: self._view(request)))
+
+    @property
+    def _controller(self) -> str:
+        return self._boot.owner if self._boot is not None else ""
+
+    def _fresh(self) -> StatusReply | None:
+        return self._status if self.now() - self._status_at < STATUS_WAIT_S else None
+
+    def _view(self, request: Request) -> None:
+        known, boot = self._known, self._boot
+        assert known is not None, "the mirror was asked for"
+        assert boot is not None, "Boot comes first"
+        known.now_s = self.now() + boot.wall_offset_s
+        known.live = _live(self._status)
+        view = api.View(known, boot.options.heat_tick_s)
+        wanted = view.histories(request.name, request.query)[:HISTORIES_MAX]
+        self._with_histories(wanted, lambda: request.reply(*view.answer(request.name, request.query)))
+
+    # ------------------------------------------------------------------------------------------- gathering
+
+    def _with_status(self, then: Callable[[], None]) -> None:
+        if self.now() - self._status_at < STATUS_EVERY_S:
+            then()
+            return
+        self._status_waiting.append(then)
+        if len(self._status_waiting) == 1:
+            rid = self._rid("telemetry")
+            self.tell(self._supervisor, StatusQuery(rid, ROWS_MAX))
+            self.after(STATUS_WAIT_S, Tick(f"status {rid}"))
+
+    def _told(self, reply: StatusReply) -> None:
+        self._status, self._status_at = reply, self.now()
+        waiting, self._status_waiting = self._status_waiting, []
+        for then in waiting:
+            then()
+
+    def _status_due(self, _rid: str) -> None:
+        """Nobody answered: what is known of before must do."""
+        if self.now() - self._status_at >= STATUS_WAIT_S:
+            waiting, self._status_waiting = self._status_waiting, []
+            for then in waiting:
+                then()
+
+    def _with_metrics(self, then: Callable[[], None]) -> None:
+        if self._metrics is not None:
+            self._metrics.waiting.append(then)
+            return
+        topology = self._topology
+        if topology is None or self.now() - self._asked_at < METRICS_EVERY_S:
+            then()
+            return
+        asked = (topology.bridge, *topology.heat, *topology.snmp, *topology.shards)
+        self._asked_at = self.now()
+        self._metrics = Collecting(self._rid("metrics"), set(asked), [then])
+        for address in asked:
+            self.tell(address, MetricsQuery(self._metrics.rid))
+        self.after(METRICS_WAIT_S, Tick(f"metrics {self._metrics.rid}"))
+
+    def _counted(self, reply: MetricsReply, sender: Address) -> None:
+        self._replies[sender] = reply
+        if self._metrics is not None and reply.rid == self._metrics.rid:
+            self._metrics.missing.discard(sender)
+            if not self._metrics.missing:
+                self._collected()
+
+    def _collected(self) -> None:
+        done, self._metrics = self._metrics, None
+        self._unanswered = len(done.missing) if done is not None else 0
+        for then in done.waiting if done is not None else ():
+            then()
+
+    def _exposition(self) -> str:
+        samples = [sample for reply in self._replies.values() for sample in reply.samples]
+        status = self._status
+        if status is not None:
+            samples += [
+                Sample("restarts_total", (("role", r),), float(n)) for r, n in status.restarts.items()
+            ]
+            samples.append(Sample("paused", (), float(status.counts.get("paused", 0))))
+            processes = {**status.pids, "telemetry": os.getpid()}
+            samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
+        samples.append(Sample("messages_unanswered", (), float(self._unanswered)))
+        return render(merge(samples))
+
+    # ---------------------------------------------------------------------------------------- the mirror
+
+    def _with_world(self, then: Callable[[], None]) -> None:
+        if self._complete:
+            then()
+            return
+        self._wanting.append(then)
+        if self._known is None and self._boot is not None and self._topology is not None:
+            self._known = Knowledge(self._boot.options.types)
+            self._subscribe()
+
+    def _subscribe(self) -> None:
+        assert self._topology is not None, "subscribing needs the topology"
+        self._epoch += 1
+        self.tell(self._topology.bridge, Subscribe(SUBSCRIBER, self._epoch))
+
+    def _snapshot(self, page: Snapshot) -> None:
+        known, topology = self._known, self._topology
+        assert known is not None, "a snapshot answers a subscription"
+        assert topology is not None, "a snapshot answers a subscription"
+        self.tell(topology.bridge, More(SUBSCRIBER, page.epoch))
+        if page.first:
+            self._stale = set(known.world.keys_known())
+        for entry in page.entries:
+            known.put(entry.key, entry.value, entry.mod_revision, entry.create_revision)
+            self._stale.discard(entry.key)
+        if page.last:
+            for key in self._stale:
+                known.delete(key)
+            known.world.revision, self._complete = page.revision, True
+            wanting, self._wanting = self._wanting, []
+            for then in wanting:
+                then()
+
+    def _mirror(self, message: Mirror) -> None:
+        known = self._known
+        assert known is not None, "changes answer a subscription"
+        for changes in message.changes:
+            for change in changes.puts_and_deletes:
+                if isinstance(change, Delete):
+                    known.delete(change.key)
+                else:
+                    known.put(change.key, change.value, change.mod_revision, change.create_revision)
+            known.world.revision = changes.revision
+
+    def _with_histories(self, refs: list[Ref], then: Callable[[], None]) -> None:
+        topology, known = self._topology, self._known
+        if not refs or topology is None or known is None:
+            then()
+            return
+        types = known.world.types
+        wanted = [root + types.path(ref) for ref in refs for root in (keys.HISTORY, keys.ATTEMPTS)]
+        rid = self._rid("histories")
+        self._reads[rid] = then
+        self.tell(topology.bridge, Read(rid, tuple(wanted)))
+
+    def _read(self, message: ReadDone) -> None:
+        known = self._known
+        for entry in message.entries.values():
+            if known is not None:
+                known.put(entry.key, entry.value, entry.mod_revision)
+        self._reads.pop(message.rid, lambda: None)()
+
+
+def _live(status: StatusReply | None) -> dict[Ref, Live]:
+    rows = status.rows if status is not None else ()
+    return {
+        r.ref: Live(r.version, r.stage, r.reason, r.in_stage_s, r.error, r.monitoring, r.awaits, r.seconds)
+        for r in rows
+    }
+
+
+def process_samples(name: str, pid: int) -> list[Sample]:
+    """Memory, processor time and descriptors of one process; nothing if it is gone."""
+    labels = (("process", name),)
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            cpu: Any = process.cpu_times()
+            return [
+                Sample("process_resident_bytes", labels, float(process.memory_info().rss)),
+                Sample("process_cpu_seconds_total", labels, cpu.user + cpu.system),
+                Sample("process_open_files", labels, float(process.num_fds())),
+            ]
+    except psutil.Error:
+        return []
