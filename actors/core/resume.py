@@ -95,9 +95,16 @@ def resume(records: Records) -> Resumption:
         return Continue(current, results)
     if declared is None:
         return _vanished(records)
-    if records.outcome is not None and records.outcome.version >= declared.version:
+    if records.outcome is not None and is_final(declared, records.outcome):
         return Nothing()
     return Fresh(declared)
+
+
+def is_final(declared: Declared, outcome: Outcome) -> bool:
+    """Whether the outcome is that of the declared version; after a deletion a new life begins at any version."""
+    if outcome.worker_state == DELETE_COMPLETED and not declared.marked_for_deletion:
+        return False
+    return outcome.version >= declared.version
 
 
 def _vanished(records: Records) -> Resumption:

@@ -16,6 +16,7 @@ from actors.core import keys
 from actors.core.keys import BadValue, ResourceType, TypeTable
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
+from actors.core.outcome import DELETE_COMPLETED
 from actors.core.plan import CompiledTemplate, compile_template
 from actors.core.recorded_job import RecordedJob, read_job
 
@@ -338,4 +339,6 @@ class World:
         outcome = self._outcomes.get(ref)
         if outcome is None or outcome.version < config.version:
             return True
+        if outcome.worker_state == DELETE_COMPLETED and ref not in self._marked:
+            return True  # declared again: a new life
         return ref in self._jobs or ref in self._requested.refs

@@ -83,7 +83,9 @@ class Controller:
 
     def declare(self) -> None:
         """Write the declaration."""
-        self.etcd.commit([WriteSet((Put(PATHS.config, keys.encode_declared({"id": "p"}, 1)),))])
+        marked = any(action is GONE for action, _ in self.steps)
+        value = keys.encode_declared({"id": "p"}, 1, marked_for_deletion=marked)
+        self.etcd.commit([WriteSet((Put(PATHS.config, value),))])
 
     def records(self) -> Records:
         """Everything that is recorded."""
@@ -278,3 +280,12 @@ def test_guards_of_a_plan_refuse_a_second_planner() -> None:
     assert Guard(PATHS.job_state, 0) in first.guards
     assert controller.etcd.commit([first]).accepted == (True,)
     assert controller.etcd.commit([first]).accepted == (False,)
+
+
+def test_what_is_declared_again_after_its_deletion_begins_a_new_life() -> None:
+    """An unmarked declaration is built although `/state` says DELETE_COMPLETED, at whatever version."""
+    deleted = Outcome(4, "", "DELETE_COMPLETED", 9)
+    again = Declared(REF, 1, {"id": "p"}, False, 10)
+    assert resume(Records(again, None, deleted, (), None, False)) == Fresh(again)
+    marked = replace(again, version=4, marked_for_deletion=True)
+    assert resume(Records(marked, None, deleted, (), None, False)) == Nothing()
