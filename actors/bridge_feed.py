@@ -139,13 +139,14 @@ class Feed:
     def _send(self, subscriber: Subscriber, prefix: int, page: Page, *, first: bool) -> None:
         subscriber.revision = page.revision
         last = not page.more and prefix == len(MIRRORED) - 1
-        snapshot = Snapshot(subscriber.epoch, first, last, page.revision, page.entries)
-        self._bridge.tell(subscriber.address, snapshot)
+        following = (prefix, page.entries[-1].key) if page.more else (prefix + 1, "")
+        if page.entries or first or last:
+            snapshot = Snapshot(subscriber.epoch, first, last, page.revision, page.entries)
+            self._bridge.tell(subscriber.address, snapshot)
+            subscriber.ahead += 1
         if last:
             self._release(subscriber)
             return
-        following = (prefix, page.entries[-1].key) if page.more else (prefix + 1, "")
-        subscriber.ahead += 1
         if subscriber.ahead < PAGES_AHEAD:
             self._fetch(subscriber, *following)
         else:
