@@ -58,6 +58,8 @@ class Progress:
             return known[0].stage
         if outcome is None or outcome.version < desk.world.version(ref):
             return "paused" if desk.world.paused(ref) else "queued"
+        if desk.world.requested(ref):
+            return "paused" if desk.world.paused(ref) else "queued"
         return "failed" if outcome.error else "settled"
 
     def _row(self, desk: Desk, board: MonitorBoard, ref: Ref, stage: str, now: float) -> ResourceStatus:

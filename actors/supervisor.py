@@ -15,7 +15,7 @@ from actors import metered
 from actors.etcd_bridge import EtcdBridge
 from actors.heat_pool import HeatActor
 from actors.messages import Address, Apply, Boot, Ping, Pong, StatusQuery, StatusReply, Tick, Topology
-from actors.messages.telemetry import Drain, HttpAt
+from actors.messages.telemetry import HttpAt
 from actors.runtime.actor import BaseActor
 from actors.shard import Shard
 from actors.snmp_pool import SnmpPollerActor
@@ -67,7 +67,7 @@ class Supervisor(BaseActor):
         self._http = ""
         self._asked: dict[str, tuple[Address, dict[Address, StatusReply]]] = {}
 
-    def receive(self, message: object, sender: Address) -> None:  # noqa: PLR0912 - one table
+    def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that a Supervisor takes."""
         match message:
             case Boot():
@@ -88,9 +88,6 @@ class Supervisor(BaseActor):
                 self._told(message, sender)
             case HttpAt():
                 self._http = message.address
-            case Drain():
-                for shard in self._of("shard"):
-                    self.tell(shard, message)
             case Apply():
                 bridge = self._of("bridge")[0]
                 self.tell(bridge, replace(message, reply_to=sender))

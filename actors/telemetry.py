@@ -186,7 +186,7 @@ class Telemetry(IoActor):
         assert known is not None, "the mirror was asked for"
         assert boot is not None, "Boot comes first"
         known.now_s = self.now() + boot.wall_offset_s
-        known.live = _live(self._status)
+        known.live, known.asked = _live(self._status), True
         view = api.View(known, boot.options.heat_tick_s)
         wanted = view.histories(request.name, request.query)[:HISTORIES_MAX]
         self._with_histories(wanted, lambda: request.reply(*view.answer(request.name, request.query)))
@@ -252,7 +252,7 @@ class Telemetry(IoActor):
                 Sample("restarts_total", (("role", r),), float(n)) for r, n in status.restarts.items()
             ]
             samples.append(Sample("paused", (), float(status.counts.get("paused", 0))))
-            processes = {**status.pids, "telemetry": os.getpid()}
+            processes = {"supervisor": os.getppid(), **status.pids}
             samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
         samples.append(Sample("messages_unanswered", (), float(self._unanswered)))
         return render(merge(samples))

@@ -122,6 +122,7 @@ def ask_controller(found: Installation) -> None:
     if not isinstance(answer, dict):
         return
     found.status = answer
+    found.known.asked = True
     found.known.live = {ref: live for row in answer.get("rows", ()) for ref, live in _live(row)}
 
 

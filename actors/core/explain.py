@@ -156,7 +156,7 @@ class Explainer:
             facts.append(f"tried again {tries} times so far")
         if status.stage == "paused" or "paused (" in status.reason:
             facts.append("an operator paused it: `resume` of the same scope lets it go on")
-        if not status.live:
+        if not known.asked:
             facts.append("no controller was asked: this is what etcd holds")
         return facts
 

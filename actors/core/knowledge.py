@@ -94,6 +94,8 @@ class Knowledge:
         self.world = World(types)
         self.now_s = now_s
         self.live: Mapping[Ref, Live] = {}
+        #: Whether a controller was asked: what it did not tell of is as etcd holds it.
+        self.asked = False
         self._histories: dict[Ref, bytes] = {}
         self._attempts: dict[Ref, bytes] = {}
         self._jobs: dict[str, bytes] = {}

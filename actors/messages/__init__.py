@@ -28,7 +28,7 @@ from actors.messages.store import (
     Subscribe,
 )
 from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
-from actors.messages.telemetry import Drain, HttpAt, MetricsQuery, MetricsReply
+from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
 from actors.messages.watching import (
     DeviceBegin,
     MonitorsRendered,
@@ -106,7 +106,6 @@ MESSAGES: tuple[type, ...] = (
     MetricsQuery,
     MetricsReply,
     HttpAt,
-    Drain,
 )
 
 __all__ = [
@@ -120,7 +119,6 @@ __all__ = [
     "Commit",
     "Committed",
     "DeviceBegin",
-    "Drain",
     "HeatCompare",
     "HeatCompared",
     "HeatDone",

@@ -30,8 +30,3 @@ class HttpAt:
 
     address: str
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """run.py → Supervisor → every Shard: begin no new job; what is under way goes on to its next record."""

@@ -4,7 +4,7 @@ const WIDTH = 190;
 const HEIGHT = 40;
 const GAP_X = 60;
 const GAP_Y = 14;
-const LETTERS = 26;
+const LETTERS = 23;
 
 function make(name, attributes, ...children) {
   const node = document.createElementNS(NS, name);

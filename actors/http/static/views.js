@@ -4,6 +4,8 @@ import { drawGraph } from "/graph.js";
 const KINDS = { own: "Gatewright", waiting: "waiting for others", heat: "Heat", device: "device", "backing-off": "back-off",
   start: "not begun", "hand-over": "hand-over" };
 
+const LONGEST = 56;
+
 export function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(key, value);
@@ -25,7 +27,9 @@ function part(parent, id, made) {
 }
 
 function link(resource, text) {
-  return element("a", { href: `#/resource/${encodeURIComponent(resource)}` }, text || resource);
+  const label = text || resource;
+  const shown = label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label;
+  return element("a", { href: `#/resource/${encodeURIComponent(resource)}`, title: shown === label ? null : label }, shown);
 }
 
 function stage(name) {
