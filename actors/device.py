@@ -182,8 +182,8 @@ class DeviceActor(BaseActor):
         else:
             self._arm()
 
-    def _next_s(self, watched: Watched, news: bool) -> float:
-        """When to look at this target again."""
+    def _next_s(self, watched: Watched, news: bool, slots: dict[float, float]) -> float:
+        """When to look at this target again. `slots`: interval → next slot, worked out once per answer."""
         options, now, target = self.desk.options, self.now(), watched.target
         fast_s = min(target.retry_s, options.snmp_interval_active_s)
         if watched.record.published == target.wanted:
@@ -194,7 +194,10 @@ class DeviceActor(BaseActor):
             return max(now + fast_s, self._walks.next_s(missing=missing))
         if waiting or watched.owed or watched.record.unsettled:
             return now + fast_s
-        return next_slot_s(now, target.interval_s or options.snmp_interval_s, self.device)
+        interval_s = target.interval_s or options.snmp_interval_s
+        if interval_s not in slots:
+            slots[interval_s] = next_slot_s(now, interval_s, self.device)
+        return slots[interval_s]
 
     # -------------------------------------------------------------------------------------------- polling
 
@@ -254,6 +257,7 @@ class DeviceActor(BaseActor):
         if self._asked is None:
             self._read(answer)
             return
+        slots: dict[float, float] = {}
         for key, at in self._asked.items():
             watched = self._watched.get(key)
             if watched is None or at >= len(answer.found):
@@ -261,7 +265,7 @@ class DeviceActor(BaseActor):
             status = str(answer.found[at])
             if status != NO_NEWS:
                 self._look(watched, status, answer.reason)
-            watched.due_s = self._next_s(watched, status != NO_NEWS)
+            watched.due_s = self._next_s(watched, status != NO_NEWS, slots)
 
     def _learn(self, answer: PollAnswer) -> None:
         """Keep what the answer teaches for the next request."""

@@ -1,7 +1,7 @@
 """When a device is asked: slots spread over the interval, probes of a silent device, and how often it is walked.
 
 Guarantees: deterministic (spread and jitter are hashes of names and numbers), bounded: two slots are at least
-0.9 intervals apart, a probe comes at least every 330 s, walks of ifName are 60 s apart except while a wanted
+0.9 intervals apart (less 0.25 s), a probe comes at least every 330 s, walks of ifName are 60 s apart except while a wanted
 name has no row yet. Pure: the caller brings the time, in seconds of any monotonic clock.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import floor
+from math import ceil, floor
 from typing import Final
 
 #: Share of the interval by which a slot may be moved, in all.
 JITTER: Final = 0.1
+#: Slots lie on this grid: devices that are due together cost one wake-up and share frames between processes.
+GRID_S: Final = 0.25
 #: A silent device is probed first after this, then less and less often.
 PROBE_BASE_S: Final = 30.0
 PROBE_CAP_S: Final = 300.0
@@ -32,7 +34,7 @@ def next_slot_s(now_s: float, interval_s: float, name: str) -> float:
     number = floor((now_s - phase_s) / interval_s - JITTER)
     while True:
         jitter_s = (fraction(f"{name}:{number}") - 0.5) * JITTER * interval_s
-        slot_s = phase_s + number * interval_s + jitter_s
+        slot_s = ceil((phase_s + number * interval_s + jitter_s) / GRID_S) * GRID_S
         if slot_s > now_s:
             return slot_s
         number += 1

@@ -1,0 +1,225 @@
+"""100,000 ports in earnest: DeviceActors in one process, one poller process, real UDP agents. Prints, asserts nothing.
+
+python -m tests.bench.bench_snmp_paced [--devices 2000] [--ports 50] [--dead 200] [--seconds 60] [--codec fast]
+The first seconds (registration, walks, first polls) are shown apart; then the interval of 30 s rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from actors.core.model import Ref
+from actors.core.monitors import target
+from actors.core.options import Options
+from actors.core.world import World
+from actors.desk import Desk
+from actors.device import DeviceActor
+from actors.messages import (
+    Boot,
+    DeviceBegin,
+    Ping,
+    Pong,
+    SnmpAnswer,
+    TargetStatus,
+    Topology,
+    WatchTarget,
+    Wiring,
+)
+from actors.ports import Agent, AgentTimeouts
+from actors.runtime.actor import BaseActor
+from actors.runtime.host import Address
+from actors.runtime.logs import LogConfig
+from actors.runtime.system import System, start
+from actors.snmp_pool import SnmpPollerActor
+from config.monitor_types import load_monitor_types
+from sim.snmp_agents import launch
+
+LAG_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Begin: watch these ports of these hosts."""
+
+    hosts: tuple[str, ...]
+    ports: tuple[str, ...]
+    places: dict[str, str]
+    codec: str
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What was seen so far? And forget the lags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Polls that were answered, failed ones, statuses told, lags of the timer in seconds, process ids."""
+
+    answered: int
+    failed: int
+    looks: int
+    statuses: dict[str, int]
+    lags: tuple[float, ...]
+    pids: dict[str, int] = field(default_factory=dict)
+
+
+def agent(codec: Any) -> Agent:
+    """The real adapter."""
+    from actors.adapters.pysnmp_agent import PysnmpAgent
+
+    return PysnmpAgent({}, AgentTimeouts(1.0, 2), codec=codec, local_host="127.0.0.1")
+
+
+class CountingDevice(DeviceActor):
+    """A DeviceActor whose answers are counted, for the whole process."""
+
+    answered = failed = looks = 0
+
+    def receive(self, message: object, sender: Address) -> None:
+        """As ever."""
+        if isinstance(message, SnmpAnswer):
+            CountingDevice.answered += 1
+            CountingDevice.failed += not message.answer.reachable
+            CountingDevice.looks += len(message.answer.found) if message.answer.reachable else 0
+        super().receive(message, sender)
+
+
+class BenchShard(BaseActor):
+    """Owns the devices and counts."""
+
+    def started(self) -> None:
+        """The poller is a process of its own."""
+        self.poller = self.spawn(SnmpPollerActor)
+        self.statuses: Counter[str] = Counter()
+        self.lags: list[float] = []
+        self.pids: dict[str, int] = {"shard": os.getpid()}
+
+    def receive(self, message: object, sender: Address) -> None:
+        """Begin, count, answer."""
+        match message:
+            case Go():
+                self.begin(message)
+                self.tell(sender, "begun")
+            case Pong():
+                self.pids["poller"] = message.pid
+            case TargetStatus():
+                self.statuses[message.status] += 1
+            case float():
+                self.lags.append(self.now() - message)
+                self.after(LAG_EVERY_S, self.now() + LAG_EVERY_S)
+            case Count():
+                device = CountingDevice
+                told = Counted(
+                    device.answered,
+                    device.failed,
+                    device.looks,
+                    dict(self.statuses),
+                    tuple(self.lags),
+                    self.pids,
+                )
+                self.lags = []
+                self.tell(sender, told)
+
+    def begin(self, go: Go) -> None:
+        """Register everything, a resource per port."""
+        types = load_monitor_types()
+        options = Options((), monitor_types=types, devices=go.places, snmp_interval_s=go.interval_s)
+        nothing: Any = None
+        wiring = Wiring(nothing, nothing, partial(agent, go.codec))
+        self.tell(self.poller, Boot(options, wiring, "bench"))
+        self.tell(self.poller, Ping(1))
+        topology = Topology(1, None, (), (self.poller,), (self.me,))
+        desk = Desk(options, World(()), topology, self.me, 0)
+        for host in go.hosts:
+            device = self.spawn(CountingDevice)
+            self.tell(device, DeviceBegin(f"{host}|bench", desk))
+            for name in go.ports:
+                one = target("port", "physical_port", {"device_ip": host, "name": name}, "bench", types)
+                ref = Ref("ese_physical_port", f"{host}-{name}")
+                self.tell(device, WatchTarget(ref, 1, one, self.me))
+        self.after(LAG_EVERY_S, self.now() + LAG_EVERY_S)
+
+
+def cpu(pids: dict[str, int]) -> dict[str, float]:
+    """CPU seconds so far, by role."""
+    return {role: sum(psutil.Process(pid).cpu_times()[:2]) for role, pid in pids.items()}
+
+
+def report(system: System, seconds: float, title: str) -> None:
+    """Measure for so long, and print."""
+    before = system.ask(Count(), 30, Counted)
+    while "poller" not in before.pids:
+        time.sleep(0.2)
+        before = system.ask(Count(), 30, Counted)
+    used, began = cpu(before.pids), time.monotonic()
+    time.sleep(seconds)
+    after, took = system.ask(Count(), 30, Counted), time.monotonic() - began
+    spent = {role: 100 * (now - used[role]) / took for role, now in cpu(after.pids).items()}
+    lags = sorted(after.lags)
+    memory = {role: psutil.Process(pid).memory_info().rss / 2**20 for role, pid in after.pids.items()}
+    shares = ", ".join(f"{role} {share:.1f} %" for role, share in spent.items())
+    sys.stdout.write(
+        f"{title}: {(after.looks - before.looks) / took:,.0f} port statuses/s in "
+        f"{(after.answered - before.answered) / took:.1f} polls/s, {after.failed - before.failed} failed; "
+        f"CPU of a core: {shares}, together {sum(spent.values()):.1f} %; timer lag p50 "
+        f"{1000 * lags[len(lags) // 2]:.1f} ms, p99 {1000 * lags[len(lags) * 99 // 100]:.1f} ms; memory "
+        + ", ".join(f"{role} {mib:.0f} MiB" for role, mib in memory.items())
+        + f"; told so far {after.statuses}; load {os.getloadavg()[0]:.1f}\n"
+    )
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Start agents and actors, measure the beginning and then the pace."""
+    parser = argparse.ArgumentParser()
+    for name, default in (("devices", 2000), ("ports", 50), ("dead", 0), ("seconds", 60), ("interval", 30)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--codec", choices=("fast", "pysnmp"), default="fast")
+    asked = parser.parse_args()
+    ports = tuple(f"xe-0/0/{i}" for i in range(asked.ports))
+    system = start(BenchShard, log_config=LogConfig(level="ERROR"))
+    alive = asked.devices - asked.dead
+    config = {
+        "devices": [
+            {
+                "name": f"d{i}",
+                "community": "bench",
+                "interfaces": list(ports),
+                "max_bytes": 1472,
+                "host": f"127.1.{i // 250}.{i % 250 + 1}",
+            }
+            for i in range(alive)
+        ]
+    }
+    with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as directory:
+        agents = launch.start(config, Path(directory) / "control", 60)
+        try:
+            places = {f"d{i}": "{}:{}".format(*agents.addresses[f"d{i}"]) for i in range(alive)}
+            places |= {f"dead{i}": f"127.2.{i // 250}.{i % 250 + 1}:1161" for i in range(asked.dead)}
+            began = time.monotonic()
+            system.ask(Go(tuple(places), ports, places, asked.codec, asked.interval), 120, str)
+            sys.stdout.write(
+                f"registered {len(places) * asked.ports:,} ports in {time.monotonic() - began:.1f} s\n"
+            )
+            report(system, asked.interval, "beginning")
+            report(system, asked.seconds, "paced")
+        finally:
+            agents.stop()
+            system.stop()
+
+
+if __name__ == "__main__":
+    main()
