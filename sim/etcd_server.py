@@ -1,4 +1,4 @@
-"""Starts a real etcd of one member for standalone mode and tests.
+"""Starts a real etcd of one member for standalone mode and tests. Clusters and TLS: `etcd_cluster`.
 
 Guarantees: bound to loopback only; dies with the process that started it, even if that is killed (Linux);
 its data folder is private (0700) and locked against a second etcd; `stop` leaves no process behind.
@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -61,10 +61,18 @@ class EtcdStartError(Exception):
 
 
 class RunningEtcd:
-    """A child process. `endpoint` is `host:port`; `ports` are (client, peer)."""
+    """A child process. `endpoint` is `host:port`; `ports` are (client, peer). `health_port`: where it tells, without
+    TLS, whether it is well."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: tuple[int, int], data_dir: Path) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        ports: tuple[int, int],
+        data_dir: Path,
+        health_port: int = 0,
+    ) -> None:
         self._process = process
+        self._health_port = health_port or ports[0]
         self.ports = ports
         self.data_dir = data_dir
 
@@ -108,7 +116,7 @@ class RunningEtcd:
 
     def healthy(self) -> bool:
         """Whether it answers and has a leader."""
-        return _healthy(self.ports[0])
+        return _healthy(self._health_port)
 
 
 def start_etcd(
@@ -129,9 +137,10 @@ def start_etcd(
     data_dir.mkdir(parents=True, exist_ok=True)
     data_dir.chmod(0o700)
     for attempt in range(1, _ATTEMPTS + 1):
-        chosen = ports or _free_ports(2)
+        client, peer = ports or free_ports(2)
         try:
-            return _start_once(binary, data_dir, chosen, extra)
+            flags = [*single(binary, data_dir, client, peer), *extra]
+            return await_health(launch(binary, data_dir, flags, (client, peer)), binary)
         except EtcdStartError as error:
             # Between the choice of a port and its use somebody else may take it.
             if ports is not None or attempt == _ATTEMPTS or "address already in use" not in str(error):
@@ -139,17 +148,17 @@ def start_etcd(
     raise AssertionError("unreachable")
 
 
-def _start_once(
-    binary: EtcdBinary, data_dir: Path, ports: tuple[int, int], extra: Sequence[str]
+def launch(
+    binary: EtcdBinary, data_dir: Path, flags: Sequence[str], ports: tuple[int, int], health_port: int = 0
 ) -> RunningEtcd:
-    log_path = data_dir / "etcd.log"
+    """A member that begins to start. Raises EtcdStartError if its folder is in use."""
     with ExitStack() as stack:
         lock = stack.enter_context((data_dir / "lock").open("w"))
         _lock(lock.fileno(), data_dir)
-        log = stack.enter_context(log_path.open("wb"))
+        log = stack.enter_context((data_dir / "etcd.log").open("wb"))
         guard = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - the binary was probed
-            [*guard, str(binary.path), *_flags(binary, data_dir, ports), *extra],
+            [*guard, str(binary.path), *flags],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -157,7 +166,11 @@ def _start_once(
             pass_fds=(lock.fileno(),),  # the lock is held for as long as etcd itself lives
             start_new_session=True,  # Ctrl-C is for us; we stop etcd in order
         )
-    etcd = RunningEtcd(process, ports, data_dir)
+    return RunningEtcd(process, ports, data_dir, health_port)
+
+
+def await_health(etcd: RunningEtcd, binary: EtcdBinary) -> RunningEtcd:
+    """The same one, healthy. Raises EtcdStartError, with the member killed, if that takes too long."""
     try:
         if _await_health(etcd):
             return etcd
@@ -165,7 +178,7 @@ def _start_once(
         etcd.kill()
         raise
     etcd.kill()
-    tail = log_path.read_text("utf-8", "replace")[-2000:]
+    tail = (etcd.data_dir / "etcd.log").read_text("utf-8", "replace")[-2000:]
     raise EtcdStartError(f"etcd {binary.version} did not become healthy: {tail}")
 
 
@@ -178,23 +191,35 @@ def _await_health(etcd: RunningEtcd) -> bool:
     return False
 
 
-def _flags(binary: EtcdBinary, data_dir: Path, ports: tuple[int, int]) -> list[str]:
-    client, peer = (f"http://{_HOST}:{port}" for port in ports)
+def single(binary: EtcdBinary, data_dir: Path, client: int, peer: int) -> list[str]:
+    """The flags of a lonely member."""
+    own = f"http://{_HOST}:{peer}"
+    flags = common(binary, data_dir)
+    flags |= urls("client", f"http://{_HOST}:{client}") | urls("peer", own)
+    flags |= {"name": "gatewright", "initial-cluster": f"gatewright={own}"}
+    return flags_of(flags)
+
+
+def common(binary: EtcdBinary, data_dir: Path) -> dict[str, str]:
+    """The flags of every member."""
     flags = {
-        "name": "gatewright",
         "data-dir": str(data_dir / "data"),
-        "listen-client-urls": client,
-        "advertise-client-urls": client,
-        "listen-peer-urls": peer,
-        "initial-advertise-peer-urls": peer,
-        "initial-cluster": f"gatewright={peer}",
         "quota-backend-bytes": str(8 * 1024**3),
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "5m",
         "log-level": "warn",
     }
-    if binary.version.startswith("3.4."):
-        flags["logger"] = "zap"
+    return flags | ({"logger": "zap"} if binary.version.startswith("3.4.") else {})
+
+
+def urls(side: str, url: str) -> dict[str, str]:
+    """Where a member listens on its client or peer side."""
+    advertise = "initial-advertise-peer-urls" if side == "peer" else "advertise-client-urls"
+    return {f"listen-{side}-urls": url, advertise: url}
+
+
+def flags_of(flags: Mapping[str, str]) -> list[str]:
+    """As arguments."""
     return [f"--{name}={value}" for name, value in flags.items()]
 
 
@@ -210,14 +235,13 @@ def _lock(descriptor: int, data_dir: Path) -> None:
             time.sleep(0.05)
 
 
-def _free_ports(count: int) -> tuple[int, int]:
+def free_ports(count: int) -> tuple[int, ...]:
     """Ports that were free at one moment, all at once: one after the other gives the same port twice."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
             one.bind((_HOST, 0))
-        first, second = (one.getsockname()[1] for one in sockets)
-        return first, second
+        return tuple(one.getsockname()[1] for one in sockets)
 
 
 def _healthy(port: int) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -18,16 +20,66 @@ from actors.core.errors import ErrorClass, PortError
 from actors.ports import Changes, Delete, Entry, Put, Store, WatchEvent, WriteSet
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeStore
+from tests.contract.certificates import AUTHORITY
+
+if TYPE_CHECKING:
+    from actors.adapters.etcd3_store import EtcdStore
 
 ROOT = Path(__file__).resolve().parents[2]
 _OWNER_PROCESS = """
-import sys, time
-from actors.adapters.etcd3_store import EtcdStore
-endpoint, key, owner, ttl = sys.argv[1:]
-session = EtcdStore([endpoint]).session(float(ttl))
+import json, sys, time
+from tests.contract.etcd_worlds import Access
+access, key, owner, ttl = sys.argv[1:]
+session = Access(**json.loads(access)).open().session(float(ttl))
 print(session.take([key], owner)[key].mod_revision, flush=True)
 time.sleep(600)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a real etcd: addresses, files of TLS (ca, and cert and key of the client), user and password."""
+
+    endpoints: Sequence[str]
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    user: str = ""
+    password: str = ""
+
+    def open(self, **options: Any) -> EtcdStore:
+        """A client. The adapter is imported here, so that collecting tests does not load gRPC."""
+        from actors.adapters.etcd3_store import EtcdStore, Login, Tls
+
+        tls = Tls(self.ca_file, self.cert_file, self.key_file, AUTHORITY) if self.ca_file else None
+        login = Login(self.user, self.password) if self.user else None
+        return EtcdStore(self.endpoints, tls=tls, login=login, **options)
+
+    def wipe(self) -> None:
+        """Delete every key."""
+        from actors.adapters.etcd3_connection import rpc
+
+        store = self.open()
+        connection = store._connection
+        everything = rpc.DeleteRangeRequest(key=b"\0", range_end=b"\0")
+        connection.call(connection.kv.DeleteRange, everything, writes=True)
+        store.close()
+
+    def enable_auth(self, password: str) -> None:
+        """Make a user "root" and let etcd ask everybody who he is."""
+        from actors.adapters.etcd3_connection import rpc
+
+        store = self.open()
+        connection = store._connection
+        auth = connection._auth
+        for method, request in (
+            (auth.UserAdd, rpc.AuthUserAddRequest(name="root", password=password)),
+            (auth.RoleAdd, rpc.AuthRoleAddRequest(name="root")),
+            (auth.UserGrantRole, rpc.AuthUserGrantRoleRequest(user="root", role="root")),
+            (auth.AuthEnable, rpc.AuthEnableRequest()),
+        ):
+            connection.call(method, request, writes=True)
+        store.close()
 
 
 class World(Protocol):
@@ -91,29 +143,27 @@ class FakeWorld:
 
 
 class EtcdWorld:
-    """A real etcd. The adapter is imported here, so that collecting tests does not load gRPC."""
+    """A real etcd."""
 
-    def __init__(self, endpoint: str) -> None:
-        from actors.adapters.etcd3_store import EtcdStore
-
-        self._type = EtcdStore
-        self._endpoint = endpoint
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._stores: list[EtcdStore] = []
 
     def store(self) -> Store:
         """See `World`."""
-        self._stores.append(self._type([self._endpoint], heartbeat_s=0.5))
+        self._stores.append(self._access.open(heartbeat_s=0.5))
         return self._stores[-1]
 
     def compact(self) -> None:
         """See `World`."""
-        store = self._type([self._endpoint])
+        store = self._access.open()
         store.compact(store.page("/").revision)
         store.close()
 
     def own_and_die(self, key: str, owner: str, ttl_s: float) -> None:
         """See `World`."""
-        command = [sys.executable, "-c", _OWNER_PROCESS, self._endpoint, key, owner, str(ttl_s)]
+        access = json.dumps(asdict(self._access))
+        command = [sys.executable, "-c", _OWNER_PROCESS, access, key, owner, str(ttl_s)]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
 from actors.core.errors import ErrorClass
 from actors.ports import Delete, Entry, Guard, Put, Store, WriteSet
 from tests.contract.etcd_worlds import Recorder, World, fails
@@ -108,6 +110,7 @@ def test_closing_the_store_ends_its_sessions(world: World) -> None:
     assert other.session(5).take(["/t/own"], "you")
 
 
+@pytest.mark.parametrize("world", ["fake", "etcd", "secure-cluster"], indirect=True)  # it takes seconds
 def test_a_dead_owner_loses_the_key_when_its_time_is_over(world: World, store: Store) -> None:
     """The key of a killed process vanishes by itself, and a watch sees that."""
     recorder = Recorder()
@@ -119,6 +122,7 @@ def test_a_dead_owner_loses_the_key_when_its_time_is_over(world: World, store: S
     assert session.take(["/t/own"], "you")
 
 
+@pytest.mark.parametrize("world", ["fake", "etcd"], indirect=True)  # it takes seconds
 def test_an_owner_stays_owner_beyond_its_time(world: World, store: Store) -> None:
     """Leases are kept alive in the background, several at once."""
     owned = [store.session(2) for _ in range(20)]
