@@ -2,7 +2,7 @@
 
 Guarantees: pure and level-triggered: given the living stacks of the name, the same answer whoever asks and
 however often, so a request may be repeated after any lost answer and still ends in one stack. A stack that is
-not marked as ours is never touched. The mark is a tag; a second tag carries the version that was applied.
+not marked as ours is never touched; while it is in progress its marks may still come. The mark is a tag; a second tag carries the version that was applied.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool)
     if len(stacks) > 1:
         return _settle_twins(stacks)
     stack = stacks[0]
-    if not stack.ours:
-        return _foreign(stack)
     if stack.status == "IN_PROGRESS":
         return Step(Next.WAIT, stack.id)
+    if not stack.ours:
+        return _foreign(stack)
     at_version = stack.version == f"v{version}"
     if stack.status == "COMPLETE":
         if at_version and stack.action in ("CREATE", "UPDATE"):
@@ -111,7 +111,8 @@ def _decide_delete(stacks: Sequence[Seen]) -> Step:
     if not stacks:
         return Step(Next.GONE)
     if not ours:
-        return _foreign(stacks[0])
+        unmarked = _in_progress(stacks)
+        return Step(Next.WAIT, unmarked.id) if unmarked else _foreign(stacks[0])
     stack = ours[0]
     if stack.status == "IN_PROGRESS" and stack.action == "DELETE":
         return Step(Next.WAIT, stack.id)
@@ -122,10 +123,16 @@ def _settle_twins(stacks: Sequence[Seen]) -> Step:
     """Heat does not keep names unique under concurrency: the oldest of ours stays (research/heat.md 3.6)."""
     foreign = [s for s in stacks if not s.ours]
     if foreign:
-        return _foreign(foreign[0])
+        unmarked = _in_progress(foreign)
+        return Step(Next.WAIT, unmarked.id) if unmarked else _foreign(foreign[0])
     younger = stacks[-1]
     deleting = younger.action == "DELETE" and younger.status == "IN_PROGRESS"
     return Step(Next.WAIT if deleting else Next.DELETE, younger.id)
+
+
+def _in_progress(stacks: Sequence[Seen]) -> Seen | None:
+    """A stack whose marks may still come: Heat stores a stack first, and its tags a moment later."""
+    return next((s for s in stacks if s.status == "IN_PROGRESS"), None)
 
 
 def _foreign(stack: Seen) -> Step:

@@ -36,7 +36,10 @@ class HeatApp:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The aiohttp handler."""
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionError:  # the rest of the request never came
+            return web.Response(status=400)
         path = request.path
         if path.startswith("/_"):
             return _send(self._admin(request.method, path, body))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import ErrorClass
-from actors.core.model import Action
-from actors.core.stackdrive import MARK, Next, Seen, decide, seen, tags
+from actors.core.model import Action, Ref
+from actors.core.stackdrive import MARK, Next, Seen, decide, request_id, seen, tags
 
 CREATE, MODIFY, GONE = Action.CREATE, Action.MODIFY, Action.LOGICAL_DELETE
 WANTED = (CREATE, MODIFY)
@@ -80,7 +83,7 @@ def test_delete(status: str, expected: Next) -> None:
 
 
 @pytest.mark.parametrize("wanted", [*WANTED, GONE])
-@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS"])
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "CREATE_FAILED", "UPDATE_COMPLETE"])
 def test_a_stranger_is_never_touched(wanted: Action, status: str) -> None:
     """A stack without our mark is refused for good, and the text tells which it is."""
     step = decide(wanted, 2, [stack(status, ours=False, sid="theirs")], acted=False)
@@ -89,6 +92,44 @@ def test_a_stranger_is_never_touched(wanted: Action, status: str) -> None:
     assert step.failure.error_class is ErrorClass.TERMINAL
     assert "theirs" in step.failure.text
     assert MARK in step.failure.text
+
+
+@pytest.mark.parametrize("wanted", [*WANTED, GONE])
+def test_marks_may_come_late(wanted: Action) -> None:
+    """Heat stores a new stack before its tags: what is in progress without them is waited for, not refused."""
+    young = stack("CREATE_IN_PROGRESS", ours=False)
+    assert decide(wanted, 2, [young], acted=False).next is Next.WAIT
+    if wanted in WANTED:
+        assert decide(wanted, 2, [stack("CREATE_COMPLETE", sid="s0"), young], acted=False).next is Next.WAIT
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (
+            "Resource CREATE failed: OverQuotaClient: resources.p: Quota exceeded for resources: ['port'].",
+            True,
+        ),
+        ("Resource CREATE failed: Forbidden: resources.s: Quota exceeded for instances: Requested 1", True),
+        ("Resource CREATE failed: VolumeSizeExceedsAvailableQuota: Requested volume exceeds quota", True),
+        ("Resource CREATE failed: ValueError: resources.a: the name of the quota is wrong", False),
+    ],
+)
+def test_a_quota_in_the_reason_is_a_lasting_shortage(reason: str, expected: bool) -> None:
+    """Nova, Neutron and Cinder tell of quotas inside the stack's reason: retried slowly, not final."""
+    step = decide(CREATE, 2, [stack("CREATE_FAILED", reason=reason)], acted=True)
+    assert step.failure is not None
+    assert (step.failure.error_class is ErrorClass.QUOTA) is expected
+    assert reason in step.failure.text
+
+
+def test_request_ids_are_stable_and_well_formed() -> None:
+    """All requests for a resource version share one id, in the only form that Heat takes."""
+    ref = Ref("port", "327f59b7-df38-4d8f-97db-d320defcab76")
+    first = request_id(ref, 1)
+    assert first == request_id(ref, 1) != request_id(ref, 2)
+    assert re.fullmatch(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", first)
+    assert str(uuid.UUID(first[4:])) == first[4:]
 
 
 @pytest.mark.parametrize("wanted", WANTED)
@@ -111,7 +152,12 @@ def test_a_stranger_among_twins_stops_a_create_but_not_a_delete_of_ours() -> Non
 
 
 @pytest.mark.parametrize(
-    "reason", ["Engine went down during stack CREATE", "Stack status manually reset to FAILED"]
+    "reason",
+    [
+        "Engine went down during stack CREATE",
+        "Stack status manually reset to FAILED",
+        "Worker went down during resource create",
+    ],
 )
 def test_a_dead_engine_is_not_the_stacks_fault(reason: str) -> None:
     """A stack that failed because Heat's engine died is tried again."""
