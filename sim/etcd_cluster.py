@@ -52,7 +52,7 @@ class RunningCluster:
 
     def restart(self, number: int) -> None:
         """Start a member that is dead on its data."""
-        self.members[number] = self._launch(number)
+        self.members[number] = self.launch(number)
         await_health(self.members[number], self._binary)
 
     def stop(self) -> None:
@@ -60,7 +60,8 @@ class RunningCluster:
         for member in self.members:
             member.stop()
 
-    def _launch(self, number: int) -> RunningEtcd:
+    def launch(self, number: int) -> RunningEtcd:
+        """Begin to start a member that is dead; it is not awaited."""
         data_dir = self._folder / f"member{number}"
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         client, peer, health = self._ports[number * _PORTS : (number + 1) * _PORTS]
@@ -96,7 +97,7 @@ def start_cluster(
     cluster = RunningCluster([], binary, folder, free_ports(count * _PORTS), tls, tuple(extra))
     try:
         for number in range(count):
-            cluster.members.append(cluster._launch(number))
+            cluster.members.append(cluster.launch(number))
         for member in cluster.members:
             await_health(member, binary)
     except BaseException:
