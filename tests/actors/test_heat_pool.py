@@ -1,0 +1,136 @@
+"""What the HeatActor does with stacks, whatever it finds."""
+
+from __future__ import annotations
+
+from actors.core.drift import Drift, Expected
+from actors.core.errors import ErrorClass
+from actors.core.keys import stack_name
+from actors.core.options import Options
+from actors.messages import HeatCompare, HeatCompared
+from actors.ports import REQUEST_ID, StackSpec
+from sim.heat.engine import Fate, Request
+from tests.actors.heat_rig import CALL_S, GONE, Rig, calls_take_time, ref
+
+__all__ = ["calls_take_time"]
+
+
+def test_a_create_costs_few_requests_and_tells_outputs() -> None:
+    """Look, create, a few questions, look, outputs; the answer carries Heat's words and values."""
+    rig = Rig()
+    rig.ask("a")
+    answer = rig.done("a")
+    assert (answer.status, answer.reason) == ("CREATE_COMPLETE", "Stack CREATE completed successfully")
+    assert [one["output_value"] for one in answer.outputs] == ["value 1"]
+    asked = rig.stacks.requests
+    assert (asked["find"], asked["create"], asked["get"]) == (2, 1, 1)
+    assert asked["in_progress"] <= 10
+
+
+def test_a_stack_that_never_ends_is_reported() -> None:
+    """A dead engine leaves IN_PROGRESS for ever: our own deadline ends the waiting, with its status."""
+    rig = Rig(Options(types=(), heat_grace_s=30.0))
+    rig.fates["CREATE"] = Fate.STUCK
+    rig.ask("a")
+    rig.run(629.0, 1.0)
+    assert "a" not in rig.answers
+    assert {one.status for one in rig.told[1:]} == {"CREATE_IN_PROGRESS"} or rig.told
+    rig.run(10.0, 1.0)
+    answer = rig.done("a")
+    assert (answer.failure.error_class, answer.failure.kind) == (ErrorClass.TERMINAL, "HeatTimeout")
+
+
+def test_the_latest_request_for_a_stack_wins() -> None:
+    """A later version takes the stack over, even while a call of the earlier one is under way."""
+    rig = Rig()
+    rig.ask("old", version=1)
+    rig.host.advance(CALL_S * 1.5)  # its POST is under way
+    rig.ask("new", version=2)
+    rig.ask("newest", version=3)
+    answer = rig.done("newest")
+    assert [one["output_value"] for one in answer.outputs] == ["value 3"]
+    assert set(rig.answers) == {"newest"}
+    assert rig.stacks.requests["create"] == 1
+    assert rig.stacks.requests["update"] == 1
+
+
+def test_a_delete_that_fails_is_tried_again_and_then_reported() -> None:
+    """DELETE_FAILED is cured by a second DELETE where that helps, else told with Heat's reason."""
+    rig = Rig()
+    rig.ask("made")
+    rig.done("made")
+    rig.fates["DELETE"] = Fate.FAIL
+    rig.ask("first", version=2, action=GONE)
+    failed = rig.done("first")
+    assert (failed.failure.error_class, failed.failure.kind) == (ErrorClass.TERMINAL, "StackFailed")
+    assert "injected failure" in failed.failure.text
+    assert rig.stacks.requests["delete"] == 5
+    rig.ask("second", version=3, action=GONE)
+    rig.run(4.0)
+    rig.fates.clear()
+    assert rig.done("second").status == "DELETE_COMPLETE"
+
+
+def test_twins_are_settled_and_told() -> None:
+    """Two stacks of one name: the younger goes, and the answer says so."""
+    rig = Rig()
+    rig.ask("made")
+    rig.done("made")
+    record = next(iter(rig.stacks.engine.living("t")))
+    request = Request(record.template.document, record.given, 10, True, ("gatewright", "v1"))
+    rig.stacks.engine.create("t", record.name, request, twin=True)
+    rig.ask("again", version=2)
+    answer = rig.done("again")
+    assert any("2 stacks are named" in warning for warning in answer.warnings)
+    assert [one.id for one in rig.stacks.find("t", record.name)] == [record.id]
+
+
+def test_every_request_of_a_version_bears_its_id() -> None:
+    """Writes and outputs carry the correlation id of the resource version."""
+    rig = Rig()
+    seen: list[str] = []
+    create = rig.stacks.create
+
+    def noted(spec: StackSpec) -> str:
+        seen.append(REQUEST_ID.get())
+        return create(spec)
+
+    rig.stacks.create = noted  # type: ignore[method-assign]
+    rig.ask("a")
+    rig.done("a")
+    assert len(seen[0]) == len("req-") + 36
+
+
+def test_settled_stacks_are_compared() -> None:
+    """What vanished, was changed, failed or lost its marks is found by one question; the rest is silent."""
+    rig = Rig()
+    for number in range(4):
+        rig.ask(f"{number}", number)
+        rig.done(f"{number}")
+    expected = tuple(Expected(ref(number), 1, "CREATE_COMPLETE") for number in range(4))
+
+    def compare(rid: str, expected: tuple[Expected, ...]) -> HeatCompared:
+        rig.host.tell(rig.heat, HeatCompare(rid, "t", expected), sender=rig.me)
+        answer = rig.done(rid)
+        assert isinstance(answer, HeatCompared)
+        return answer
+
+    before = rig.stacks.requests["find"]
+    first = compare("c1", expected)
+    assert (first.findings, first.failure) == ((), None)
+    assert rig.stacks.requests["find"] == before + 1
+    by_name = {one.name: one for one in rig.stacks.engine.living("t")}
+    rig.stacks.delete("t", stack_name(ref(0)), by_name[stack_name(ref(0))].id)
+    spec = StackSpec("t", stack_name(ref(1)), by_name[stack_name(ref(1))].template.document, {"v": "x"}, 10)
+    rig.stacks.update(spec, by_name[stack_name(ref(1))].id)
+    rig.stacks.engine.act(by_name[stack_name(ref(2))], "CHECK")
+    rig.run(5.0)
+    second = compare("c2", first.expected)
+    assert {(one.ref, one.drift) for one in second.findings} == {
+        (ref(0), Drift.VANISHED),
+        (ref(1), Drift.FOREIGN),
+        (ref(2), Drift.CHANGED),
+    }
+    rig.down = True
+    failed = compare("c3", first.expected)
+    assert failed.failure is not None
+    assert failed.expected == first.expected
