@@ -35,7 +35,7 @@ def test_without_any_source_everything_has_a_default(tmp_path):
     assert settings.heat.source == "embedded"
     assert settings.standalone.embedded
     assert (settings.snmp.interval_active_s, settings.snmp.interval_s) == (5, 30)
-    assert settings.options((), terminal=True) == Options((), monitor_types=load_monitor_types())
+    assert settings.options((), terminal=True) == Options((), monitor_types=load_monitor_types(), http_port=0)
 
 
 def test_command_line_beats_environment_beats_file(read):

@@ -1,0 +1,294 @@
+"""What an operator sees and does beside a running system: questions, steering, metrics, API, dashboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import browser as web
+from tests.e2e.browser import Browser
+from tests.e2e.harness import Product, eventually, run_once
+
+GATEWAY, PORT, SUBNET, LOGICAL = "5c241c51", "327f59b7", "e1353d56", "b04853c4"
+SWITCH_PORT = "xe-0/0/3.1025"
+#: Never to be seen anywhere: what declarations and settings keep secret.
+SECRETS = ("lab-password", "a-secret-community", "a-secret-token")
+SETTINGS: dict[str, Any] = {
+    "STANDALONE__RESOURCE_SECONDS": 0.2,
+    "SNMP__COMMUNITIES": json.dumps({"ESE_NODE_COMMUNITY": "a-secret-community"}),
+    "HTTP__TOKEN": "a-secret-token",
+}
+
+
+class Tour:
+    """A running product, and commands beside it. Everything that was said is kept."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.said: list[str] = []
+        self.http = product.said(r"dashboard: (http://[\d.]+:\d+)/")[1]
+
+    def do(self, *arguments: object, code: int = 0) -> str:
+        """One command; its output."""
+        done = run_once(self.product.folder, *arguments, **SETTINGS)
+        self.said += [done.stdout, done.stderr]
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, *arguments: object, code: int = 0) -> Any:
+        """One command with --json; its answer."""
+        return json.loads(self.do(*arguments, "--json", code=code))
+
+    def get(self, path: str, *, token: str = "a-secret-token") -> tuple[int, str]:
+        """One GET of the HTTP port."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(self.http + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                status, text = answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read().decode()
+        self.said.append(text)
+        return status, text
+
+    def metric(self, name: str) -> float:
+        """The sum over all labels of a metric."""
+        rows = re.findall(rf"^gatewright_{name}(?:{{.*}})? (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        return sum(map(float, rows))
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
+    """One system for all, with the gateway built."""
+    with Product(tmp_path_factory.mktemp("tour"), **SETTINGS) as product:
+        product.built()
+        yield Tour(product)
+
+
+def test_the_first_hour_is_told_three_commands(tour: Tour) -> None:
+    """The end of building names three commands on what was built, and each works as printed."""
+    commands = re.findall(r"python run\.py --state-dir \S+ (.+)", tour.product.out)
+    assert len(commands) == 3
+    for command in commands:
+        extra = ["--times", "1"] if "--watch" in command else []
+        assert tour.do(*command.split(), *extra)
+
+
+def test_status_counts_what_there_is(tour: Tour) -> None:
+    """By type, live, and every resource once."""
+    status = tour.ask("status")
+    assert status["live"]
+    assert status["counts"] == {"settled": 22}
+    assert status["groups"]["port"] == {"settled": 3}
+    assert {row["resource"].partition(":")[0] for row in status["rows"]} == set(status["groups"])
+    assert tour.ask("status", "--type", "port", "--by", "stage")["groups"] == {"settled": {"settled": 3}}
+    assert "22 settled" in tour.do("status")
+
+
+def test_etcd_alone_answers_the_same_questions(tour: Tour) -> None:
+    """Without a controller that can be asked, status, explain and graph work, and say so."""
+    file = tour.product.state_dir / "running.json"
+    kept = file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    try:
+        file.write_text(json.dumps({**json.loads(kept), "http": ""}))
+        status = tour.ask("status")
+        assert (status["live"], status["counts"]) == (False, {"settled": 22})
+        assert "CREATE_COMPLETED" in tour.do("explain", GATEWAY)
+    finally:
+        file.write_text(kept)
+
+
+def test_the_critical_path_sums_to_the_wall_time(tour: Tour) -> None:
+    """Of the gateway's provisioning: legs follow one another, parts sum to the wall time within 1 %."""
+    path = tour.ask("graph", GATEWAY, "--critical-path")["critical_path"]
+    assert [leg["resource"].split(":")[0] for leg in path["legs"]] == [
+        "network",
+        "subnet",
+        "common_function_gateway",
+    ]
+    wall = path["wall_seconds"]
+    assert sum(path["totals"].values()) == pytest.approx(wall, rel=0.01)
+    lines = [
+        line for ref in ("network:f2de53ae", "common_function_gateway:5c241c51") for line in _lines(tour, ref)
+    ]
+    ends = max(line["ended"] for line in lines)
+    assert path["ended"] == pytest.approx(ends, abs=0.002)
+    assert path["began"] <= min(line["began"] for line in lines)
+    assert path["totals"]["heat"] > 0.5 * wall
+    assert "* network" in tour.do("graph", GATEWAY, "--critical-path")
+
+
+def _lines(tour: Tour, resource: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tour.ask("history", resource)["lines"]
+    return found
+
+
+def test_a_resource_that_is_not_there_is_its_own_exit_code(tour: Tour) -> None:
+    """3 for none and for more than one, 2 for a wrong argument."""
+    tour.do("explain", "nothing-of-that-name", code=3)
+    tour.do("explain", "port:", code=3)
+    tour.do("explain", GATEWAY, "--at", "yesterday", code=2)
+    tour.do("pause", "--type", "nonsense", code=2)
+
+
+def test_a_past_moment_can_be_asked_for(tour: Tour) -> None:
+    """While the gateway waited for its subnet, that is what explain --at says."""
+    (line,) = _lines(tour, GATEWAY)
+    waited = next(span for span in line["spans"] if span["blocker"] and span["seconds"] > 0.05)
+    before = sum(span["seconds"] for span in line["spans"][: line["spans"].index(waited)])
+    _, text = tour.get(
+        f"/api/v1/resources/{GATEWAY}/explain?at={line['began'] + before + waited['seconds'] / 2}"
+    )
+    first = json.loads(text)["chain"][0]
+    assert (first["stage"], first["text"]) == ("waiting", f"waited for {waited['blocker']}")
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(tour: Tour) -> None:
+    """Deleting the network would take its dependents first; etcd does not change by asking."""
+    revision = tour.ask("status")["revision"]
+    plan = tour.ask("plan", "network:f2de53ae", "--delete")["plan"]
+    order = [row["resource"].split(":")[0] for row in plan]
+    assert (
+        order.index("ese_logical_port") < order.index("port") < order.index("subnet") < order.index("network")
+    )
+    assert {row["action"] for row in plan} == {"logical_delete"}
+    assert tour.ask("status")["revision"] == revision
+
+
+def test_pause_is_seen_everywhere_and_resume_ends_it(tour: Tour) -> None:
+    """A reconcile of a paused type waits, visibly in status, explain, metrics and doctor; resume lets it go on."""
+    tour.do("pause", "--type", "subnet")
+    tour.do("reconcile", SUBNET)
+    eventually(lambda: tour.ask("status")["counts"].get("paused") == 1, what="paused in status")
+    assert "paused (type/subnet)" in tour.do("explain", SUBNET)
+    eventually(lambda: tour.metric("paused") == 1, what="paused in metrics")
+    assert any(f["check"] == "paused" for f in tour.ask("doctor")["findings"])
+    lines = len(_lines(tour, SUBNET))
+    tour.do("resume", "--type", "subnet")
+    eventually(lambda: len(_lines(tour, SUBNET)) == lines + 1, what="reconciled after resume")
+    eventually(lambda: tour.ask("status")["counts"] == {"settled": 22}, what="all settled")
+    assert "nothing is failed" in tour.do("retry")
+
+
+def test_a_pulled_cable_is_drift_until_it_is_plugged_again(tour: Tour) -> None:
+    """The port's status, the gauge of drifted targets, and afterwards the time it took."""
+    tour.do("port", "down", SWITCH_PORT)
+    eventually(lambda: tour.metric("drifted_targets") == 1, what="drift in metrics")
+    rows = {row["resource"].split(":")[1][:8]: row for row in tour.ask("status")["rows"]}
+    assert rows[LOGICAL]["monitoring"] == {"logical_port": "DOWN"}
+    tour.do("port", "up", SWITCH_PORT)
+    eventually(lambda: tour.metric("drift_seconds_count") == 1, what="drift measured")
+    assert tour.metric("drifted_targets") == 0
+
+
+def test_metrics_tell_what_was_done(tour: Tour) -> None:
+    """Requests, writes, times, memory per process; every family once with help and type."""
+    _, text = tour.get("/metrics")
+    for family in set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)):
+        assert len(re.findall(rf"^# TYPE {family} ", text, re.MULTILINE)) == 1
+        assert f"# HELP {family} " in text
+    assert tour.metric("first_time_to_reconcile_seconds_count") >= 22
+    assert tour.metric("first_time_to_readiness_seconds_count") >= 22
+    assert tour.metric("etcd_writes_total") > 100
+    assert tour.metric("heat_requests_total") > 10
+    assert tour.metric("snmp_requests_total") > 10
+    assert tour.metric("process_resident_bytes") > 50e6
+    assert 'process="bridge' in text
+
+
+def test_the_api_is_what_its_description_says(tour: Tour) -> None:
+    """Every path of the OpenAPI document answers; without the token only probes and files do."""
+    document = json.loads(tour.get("/openapi.json", token="")[1])
+    for path in document["paths"]:
+        status, _ = tour.get(path.replace("{resource}", GATEWAY))
+        assert status == 200, path
+        guarded = path not in ("/healthz", "/readyz")
+        assert (tour.get(path.replace("{resource}", GATEWAY), token="")[0] == 401) is guarded
+    assert tour.get("/api/v1/resources/nothing")[0] == 404
+    assert tour.get("/api/v1/status", token="wrong")[0] == 401
+
+
+def test_doctor_finds_nothing_that_stops_work(tour: Tour) -> None:
+    """On a system that works no finding is an error, and what is wrong has a remedy."""
+    findings = tour.ask("doctor")["findings"]
+    checks = {finding["check"] for finding in findings}
+    assert {
+        "files",
+        "snmp socket",
+        "etcd version",
+        "etcd latency",
+        "clock",
+        "templates",
+        "heat",
+        "devices",
+    } <= checks
+    assert not [finding for finding in findings if finding["severity"] == "error"]
+    assert all(finding["remedy"] for finding in findings if finding["severity"] == "warn")
+
+
+@pytest.mark.skipif(bool(web.missing()), reason=web.missing() or "there is one")
+def test_the_dashboard_can_be_used(tour: Tour, tmp_path: Path) -> None:
+    """Token, counts, filter, a resource's page by keyboard, its parts, and back; nothing comes from outside."""
+    pictures = Path(os.environ["GATEWRIGHT_SHOTS"]) if "GATEWRIGHT_SHOTS" in os.environ else tmp_path
+    with Browser() as page:
+        page.size(1200, 900)
+        page.open(tour.http)
+        page.shows("a token is needed")
+        page.type("#token", "a-secret-token\ue007")
+        page.shows("22 resources", "T0011CF000", "logical_port UP")
+        page.shot(pictures / "table.png")
+        page.type("#q", "gateway")
+        page.shows("1 resources", selector="caption")
+        assert page.script("return document.activeElement.id") == "q"
+        page.press("\ue004")  # the select
+        page.press("\ue004")  # the first row's link
+        page.press("\ue007")
+        page.shows("T0011CF000", "Why", "CREATE_COMPLETED", "Critical path", "History")
+        assert page.script("return document.querySelectorAll('svg a').length") > 3
+        assert page.script("return document.querySelectorAll('#waterfall .bar i').length") > 2
+        page.shot(pictures / "resource.png")
+        page.size(420, 900)
+        eventually(lambda: page.script("return document.documentElement.scrollWidth <= window.innerWidth"))
+        page.shot(pictures / "phone.png")
+        page.click("#title a")
+        page.shows("T0011CF000", selector="#table-card")
+        outside = page.script(
+            "const names = performance.getEntriesByType('resource').map((entry) => entry.name);"
+            "return names.filter((name) => !name.startsWith(location.origin))"
+        )
+        assert outside == []
+
+
+def test_no_secret_is_shown_anywhere(tour: Tour) -> None:
+    """Passwords, communities and tokens are in no output, no log and no answer of this whole tour."""
+    for question in (
+        "status",
+        f"explain {LOGICAL}",
+        f"history {GATEWAY}",
+        "graph --format dot",
+        f"plan {LOGICAL}",
+        "doctor",
+    ):
+        tour.do(*question.split())
+    for path in ("/api/v1/status", f"/api/v1/resources/{LOGICAL}", "/metrics"):
+        assert tour.get(path)[0] == 200
+    everything = "\n".join([*tour.said, tour.product.out, tour.product.err])
+    for secret in SECRETS:
+        assert secret not in everything
+
+
+def test_drain_ends_it_within_ten_seconds(tour: Tour) -> None:
+    """The last of the tour: drain ends the system cleanly; afterwards nothing runs and etcd is gone."""
+    assert "drained and stopped" in tour.do("drain")
+    assert tour.product.process.wait(5) == 0
+    assert not (tour.product.state_dir / "running.json").exists()
+    tour.do("status", code=4)
