@@ -45,6 +45,11 @@ def heat(settings: Snapshot) -> Stacks:
     config = HeatConfig(
         **where,
         admin_tenant=section.admin_tenant,
+        region=section.region,
+        interface=section.interface,
+        ca_file=str(section.ca_file or ""),
+        cert_file=str(section.cert_file or ""),
+        key_file=str(section.key_file or ""),
         timeout_s=section.timeout_s,
         pool_size=section.max_in_flight,
     )

@@ -111,6 +111,11 @@ class HeatSection:
     cloud: str = ""  # a name in clouds.yaml; OS_CLOUD gives the default
     use_os_variables: bool = False  # OS_AUTH_URL, OS_USERNAME, …; true by itself where OS_AUTH_URL is set
     admin_tenant: str = "admin"  # for resources without tenant_id (contract 10.19)
+    region: str = ""  # of Keystone's catalogue; a cloud's own where it names one
+    interface: Literal["", "public", "internal", "admin"] = ""  # of the catalogue; "": the cloud's, or public
+    ca_file: Path | None = None  # a private CA; a cloud's own (cacert, OS_CACERT) where it names one
+    cert_file: Path | None = None
+    key_file: Path | None = None
     timeout_s: Seconds = 30.0  # of one request
     tick_s: Seconds = 1.0  # between two looks at the stacks in progress of a tenant
     max_in_flight: Annotated[int, Ge(1), Le(512)] = 16  # concurrent requests of one Heat actor
@@ -124,6 +129,8 @@ class HeatSection:
             raise ValueError("endpoint, cloud and use_os_variables exclude each other")
         if self.endpoint and not re.match(r"https?://[^\s/]+", self.endpoint):
             raise ValueError(f"endpoint: {_seen(self.endpoint)} is not an http or https address")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
 
     @property
     def source(self) -> Literal["endpoint", "cloud", "environment", "embedded"]:

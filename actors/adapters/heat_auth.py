@@ -5,7 +5,7 @@ Guarantees: no secret in `repr`; the libraries for clouds.yaml are loaded only w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -33,7 +33,8 @@ class HeatConfig:
     create stacks: Heat's trusts refuse them.)
     `admin_tenant`: the project id of resources without a tenant (contract 10.19).
     `timeout_s`: of one request, in seconds. `pool_size`: connections, at least the number of calling threads.
-    `ca_file` "" means the system's.
+    `region`, `interface`, `ca_file`, `cert_file` and `key_file` overrule what a cloud says; a `ca_file` of ""
+    means the system's. `insecure`: certificates are not checked (clouds.yaml: `verify: false`).
     """
 
     endpoint_template: str = ""
@@ -43,10 +44,11 @@ class HeatConfig:
     password: str = field(default="", repr=False)
     user_domain: str = "default"
     region: str = ""
-    interface: str = "public"
+    interface: str = ""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    insecure: bool = False
     admin_tenant: str = "admin"
     timeout_s: float = 30.0
     pool_size: int = 16
@@ -60,8 +62,8 @@ class HeatConfig:
 
     @property
     def verify(self) -> bool | str:
-        """What requests wants: a CA file, or True."""
-        return self.ca_file or True
+        """What requests wants: a CA file, or whether to check at all."""
+        return self.ca_file or not self.insecure
 
     @property
     def cert(self) -> tuple[str, str] | None:
@@ -75,10 +77,34 @@ class HeatConfig:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A plugin that speaks for one project, and the texts that must never be shown."""
+    """A plugin that speaks for one project, and the texts that must never be shown.
+
+    `delegated`: an application credential, with which Heat creates no stacks; it speaks for its own project,
+    whichever is asked for.
+    """
 
     plugin: AuthPlugin
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    delegated: bool = False
+
+
+def completed(config: HeatConfig) -> HeatConfig:
+    """With region, interface and certificates of the cloud, where `config` names none.
+
+    Raises ValueError for a cloud that is not configured.
+    """
+    if not config.cloud:
+        return config
+    found = _cloud(config.cloud).config
+    return replace(
+        config,
+        region=config.region or found.get("region_name") or "",
+        interface=config.interface or found.get("interface") or "",
+        ca_file=config.ca_file or found.get("cacert") or "",
+        cert_file=config.cert_file or found.get("cert") or "",
+        key_file=config.key_file or found.get("key") or "",
+        insecure=config.insecure or found.get("verify") is False,
+    )
 
 
 def log_in(config: HeatConfig, project: str) -> Login:
@@ -101,14 +127,20 @@ def log_in(config: HeatConfig, project: str) -> Login:
 
 
 def _from_cloud(cloud: str, project: str) -> Login:
+    found = _cloud(cloud)
+    options = {name: value for name, value in found.config["auth"].items() if name not in _PROJECT_SCOPE}
+    loader = loading.get_plugin_loader(found.config["auth_type"])
+    delegated = "applicationcredential" in found.config["auth_type"]
+    scope = {} if delegated else {"project_id": project}
+    return Login(loader.load_from_options(**options, **scope), secret_values({}, options), delegated)
+
+
+def _cloud(name: str) -> Any:
+    """A cloud of clouds.yaml. openstacksdk is untyped."""
     from openstack.config import OpenStackConfig
     from openstack.exceptions import ConfigException
 
     try:
-        found = OpenStackConfig().get_one(cloud=cloud)
+        return OpenStackConfig().get_one(cloud=name)
     except ConfigException as error:
-        raise ValueError(f"cloud {cloud!r}: {error}") from error
-    options = {name: value for name, value in found.config["auth"].items() if name not in _PROJECT_SCOPE}
-    loader = loading.get_plugin_loader(found.config["auth_type"])
-    plugin = loader.load_from_options(**options, project_id=project)
-    return Login(plugin, secret_values({}, options))
+        raise ValueError(f"cloud {name!r}: {error}") from error

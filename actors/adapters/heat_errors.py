@@ -49,6 +49,17 @@ def port_error(error: Exception, *, write: bool, secrets: frozenset[str]) -> Por
     return None
 
 
+def delegated_error(error: PortError) -> PortError:
+    """A refusal (403) as Heat and Keystone word it tells nobody what to do about it: this does."""
+    failure = error.failure
+    if failure.kind not in ("HTTPForbidden", "HTTP403", "Forbidden"):
+        return error
+    hint = (
+        "an application credential cannot create stacks (Heat's trusts refuse it): use a user with a password"
+    )
+    return PortError(failure.error_class, failure.kind, f"{failure.text}; {hint}")
+
+
 def _doubt(*, reached: bool) -> ErrorClass:
     return ErrorClass.IN_DOUBT if reached else ErrorClass.TRANSIENT
 
@@ -92,6 +103,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _tidy(text: str, secrets: frozenset[str]) -> str:
-    """One short line without markup; masked before it is cut, so that no half of a secret remains."""
+    """One short line without markup or noise; masked before it is cut, so that no half of a secret remains."""
     line = " ".join(_MARKUP.sub(" ", redact(text, secrets)).split())
+    line = "".join(char if char.isprintable() else "?" for char in line)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

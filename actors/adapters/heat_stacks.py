@@ -18,12 +18,12 @@ from heatclient.common.http import SessionClient
 from heatclient.v1.stacks import StackManager
 from keystoneauth1.session import Session
 
-from actors.adapters.heat_auth import HeatConfig, Login, log_in
-from actors.adapters.heat_errors import BrokenAnswerError, port_error
+from actors.adapters.heat_auth import HeatConfig, Login, completed, log_in
+from actors.adapters.heat_errors import BrokenAnswerError, delegated_error, port_error
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Json, JsonObject
 from actors.core.redact import secret_values
-from actors.ports import Stack, StackSpec
+from actors.ports import REQUEST_ID, Stack, StackSpec
 
 T = TypeVar("T")
 #: Authenticated projects kept at a time.
@@ -34,70 +34,70 @@ _NOTHING: frozenset[str] = frozenset()
 class HeatStacks:
     """Heat behind the `Stacks` port. One instance per process; any number of threads up to `pool_size`.
 
-    Every method takes `request_id` (`req-<uuid>`), which Heat writes into its own log. Raises ValueError at once
-    for a cloud that is not configured.
+    `ports.REQUEST_ID` is sent with every request; Heat writes it into its own log. Raises ValueError at once for
+    a cloud that is not configured.
     """
 
     def __init__(self, config: HeatConfig) -> None:
-        self._config = config
+        self._config = config = completed(config)
         self._session = _session(config)
         self._lock = threading.Lock()
         self._logins: dict[str, Login] = {}
         self._login(config.admin_tenant)  # a wrong configuration shows at the start
 
-    def find(self, tenant: str, name: str, *, request_id: str = "") -> tuple[Stack, ...]:
-        """All living stacks of exactly that name, oldest first. Raises PortError."""
+    def find(self, tenant: str, *names: str) -> tuple[Stack, ...]:
+        """All living stacks of exactly these names, oldest first. Raises PortError."""
 
         def ask(heat: StackManager) -> tuple[Stack, ...]:
-            found = heat.list(filters={"name": name}, sort_keys="creation_time", sort_dir="asc")
-            return tuple(stack for stack in map(_stack, found) if stack.name == name)
+            found = heat.list(filters={"name": list(names)}, sort_keys="creation_time", sort_dir="asc")
+            return tuple(stack for stack in map(_stack, found) if stack.name in names)
 
-        return self._call(tenant, ask, request_id=request_id)
+        return self._call(tenant, ask)
 
-    def create(self, spec: StackSpec, *, request_id: str = "") -> str:
+    def create(self, spec: StackSpec) -> str:
         """Begin a create; returns Heat's stack id. Raises PortError (CONFLICT/StackExists, IN_DOUBT…)."""
 
         def ask(heat: StackManager) -> str:
             answer = heat.create(stack_name=spec.name, disable_rollback=True, **_fields(spec))
             return str(answer["stack"]["id"])
 
-        return self._call(spec.tenant, ask, write=True, secrets=_secrets(spec), request_id=request_id)
+        return self._call(spec.tenant, ask, write=True, secrets=_secrets(spec))
 
-    def update(self, spec: StackSpec, stack_id: str, *, request_id: str = "") -> None:
+    def update(self, spec: StackSpec, stack_id: str) -> None:
         """Begin an update of that very stack. Tags are sent again: a PUT without them drops them (3.4)."""
 
         def ask(heat: StackManager) -> None:
             heat.update(_path(spec.name, stack_id), disable_rollback=True, **_fields(spec))
 
-        self._call(spec.tenant, ask, write=True, secrets=_secrets(spec), request_id=request_id)
+        self._call(spec.tenant, ask, write=True, secrets=_secrets(spec))
 
-    def delete(self, tenant: str, name: str, stack_id: str, *, request_id: str = "") -> None:
+    def delete(self, tenant: str, name: str, stack_id: str) -> None:
         """Begin a delete. A stack that is gone is no error."""
 
         def ask(heat: StackManager) -> None:
             heat.delete(_path(name, stack_id))
 
         try:
-            self._call(tenant, ask, write=True, request_id=request_id)
+            self._call(tenant, ask, write=True)
         except PortError as error:
             if error.failure.error_class is not ErrorClass.NOT_FOUND:
                 raise
 
-    def in_progress(self, tenant: str, *, request_id: str = "") -> frozenset[str]:
+    def in_progress(self, tenant: str) -> frozenset[str]:
         """Ids of all stacks of the tenant that are IN_PROGRESS, by one request."""
 
         def ask(heat: StackManager) -> frozenset[str]:
             return frozenset(str(one.id) for one in heat.list(filters={"status": "IN_PROGRESS"}))
 
-        return self._call(tenant, ask, request_id=request_id)
+        return self._call(tenant, ask)
 
-    def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool, request_id: str = "") -> Stack:
+    def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool) -> Stack:
         """One stack. Raises PortError: NOT_FOUND only if Heat says that this stack is gone or deleted."""
 
         def ask(heat: StackManager) -> Stack:
             return _stack(heat.get(_path(name, stack_id), resolve_outputs=outputs))
 
-        stack = self._call(tenant, ask, request_id=request_id)
+        stack = self._call(tenant, ask)
         if (stack.action, stack.status) == ("DELETE", "COMPLETE"):
             raise PortError(ErrorClass.NOT_FOUND, "EntityNotFound", f"The Stack ({name}) was deleted.")
         return stack
@@ -113,28 +113,29 @@ class HeatStacks:
         *,
         write: bool = False,
         secrets: frozenset[str] = _NOTHING,
-        request_id: str = "",
     ) -> T:
         # Whatever the three libraries throw is sorted in one place; a programming error passes unchanged.
         login = self._login(tenant or self._config.admin_tenant)
         try:
-            return ask(self._manager(login, tenant, request_id))
+            return ask(self._manager(login, tenant))
         except Exception as error:
             sorted_error = port_error(error, write=write, secrets=secrets | login.secrets)
             if sorted_error is None:
                 raise
+            if write and login.delegated and sorted_error.failure.error_class is ErrorClass.TERMINAL:
+                sorted_error = delegated_error(sorted_error)
             # The library's text may quote what was sent: nothing of it is chained.
             raise sorted_error from None
 
-    def _manager(self, login: Login, tenant: str, request_id: str) -> StackManager:
+    def _manager(self, login: Login, tenant: str) -> StackManager:
         client = _CheckedClient(
             self._session,
             auth=login.plugin,
             service_type="orchestration",
-            interface=self._config.interface,
+            interface=self._config.interface or "public",
             region_name=self._config.region or None,
             endpoint_override=self._config.endpoint_override(tenant) or None,
-            global_request_id=request_id or None,
+            global_request_id=REQUEST_ID.get() or None,
         )
         return StackManager(client)
 
@@ -228,4 +229,6 @@ def _stack(shown: Json) -> Stack:
         str(plain.get("stack_status_reason") or ""),
         tuple(tag for tag in plain.get("tags") or () if tag),
         tuple(plain.get("outputs") or ()),
+        str(plain.get("updated_time") or ""),
+        dict(plain.get("parameters") or {}),
     )
