@@ -49,6 +49,7 @@ class Subscriber:
 
     `number` tells listings of one subscription apart; `ahead`: pages sent and not taken yet; `next_page`: what
     to fetch (index of the prefix, last key) as soon as one is taken; `heard`: when the last one was taken.
+    `pages` and `sent` count the pages and then the messages of this listing, so that the shard misses a lost one.
     """
 
     index: int
@@ -63,6 +64,8 @@ class Subscriber:
     ahead: int = 0
     next_page: tuple[int, str] | None = None
     heard: float = 0.0
+    pages: int = 0
+    sent: int = 0
 
 
 class Feed:
@@ -114,12 +117,13 @@ class Feed:
         subscriber.held, subscriber.held_count = [], 0
         subscriber.number += 1
         subscriber.ahead, subscriber.heard = 0, self._bridge.now()
-        self._fetch(subscriber, 0, "", first=True)
+        subscriber.pages = subscriber.sent = 0
+        self._fetch(subscriber, 0, "")
         if not self._timing:
             self._timing = True
             self._bridge.after(SILENCE_S, Tick("listing"))
 
-    def _fetch(self, subscriber: Subscriber, prefix: int, after: str, *, first: bool = False) -> None:
+    def _fetch(self, subscriber: Subscriber, prefix: int, after: str) -> None:
         store, name = self._bridge.store, MIRRORED[prefix]
         revision, number = subscriber.revision, subscriber.number
 
@@ -132,16 +136,17 @@ class Feed:
                 subscriber.listing = False
                 self._bridge.after(RETRY_S, Tick("feed"))
                 return
-            self._send(subscriber, prefix, outcome, first=first)
+            self._send(subscriber, prefix, outcome)
 
         self._bridge.submit(lambda: store.page(name, after=after, revision=revision), fetched, "read")
 
-    def _send(self, subscriber: Subscriber, prefix: int, page: Page, *, first: bool) -> None:
+    def _send(self, subscriber: Subscriber, prefix: int, page: Page) -> None:
         subscriber.revision = page.revision
         last = not page.more and prefix == len(MIRRORED) - 1
         following = (prefix, page.entries[-1].key) if page.more else (prefix + 1, "")
-        if page.entries or first or last:
-            snapshot = Snapshot(subscriber.epoch, first, last, page.revision, page.entries)
+        if page.entries or not subscriber.pages or last:
+            subscriber.pages += 1
+            snapshot = Snapshot(subscriber.epoch, subscriber.pages, last, page.revision, page.entries)
             self._bridge.tell(subscriber.address, snapshot)
             subscriber.ahead += 1
         if last:
@@ -179,7 +184,17 @@ class Feed:
         held, subscriber.held, subscriber.held_count = subscriber.held, [], 0
         later = tuple(c for c in held if c.revision > subscriber.revision)
         if later:
-            self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, later))
+            self._mirror(subscriber, later)
+
+    def _mirror(self, subscriber: Subscriber, changes: tuple[Changes, ...]) -> None:
+        subscriber.sent += bool(changes)
+        self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, subscriber.sent, changes))
+
+    def beat(self) -> None:
+        """A sign of life, which also tells every shard how many messages it should have."""
+        for subscriber in self._subscribers.values():
+            if subscriber.listed:
+                self._mirror(subscriber, ())
 
     # ------------------------------------------------------------------------------------------- changes
 
@@ -224,7 +239,7 @@ class Feed:
         count = sum(len(changes.puts_and_deletes) for changes in batch)
         for subscriber in self._subscribers.values():
             if subscriber.listed:
-                self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, tuple(batch)))
+                self._mirror(subscriber, tuple(batch))
             elif subscriber.listing:
                 subscriber.held.extend(batch)
                 subscriber.held_count += count

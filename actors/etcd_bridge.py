@@ -38,6 +38,9 @@ from actors.ports import Guard, Put, Store, WriteSet
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 
+#: How often shards are told again what they should know.
+BEAT_S = 5.0
+
 
 class EtcdBridge(IoActor):
     """One per controller."""
@@ -65,6 +68,7 @@ class EtcdBridge(IoActor):
                 self.holdings.join()
                 self.feed.proceed()
                 self.history.begin()
+                self.after(BEAT_S, Tick("beat"))
             case Topology():
                 self._wired(message)
             case Subscribe():
@@ -112,6 +116,10 @@ class EtcdBridge(IoActor):
     def _wired(self, topology: Topology) -> None:
         """Who the shards are now; one that is new must hear what the others know."""
         self._shards = topology.shards
+        self._retell()
+
+    def _retell(self) -> None:
+        """Everything that is said once when it changes: whoever missed it hears it now."""
         self.tell_shards(self.health.told)
         owned = self.holdings.told()
         if owned is not None:
@@ -127,6 +135,10 @@ class EtcdBridge(IoActor):
                 self.holdings.balance()
             case "feed":
                 self.feed.proceed()
+            case "beat":
+                self._retell()
+                self.feed.beat()
+                self.after(BEAT_S, Tick("beat"))
             case "listing":
                 self.feed.overdue()
             case "declare":

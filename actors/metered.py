@@ -114,7 +114,7 @@ class Shard(Metered, shard.Shard):
     def noticed(self, message: object) -> None:
         """What tells of times."""
         match message:
-            case Mirror() if message.epoch == self._epoch:
+            case Mirror() if self._subscription is not None and message.epoch == self._subscription.epoch:
                 self._changed(message)
             case Report():
                 self._stage(message)

@@ -26,7 +26,6 @@ from actors.messages import (
     Committed,
     DeviceBegin,
     Mirror,
-    More,
     Nudge,
     Owned,
     Ping,
@@ -40,7 +39,6 @@ from actors.messages import (
     StatusQuery,
     StatusReply,
     StoreHealth,
-    Subscribe,
     TargetStatus,
     Tick,
     Topology,
@@ -52,10 +50,7 @@ from actors.ports import Delete
 from actors.progress import Progress
 from actors.resource import ResourceActor
 from actors.runtime.actor import BaseActor
-
-
-#: A listing that makes no progress for so long is asked for again.
-LISTING_SILENCE_S = 10.0
+from actors.subscription import Subscription
 
 
 class Shard(BaseActor):
@@ -65,10 +60,8 @@ class Shard(BaseActor):
         """Nothing is known before Boot and Topology."""
         self._boot: Boot | None = None
         self._desk: Desk | None = None
-        self._epoch = 0
+        self._subscription: Subscription | None = None
         self._ready = False
-        self._listed = -1  # the subscription whose listing is complete
-        self._heard = 0.0
         self._stale: frozenset[str] = frozenset()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
         self._terms: Mapping[int, int] = {}
@@ -88,9 +81,9 @@ class Shard(BaseActor):
                 self._boot = message
             case Topology():
                 self._rewire(message)
-            case Snapshot() if message.epoch == self._epoch:
+            case Snapshot() if self._subscription is not None and self._subscription.takes_page(message):
                 self._snapshot(message)
-            case Mirror() if message.epoch == self._epoch:
+            case Mirror() if self._subscription is not None and self._subscription.takes_changes(message):
                 self._mirror(message)
             case StoreHealth():
                 self._store = message
@@ -146,27 +139,19 @@ class Shard(BaseActor):
 
     def _subscribe(self) -> None:
         assert self._desk is not None, "subscribing needs the topology"
-        self._epoch += 1
-        self._heard = self.now()
-        self.tell(self._desk.bridge, Subscribe(self._desk.index, self._epoch))
-        self.after(LISTING_SILENCE_S, Tick(f"listing {self._epoch}"))
+        self._subscription = self._subscription or Subscription(self, self._desk.index)
+        self._subscription.begin(self._desk.bridge)
 
     def _ticked(self, what: str) -> None:
-        """A timer: `/monitoring` to look at again, or a listing that may have been lost on the way."""
-        if what != f"listing {self._epoch}":
-            self._board.retry() if what == "board" else None
-        elif self._listed != self._epoch:
-            if self.now() - self._heard < LISTING_SILENCE_S:
-                self.after(LISTING_SILENCE_S, Tick(what))
-            else:
-                self._subscribe()
+        if what == "board":
+            self._board.retry()
+        elif self._subscription is not None:
+            self._subscription.ticked(what)
 
     def _snapshot(self, page: Snapshot) -> None:
         assert self._desk is not None, "a snapshot answers a subscription"
         world = self._desk.world
-        self.tell(self._desk.bridge, More(self._desk.index, page.epoch))
-        self._heard = self.now()
-        if page.first:
+        if page.number == 1:
             self._stale = world.keys_known()
         touched = {world.put(e.key, e.value, e.mod_revision, e.create_revision) for e in page.entries}
         self._stale -= {e.key for e in page.entries}
@@ -174,7 +159,7 @@ class Shard(BaseActor):
             return
         touched |= {world.delete(key) for key in self._stale}
         world.revision, self._stale = page.revision, frozenset()
-        self._ready, self._listed = True, page.epoch
+        self._ready = True
         for ref in (*world.refs(), *world.leftovers(), *self._live):
             self._consider(ref)
         self._board.restore()

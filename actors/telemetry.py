@@ -25,7 +25,6 @@ from actors.messages import (
     Address,
     Boot,
     Mirror,
-    More,
     Ping,
     Pong,
     Read,
@@ -34,7 +33,6 @@ from actors.messages import (
     Snapshot,
     StatusQuery,
     StatusReply,
-    Subscribe,
     Tick,
     Topology,
 )
@@ -42,6 +40,7 @@ from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
 from actors.ports import Delete
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
+from actors.subscription import Subscription
 
 #: The number under which it subscribes at the bridge: no shard has it.
 SUBSCRIBER = -1
@@ -77,7 +76,8 @@ class Telemetry(IoActor):
         self._topology: Topology | None = None
         self._server: Server | None = None
         self._known: Knowledge | None = None
-        self._epoch, self._complete, self._stale = 0, False, set[str]()
+        self._subscription = Subscription(self, SUBSCRIBER)
+        self._complete, self._stale = False, set[str]()
         self._wanting: list[Callable[[], None]] = []
         self._replies: dict[Address, MetricsReply] = {}
         self._metrics: Collecting | None = None
@@ -96,9 +96,9 @@ class Telemetry(IoActor):
                 self._serve()
             case Topology():
                 self._rewire(message)
-            case Snapshot() if message.epoch == self._epoch:
+            case Snapshot() if self._subscription.takes_page(message):
                 self._snapshot(message)
-            case Mirror() if message.epoch == self._epoch:
+            case Mirror() if self._subscription.takes_changes(message):
                 self._mirror(message)
             case MetricsReply():
                 self._counted(message, sender)
@@ -144,6 +144,8 @@ class Telemetry(IoActor):
             self._collected()
         elif kind == "status":
             self._status_due(rid)
+        else:
+            self._subscription.ticked(what)
 
     def _rewire(self, topology: Topology) -> None:
         old, self._topology = self._topology, topology
@@ -270,15 +272,12 @@ class Telemetry(IoActor):
 
     def _subscribe(self) -> None:
         assert self._topology is not None, "subscribing needs the topology"
-        self._epoch += 1
-        self.tell(self._topology.bridge, Subscribe(SUBSCRIBER, self._epoch))
+        self._subscription.begin(self._topology.bridge)
 
     def _snapshot(self, page: Snapshot) -> None:
-        known, topology = self._known, self._topology
+        known = self._known
         assert known is not None, "a snapshot answers a subscription"
-        assert topology is not None, "a snapshot answers a subscription"
-        self.tell(topology.bridge, More(SUBSCRIBER, page.epoch))
-        if page.first:
+        if page.number == 1:
             self._stale = set(known.world.keys_known())
         for entry in page.entries:
             known.put(entry.key, entry.value, entry.mod_revision, entry.create_revision)

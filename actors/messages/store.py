@@ -25,10 +25,10 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """EtcdBridge → Shard: one page of what there is, as of `revision`; `last` closes it."""
+    """EtcdBridge → Shard: one page of what there is, as of `revision`; `number` counts from 1, `last` closes it."""
 
     epoch: int
-    first: bool
+    number: int
     last: bool
     revision: int
     entries: tuple[Entry, ...]
@@ -44,9 +44,11 @@ class More:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """EtcdBridge → Shard: changes of whole revisions, in order."""
+    """EtcdBridge → Shard: changes of whole revisions, in order. `number` counts these messages since the listing,
+    so that a lost one is noticed; one without changes is a sign of life and repeats the last number."""
 
     epoch: int
+    number: int
     changes: tuple[Changes, ...]
 
 

@@ -56,7 +56,7 @@ class Half:
 
 MESSAGES = [
     Commit("r", WriteSet((Put("/a", b"x"), Delete("/b")), (Guard("/a", 3),)), 7, 9),
-    Mirror(1, (Changes(7, (Entry("/a", b"x", 7, 2), Delete("/b"))),)),
+    Mirror(1, 1, (Changes(7, (Entry("/a", b"x", 7, 2), Delete("/b"))),)),
     Param("p", ParamType.LIST, [{"a": None}], (Ref("network", "1"),)),
     Empty(),
     Kinds(Action, Action.CREATE, (1, 2), {"x": Ref("port", "2")}),
