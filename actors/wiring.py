@@ -39,11 +39,10 @@ def heat(settings: Snapshot) -> Stacks:
     from actors.adapters.heat_stacks import HeatStacks
 
     section = settings.heat
-    where = {"endpoint_template": section.endpoint.rstrip("/") + "/{tenant}"} if section.endpoint else {}
-    if not where:
-        where = {"cloud": section.cloud or "envvars"}
+    template = section.endpoint.rstrip("/") + "/{tenant}" if section.endpoint else ""
     config = HeatConfig(
-        **where,
+        endpoint_template=template,
+        cloud="" if template else section.cloud or "envvars",
         admin_tenant=section.admin_tenant,
         region=section.region,
         interface=section.interface,
