@@ -19,7 +19,7 @@ from actors.ports import Store, StoreStatus
 if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
 
-LOOK_S = 5.0
+LOOK_S = 2.0
 #: The owner of this virtual shard compacts.
 COMPACTOR = 0
 

@@ -60,7 +60,10 @@ def found(response: Any) -> Iterable[Entry]:
 
 def commit_request(sets: Sequence[WriteSet]) -> Any:
     """The transaction for these sets."""
-    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=_nested(one)) for one in sets])
+    puts = [write.key for one in sets for write in one.writes if isinstance(write, Put)]
+    return rpc.TxnRequest(
+        success=[rpc.RequestOp(request_txn=_nested(one)) for one in sets], failure=_weight(puts)
+    )
 
 
 def commit_result(response: Any, sets: Sequence[WriteSet]) -> CommitResult:
@@ -72,7 +75,18 @@ def commit_result(response: Any, sets: Sequence[WriteSet]) -> CommitResult:
 
 def take_request(keys: Sequence[str], owner: str, lease: int) -> Any:
     """Put `owner` with `lease` under each key that is free or already holds `owner`, and read it back."""
-    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=_take(key, owner, lease)) for key in keys])
+    return rpc.TxnRequest(
+        success=[rpc.RequestOp(request_txn=_take(key, owner, lease)) for key in keys], failure=_weight(keys)
+    )
+
+
+def _weight(keys: Sequence[str]) -> list[Any]:
+    """A put that never happens, since the outer transaction has no condition that could fail.
+
+    etcd sums up the puts of a request for its quota, but does not look into nested transactions: without this our
+    writes would pass for free, beyond the quota and in spite of a NOSPACE alarm, until the disk is full.
+    """
+    return [rpc.RequestOp(request_put=rpc.PutRequest(key=encode_key(key))) for key in keys[:1]]
 
 
 def _take(key: str, owner: str, lease: int) -> Any:

@@ -66,13 +66,13 @@ class Stage:
 
 @pytest.fixture
 def stage(etcd_binary: EtcdBinary, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
-    """`stage(seconds)`: an empty stage whose Heat takes so long per resource."""
+    """`stage(seconds, extra)`: an empty stage whose Heat takes so long per resource; `extra`: flags of etcd."""
     from actors.adapters.etcd3_store import EtcdStore
 
     made: list[Stage] = []
 
-    def make(seconds: float = 0.0) -> Stage:
-        etcd = start_etcd(etcd_binary, tmp_path / "etcd", allow_unsafe=True)
+    def make(seconds: float = 0.0, extra: tuple[str, ...] = ()) -> Stage:
+        etcd = start_etcd(etcd_binary, tmp_path / "etcd", allow_unsafe=True, extra=extra)
         heat = Heat(tmp_path / "heat", seconds)
         store = EtcdStore([etcd.endpoint], timeout_s=5.0)
         made.append(Stage(tmp_path, etcd, heat, store, History(store)))
