@@ -119,9 +119,14 @@ class MonitorBoard:
             self._publish(message.ref, known)
 
     def statuses(self, ref: Ref) -> Mapping[str, str]:
-        """What is known of a resource's targets."""
+        """What is known of a resource's targets, for people: flapping ones are marked."""
         known = self._watches.get(ref)
-        return dict(known.statuses) if known is not None else {}
+        if known is None:
+            return {}
+        return {
+            name: f"{status} (flapping)" if name in known.flapping else status
+            for name, status in known.statuses.items()
+        }
 
     def published(self, ref: Ref) -> bool:
         """Whether etcd shows what is known of the resource, or there is nothing to show."""
@@ -139,11 +144,6 @@ class MonitorBoard:
     def _members(self, ref: Ref, known: Watch) -> dict[str, str] | None:
         hidden = self._desk.options.unpublished.get(ref.type, ())
         return statuses_to_write(known.targets, known.statuses, hidden)
-
-    def flapping(self, ref: Ref) -> tuple[str, ...]:
-        """The targets of a resource that change too often to be written at every change."""
-        known = self._watches.get(ref)
-        return tuple(sorted(known.flapping)) if known is not None else ()
 
     def answered(self, rid: str) -> None:
         """The bridge wrote or refused: look again (the mirror tells what stands now)."""

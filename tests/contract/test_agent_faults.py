@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 import time
 from dataclasses import replace
 from typing import Literal
@@ -13,6 +14,7 @@ from actors.core.errors import PortError
 from actors.core.polling import IF_NAME, PollAnswer
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
+from sim.snmp_agents.ber import Request
 from tests.contract.agent_rig import port, request_for
 from tests.contract.fault_agent import (
     DROPS_BIG,
@@ -21,6 +23,7 @@ from tests.contract.fault_agent import (
     TRUTH_WINS,
     Fault,
     FaultAgent,
+    Send,
     serving,
 )
 
@@ -129,3 +132,41 @@ def test_a_dead_device_costs_its_timeouts_only():
     assert not answers[0].reachable
     assert answers[0].reason.startswith("Timeout: ")
     assert time.monotonic() - started < 10
+
+
+def test_a_fuzzing_agent_neither_raises_nor_leaves_anything_behind():
+    """600 polls of an agent that spoils every answer: all end, none raises, nothing piles up."""
+    dice = random.Random(7)
+    escaped: list[object] = []
+
+    def spoil(agent: FaultAgent, _request: Request, data: bytes, send: Send, _addr: tuple[str, int]) -> None:
+        reply = bytearray(agent.truth(data))
+        for _ in range(dice.choice([0, 1, 1, 3])):
+            reply[dice.randrange(len(reply))] = dice.randrange(256)
+        if dice.random() < 0.1:
+            del reply[dice.randrange(len(reply)) :]
+        send(bytes(reply))
+
+    async def run() -> int:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+        port_agent = PysnmpAgent({"name": "secret"}, AgentTimeouts(0.02, 0), local_host="127.0.0.1")
+        async with serving(spoil) as (agent, where):
+            request = request_for(DeviceAddress("127.0.0.1", where, "name"), *PORTS)
+
+            async def some() -> None:
+                known = request
+                for _ in range(20):
+                    answer = await poll(port_agent, known)
+                    assert len(answer.found) == 3
+                    known = replace(known, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
+
+            await asyncio.gather(*(some() for _ in range(30)))
+            channel = port_agent._socket
+            assert channel is not None
+            assert not channel._waiting
+            assert channel.refused > 0
+            port_agent.close()
+            return agent.requests
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) > 600
+    assert escaped == []
