@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from actors.core.errors import ErrorClass, PortError, classify_heat
 from actors.core.redact import redact, secret_values
@@ -17,6 +18,7 @@ from actors.ports import Stack, StackSpec
 from sim.heat.engine import Engine, Fate, Request, Settings
 from sim.heat.fault import HeatError
 from sim.heat.outputs import resolve
+from sim.heat.parameters import shown
 from sim.heat.records import Record
 
 #: Told of each point of each request and the stack's name ("" for in_progress): "find", "create", "update",
@@ -58,20 +60,21 @@ class FakeStacks:
         #: How many requests of each kind were made.
         self.requests: dict[str, int] = {}
 
-    def find(self, tenant: str, name: str) -> tuple[Stack, ...]:
-        """See `ports.Stacks`."""
-        with self._request("find", name):
-            return tuple(_stack(one, outputs=False) for one in self.engine.named(self._project(tenant), name))
+    def find(self, tenant: str, *names: str) -> tuple[Stack, ...]:
+        """See `ports.Stacks`. The fault hook is told of each name."""
+        with self._request("find", *names):
+            found = [one for name in names for one in self.engine.named(self._project(tenant), name)]
+            return tuple(_stack(one, outputs=False) for one in found)
 
     def create(self, spec: StackSpec) -> str:
         """See `ports.Stacks`."""
-        with self._request("create", spec.name, _secrets(spec)):
+        with self._request("create", spec.name, secrets=_secrets(spec)):
             fate = self._fate("CREATE", spec.name)
             return self.engine.create(self._project(spec.tenant), spec.name, _asked(spec), fate).id
 
     def update(self, spec: StackSpec, stack_id: str) -> None:
         """See `ports.Stacks`."""
-        with self._request("update", spec.name, _secrets(spec)):
+        with self._request("update", spec.name, secrets=_secrets(spec)):
             record = self._living(spec.tenant, spec.name, stack_id)
             self.engine.update(record, _asked(spec), self._fate("UPDATE", spec.name))
 
@@ -93,20 +96,25 @@ class FakeStacks:
     def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool) -> Stack:
         """See `ports.Stacks`."""
         with self._request("get", name):
-            return _stack(self._living(tenant, name, stack_id), outputs=outputs)
+            record = self._living(tenant, name, stack_id)
+            return replace(
+                _stack(record, outputs=outputs), parameters=shown(record.template.parameters, record.bound)
+            )
 
     @contextmanager
-    def _request(self, point: str, name: str, secrets: frozenset[str] = frozenset()) -> Iterator[None]:
+    def _request(self, point: str, *names: str, secrets: frozenset[str] = frozenset()) -> Iterator[None]:
         """One request: counted, with its faults, and with refusals as PortErrors."""
         with self._lock:
             self.requests[point] = self.requests.get(point, 0) + 1
-            self._fault(point, name)
+            for name in names:
+                self._fault(point, name)
             try:
                 yield
             except HeatError as error:
-                failure = classify_heat(error.status, error.type, may_have_acted=False)
+                failure = classify_heat(error.status, error.type, may_have_acted=False, message=error.message)
                 raise PortError(failure, error.type, redact(error.message, secrets)) from None
-            self._fault(f"{point}.done", name)
+            for name in names:
+                self._fault(f"{point}.done", name)
 
     def _living(self, tenant: str, name: str, stack_id: str) -> Record:
         return self.engine.get(self._project(tenant), name, stack_id, with_deleted=False)
@@ -131,4 +139,13 @@ def _secrets(spec: StackSpec) -> frozenset[str]:
 
 def _stack(record: Record, *, outputs: bool) -> Stack:
     resolved = tuple(resolve(record)) if outputs else ()
-    return Stack(record.id, record.name, record.action, record.status, record.reason, record.tags, resolved)
+    return Stack(
+        record.id,
+        record.name,
+        record.action,
+        record.status,
+        record.reason,
+        record.tags,
+        resolved,
+        str(record.updated or ""),
+    )

@@ -72,7 +72,7 @@ def _from_heat(error: heat_exc.HTTPException, *, write: bool, secrets: frozenset
     message = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
     gone = error_type != "EntityNotFound" or message.startswith("The Stack (")
     known_type = error_type if gone else ""  # Heat also answers 404 for its own losses (3.4)
-    failure = classify_heat(int(error.code), known_type, may_have_acted=write)
+    failure = classify_heat(int(error.code), known_type, may_have_acted=write, message=message)
     kind = error_type or f"HTTP{error.code}"
     return PortError(failure, kind, _tidy(message, secrets) or f"HTTP {error.code}")
 

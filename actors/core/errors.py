@@ -6,6 +6,7 @@ a secret (adapters build the text, `redact` is their help). The tables are data:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,6 +76,9 @@ HEAT_BY_TYPE: dict[str, ErrorClass] = {
     "HTTPBadRequest": ErrorClass.TERMINAL,
 }
 
+#: What one type says of two things: that a project has too many stacks, and that a template is too big.
+_TOO_BIG = re.compile(r"Template size|resources per stack|nested", re.IGNORECASE)
+
 #: HTTP status → class, where the type said nothing. Anything from 500 on is transient.
 HEAT_BY_STATUS: dict[int, ErrorClass] = {
     400: ErrorClass.TERMINAL,
@@ -89,8 +93,10 @@ HEAT_BY_STATUS: dict[int, ErrorClass] = {
 }
 
 
-def classify_heat(status: int, error_type: str, *, may_have_acted: bool) -> ErrorClass:
+def classify_heat(status: int, error_type: str, *, may_have_acted: bool, message: str = "") -> ErrorClass:
     """Sort an HTTP error of Heat. `may_have_acted`: the request was a write, so a 5xx is in doubt."""
+    if error_type == "RequestLimitExceeded" and _TOO_BIG.search(message):
+        return ErrorClass.TERMINAL
     by_type = HEAT_BY_TYPE.get(error_type)
     if by_type is not None:
         return by_type
