@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,30 @@ def load(
     except ValidationError as error:
         where = _Where(given, from_environ, path, text)
         raise SettingsError(_explain(error, where)) from None
+
+
+def origins(
+    config_file: Path | None,
+    overrides: Mapping[str, Mapping[str, Any]],
+    environ: Mapping[str, str],
+    directory: Path | None = None,
+) -> Callable[[str, str], str]:
+    """A function from section and key to the place that a setting comes from. Raises SettingsError."""
+    path = _find(config_file, environ, directory or Path.cwd())
+    from_file, text = _read(path) if path else ({}, "")
+    from_environ = _from_environ(environ)
+    where = _Where(dict(overrides), from_environ, path, text)
+    fallbacks = _fallbacks(
+        {k: v for k, v in environ.items() if k.startswith("OS_")}, (from_environ, from_file)
+    )
+
+    def origin(section: str, key: str) -> str:
+        location = (section, key)
+        if any(_has(source, location) for source in (overrides, from_environ, from_file)):
+            return where.of(location)
+        return "environment OS_*" if section == "heat" and _has(fallbacks, location) else "default"
+
+    return origin
 
 
 def _find(config_file: Path | None, environ: Mapping[str, str], directory: Path) -> Path | None:

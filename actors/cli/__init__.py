@@ -10,10 +10,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from actors.cli import applying, asking, controller, doctor, running, seeing, steering
-from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError
+from actors.cli import applying, asking, configuring, controller, doctor, running, seeing, steering
+from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError, overrides_of
 from actors.cli.reach import UnreachableError
 from actors.core.find import NotFoundError
 from config.documents import DocumentError
@@ -22,15 +21,15 @@ from config.types import TypesError
 
 __all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
 
-GROUPS = (running, controller, applying, seeing, asking, steering, doctor)
+GROUPS = (running, controller, applying, seeing, asking, steering, doctor, configuring)
 
 
 def main(arguments: Sequence[str], make_services: MakeServices) -> int:
     """Parse and run one command; returns the exit code."""
     parsed = _parser().parse_args(arguments)
     try:
-        settings = load(parsed.config, overrides=_overrides(parsed))
-        return int(parsed.run(Context(settings, make_services, parsed)))
+        settings = load(parsed.config, overrides=overrides_of(parsed))
+        return int(parsed.run(Context(settings, make_services, parsed, overrides_of(parsed))))
     except (SettingsError, TypesError, DocumentError, UsageError) as error:
         return _failed(error, 2)
     except NotFoundError as error:
@@ -57,12 +56,3 @@ def _parser() -> argparse.ArgumentParser:
         group.add_commands(parser, commands)
     commands.add_parser("test", help="run all checks")
     return parser
-
-
-def _overrides(parsed: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    given: dict[str, dict[str, Any]] = {}
-    if parsed.state_dir:
-        given["paths"] = {"state_dir": parsed.state_dir.absolute()}
-    if getattr(parsed, "heat", None):
-        given["standalone"] = {"heat": parsed.heat}
-    return given

@@ -6,8 +6,8 @@ Guarantees: one table of exit codes for all commands.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from config.sections import Snapshot
@@ -52,3 +52,14 @@ class Context:
     settings: Snapshot
     make_services: MakeServices
     parsed: argparse.Namespace
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def overrides_of(parsed: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The settings that the command line gives."""
+    given: dict[str, dict[str, Any]] = {}
+    if parsed.state_dir:
+        given["paths"] = {"state_dir": parsed.state_dir.absolute()}
+    if getattr(parsed, "heat", None):
+        given["standalone"] = {"heat": parsed.heat}
+    return given

@@ -31,6 +31,7 @@ from actors.core import keys
 from actors.core.errors import PortError
 from actors.core.etcd_versions import Grade, grade_version
 from actors.core.monitors import Target
+from actors.core.ownership import CONTROLLERS
 from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
@@ -140,7 +141,7 @@ def etcd(found: Installation) -> Iterator[Finding]:
     how = "upgrade etcd" if grade is not Grade.OK else ""
     yield Finding("etcd version", severity, remark or f"etcd {version}", how)
     began = time.monotonic()
-    _, owner = found.store.read([keys.OWNER])
+    entries = found.store.page(CONTROLLERS).entries
     took = time.monotonic() - began
     slow = took > SLOW_S
     how = "look at etcd's disk (fsync) and at the network between" if slow else ""
@@ -150,14 +151,12 @@ def etcd(found: Installation) -> Iterator[Finding]:
     if found.status is not None and found.status.get("store") != "up":
         text = f"the controller says: etcd {found.status['store']}"
         yield Finding("controller", "error", text, "see the log; it goes on by itself when etcd answers")
-    elif owner:
-        name = owner[keys.OWNER].value.decode(errors="replace")
-        heard = "answers" if found.status is not None else "was not asked (no HTTP address known)"
-        yield Finding("controller", "ok", f"{name} owns the keys; it {heard}")
-    elif found.status is None:
-        yield Finding(
-            "controller", "warn", "no controller owns the keys: nothing is being worked at", "start one"
-        )
+    elif entries:
+        names = ", ".join(entry.key.removeprefix(CONTROLLERS) for entry in entries)
+        heard = "one of this state folder answers" if found.status is not None else "none was asked"
+        yield Finding("controller", "ok", f"alive: {names}; {heard}")
+    else:
+        yield Finding("controller", "warn", "no controller lives: nothing is being worked at", "start one")
 
 
 def _etcd_server(endpoint: str) -> Iterator[Finding]:

@@ -12,11 +12,12 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actors.cli import rendezvous
-from actors.cli.context import Context, MakeServices
+from actors.cli.context import Context, MakeServices, overrides_of
 from actors.cli.rendezvous import Running
 from actors.display import Display, settled
 from actors.messages import Applied, Apply, Boot, StatusQuery, StatusReply
@@ -26,7 +27,9 @@ from actors.supervisor import Supervisor
 from actors.wiring import wiring
 from config.examples import load_declarations, load_templates
 from config.sections import Snapshot
+from config.settings import SettingsError, load
 from config.type_source import types_of
+from config.types import TypesError
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "gateway.yaml"
 #: How often a person is told.
@@ -81,6 +84,7 @@ class Run:
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
         self._starts: list[float] = []
         self._http = ""
+        self._parsed, self._reload = parsed, False
         self._given = parsed.state_dir
         self._owner = _owner(alone=not settings.etcd.endpoints)
 
@@ -96,6 +100,7 @@ class Run:
     def run(self) -> int:
         """From nothing to everything watched; ends by Ctrl-C, SIGTERM or `--once`."""
         signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGHUP, self._hung_up)
         try:
             self._display.say("starting")
             self._settings = self._services.start()
@@ -158,6 +163,8 @@ class Run:
             except system.NoAnswerError:
                 wait_s = min(2 * wait_s, DECLARE_CAP_S)
                 self._services.mend()
+                if self._reload:
+                    self._take_settings()
                 reply = self._status()
                 if reply is not None:
                     self._display.show(reply, building=True)
@@ -229,6 +236,34 @@ class Run:
         except system.SystemGoneError:
             self._restart()
             return None
+
+    def _hung_up(self, _signal: int, _frame: object) -> None:
+        self._reload = True
+
+    def _take_settings(self) -> None:
+        """SIGHUP: limits, supervision, log and types as they are in file and environment now.
+
+        The actors are started anew with them, which costs about a second and loses nothing: everything is in etcd.
+        """
+        self._reload = False
+        try:
+            fresh = load(self._parsed.config, overrides=overrides_of(self._parsed))
+            self._types = types_of(fresh.types, self._display.say)
+        except (SettingsError, TypesError) as error:
+            self._display.say(f"settings stay as they were: {error}")
+            return
+        self._settings = replace(
+            self._settings,
+            limits=fresh.limits,
+            supervision=fresh.supervision,
+            log=fresh.log,
+            types=fresh.types,
+        )
+        self._display.say("settings read again; starting the actors anew with them")
+        if self._system is not None:
+            self._system.stop()
+        self._starts.clear()
+        self._start_system()
 
     def _restart(self) -> None:
         """The tree died (its root, or the admin process): everything is in etcd, so begin again."""

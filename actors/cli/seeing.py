@@ -23,6 +23,7 @@ from actors.cli.reach import Installation, ask_controller, installation, read_ev
 from actors.core.explain import duration
 from actors.core.find import find
 from actors.core.knowledge import FINAL, Knowledge, Line, Status
+from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
 from actors.display import STYLES
 
 ROWS_SHOWN = 40
@@ -93,6 +94,7 @@ class _View:
 
     def __init__(self, found: Installation, parsed: argparse.Namespace) -> None:
         self._found, self._by = found, parsed.by
+        self._owners: dict[int, str] | None = None
         known = found.known
         wanted: list[Callable[[Status], bool]] = []
         if parsed.type:
@@ -117,8 +119,11 @@ class _View:
                 return row.ref.type
 
     def _controller(self, row: Status) -> str:
-        status = self._found.status or {}
-        return str(status.get("controller") or "this host") if row.live else "(none answers)"
+        if self._owners is None:
+            entries = self._found.store.page(SHARDS, limit=2 * VSHARDS).entries
+            numbers = ((shard_number(entry.key), entry.value.decode(errors="replace")) for entry in entries)
+            self._owners = {number: owner for number, owner in numbers if number is not None}
+        return self._owners.get(vshard(str(row.ref)), "(nobody)")
 
     def groups(self) -> dict[str, Counter[str]]:
         """Rows by what was asked for, and by stage."""

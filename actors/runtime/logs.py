@@ -1,7 +1,8 @@
 """Logging of one process: straight to a descriptor, never through another process.
 
 Guarantees: one record is one `write` of whole lines, so lines of several processes do not mix; loggers made
-at import time before the fork speak here too. A full pipe delays the process, as any write does.
+at import time before the fork speak here too; a storm of like lines is cut short (`log_limits`). A full pipe
+delays the process, as any write does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from thespian.system.utilis import thesplog_control
+
+from actors.core.model import Ref
+from actors.core.stackdrive import request_id
+from actors.runtime.log_limits import StormFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,10 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         trace = self.formatException(record.exc_info) if record.exc_info else ""
+        correlation = correlation_id(record)
         if not self._as_json:
             head = f"{when} {record.levelname:<7} {self._process}[{record.process}] {record.name}"
+            head += f" {correlation}" if correlation else ""
             return f"{head}: {record.getMessage()}" + (f"\n{trace}" if trace else "")
         fields = {
             "time": when,
@@ -47,9 +54,23 @@ class _Formatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if correlation:
+            fields["request_id"] = correlation
         if trace:
             fields["traceback"] = trace
         return json.dumps(fields, ensure_ascii=False)
+
+
+def correlation_id(record: logging.LogRecord) -> str:
+    """The id of the resource version that a record is about, the one that Heat is told too; "" if it is none.
+
+    A record is about one if its arguments begin with the `Ref` and the version.
+    """
+    match record.args:
+        case (Ref() as ref, int() as version, *_):
+            return request_id(ref, version)
+        case _:
+            return ""
 
 
 class _Descriptor(logging.Handler):
@@ -81,6 +102,7 @@ def install(config: LogConfig, process: str) -> None:
     silence_thespian()
     handler = _Descriptor(config.fd)
     handler.setFormatter(_Formatter(process, config.as_json))
+    handler.addFilter(StormFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.level)
