@@ -50,6 +50,7 @@ class EtcdBridge(IoActor):
     def started(self) -> None:
         """Nothing is known before Boot."""
         self._store: Store | None = None
+        self._generation = 0
         self._boot: Boot | None = None
         self._shards: tuple[Address, ...] = ()
         self._declaring: list[Apply] = []
@@ -63,13 +64,13 @@ class EtcdBridge(IoActor):
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that an EtcdBridge takes."""
         match message:
-            case Boot():
+            case Boot() if self._store is None:
                 self._boot, self._store = message, message.wiring.store()
                 self.holdings.join()
                 self.feed.proceed()
                 self.history.begin()
                 self.after(BEAT_S, Tick("beat"))
-            case Topology():
+            case Topology() if self._store is not None:
                 self._wired(message)
             case Subscribe():
                 self.feed.subscribe(message, sender)
@@ -85,7 +86,7 @@ class EtcdBridge(IoActor):
             case Tick():
                 self._ticked(message.what)
             case Ping():
-                self.tell(sender, Pong(message.seq, os.getpid()))
+                self.tell(sender, Pong(message.seq, os.getpid(), self._generation))
 
     def posted(self, items: list[object]) -> None:
         """What the watch delivered."""
@@ -115,7 +116,7 @@ class EtcdBridge(IoActor):
 
     def _wired(self, topology: Topology) -> None:
         """Who the shards are now; one that is new must hear what the others know."""
-        self._shards = topology.shards
+        self._shards, self._generation = topology.shards, topology.generation
         self._retell()
 
     def _retell(self) -> None:

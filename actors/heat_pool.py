@@ -1,345 +1,347 @@
 """HeatActor: drives stacks to where they should be. Stateless: whatever it holds may be lost at any time.
 
-Guarantees: looks before every create; a request sent twice, or to two members of the pool, still ends in one
-stack (`core.stackdrive`); one list call per tenant and tick answers for all stacks that are being waited for;
-outputs are computed by Heat once, at the end. Every request is answered with HeatDone or HeatFailed, or the
-process died; a living request says so every few seconds (HeatProgress).
-Does not retry what failed: that is the requester's decision.
+Guarantees: looks before every create and after every end; a request sent twice, or to two members of the pool,
+still ends in one stack (`core.stackdrive`); one stack has one writer at a time, and the latest request wins.
+Questions are shared: one list call looks at many stacks, one per tick tells which of a tenant are in progress;
+outputs are computed by Heat once, at the end. Every request is answered with HeatDone or HeatFailed, was taken
+over by a later one for the same stack, or the process died; a living one says so every few seconds.
+Does not retry what failed for good: that is the requester's decision.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
-from actors import rendering
-from actors.core import stackdrive
-from actors.core.errors import ErrorClass, Failure, PortError
-from actors.core.keys import stack_name
-from actors.core.model import Action
+from actors import heat_drift, rendering
+from actors.core.breaker import Breaker
+from actors.core.errors import ErrorClass, Failure
+from actors.core.fairness import FullError, Turns
 from actors.core.options import Options
-from actors.core.redact import redact, secret_values
-from actors.core.stackdrive import Next
+from actors.core.stackdrive import Next, Step
+from actors.heat_calls import Calls
+from actors.heat_drive import Drive
+from actors.heat_looks import Looks
+from actors.heat_waits import Waits
 from actors.messages import (
     Address,
     Boot,
+    HeatCompare,
     HeatDone,
     HeatFailed,
+    HeatHealth,
     HeatProgress,
     HeatRequest,
     Ping,
     Pong,
     Tick,
+    Topology,
 )
-from actors.ports import Stack, Stacks, StackSpec
-from actors.runtime.host import Busy, Lane
+from actors.ports import Stack, Stacks
+from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 
-#: First look after a stack went into progress; doubles up to the configured tick while nothing changes.
-FIRST_TICK_S = 0.002
-#: The pause between two looks is at least this many times what the last one took: a slow Heat is asked less.
-REST = 3.0
-LONGEST_REST_S = 5.0
 #: How many times one drive writes to Heat before it gives up and leaves the rest to the requester.
 WRITES_MAX = 5
-#: Pause before looking again after an answer that left things in doubt.
+#: How many answers may leave things in doubt before that.
+TROUBLES_MAX = 5
+#: Pause before looking again after an answer that left things in doubt; grows with each.
 DOUBT_PAUSE_S = 0.5
+#: Pause before the second DELETE of a stack; twice as long before each further one.
+DELETE_PAUSE_S = 1.0
 PROGRESS_EVERY_S = 10.0
+#: Requests that are rendered before the actor looks at its messages again.
+ADMIT_MAX = 20
+#: Requests that may wait for admission.
+WAITING_MAX = 50_000
 
-
-@dataclass(slots=True)
-class Drive:
-    """One request under way."""
-
-    request: HeatRequest
-    reply_to: Address
-    spec: StackSpec | None
-    deadline: float
-    warnings: tuple[str, ...] = ()
-    acted: bool = False
-    writes: int = 0
-    status: str = ""
-    why: str = ""
-    told_at: float = 0.0
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Values that Heat may quote and nobody may see."""
-        return secret_values(self.spec.template, self.spec.parameters) if self.spec else frozenset()
-
-    @property
-    def name(self) -> str:
-        """The stack's name."""
-        return stack_name(self.request.ref)
-
-
-@dataclass(slots=True)
-class Waiting:
-    """The stacks of one tenant that are in progress, and when to look next. `stacks`: stack id → rid."""
-
-    stacks: dict[str, str]
-    delay_s: float = FIRST_TICK_S
-    armed: bool = False
-    asked_at: float = 0.0
-    took_s: float = 0.0
+#: What is settled by looking again; while Heat does not answer at all, so is what is only TRANSIENT.
+_UNSETTLED = (ErrorClass.IN_DOUBT, ErrorClass.CONFLICT, ErrorClass.NOT_FOUND)
 
 
 class HeatActor(IoActor):
     """One member of the pool: a process with threads that call Heat."""
 
-    lanes: ClassVar = {"io": Lane(threads=16, queue=20_000)}
+    #: Threads are started when needed; `Calls` keeps fewer under way, the rest is for those that hang.
+    lanes: ClassVar = {"io": Lane(threads=2600, queue=20_000)}
 
     def started(self) -> None:
         """Nothing is known before Boot."""
-        self._options: Options | None = None
-        self._stacks: Stacks | None = None
+        self._calls: Calls | None = None
+        self._generation = 0
+        self._supervisor: Address = None
         self._drives: dict[str, Drive] = {}
-        self._waiting: dict[str, Waiting] = {}
+        self._writers: dict[tuple[str, str], Drive] = {}
+        self._ticking = self._admitting = False
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that a HeatActor takes."""
         match message:
-            case Boot():
-                self._options, self._stacks = message.options, message.wiring.stacks()
+            case Boot() if self._calls is None:
+                self._supervisor = sender
+                self._boot(message.options, message.wiring.stacks())
+            case Topology() if self._calls is not None:
+                self._generation = message.generation
             case HeatRequest():
                 self._begin(message, sender)
+            case HeatCompare() if self._calls is not None:
+                heat_drift.compare(self._calls, message, lambda answer: self.tell(sender, answer))
             case Tick():
-                self._poll(message.what)
+                self._tick(message.what)
             case Ping():
-                self.tell(sender, Pong(message.seq, os.getpid()))
+                self.tell(sender, Pong(message.seq, os.getpid(), self._generation))
 
-    # -------------------------------------------------------------------------------------------- a drive
+    def _boot(self, options: Options, stacks: Stacks) -> None:
+        self._options = options
+        self._jobs: Turns[Drive] = Turns(
+            options.heat_stacks_max, options.heat_stacks_per_tenant_max, WAITING_MAX
+        )
+        self._calls = Calls(self, stacks, options.heat_threads, options.heat_call_max_s, "Heat")
+        self._looks = Looks(self._calls, self._found, self._in_trouble, self._start)
+        self._waits = Waits(self, self._calls, options.heat_tick_s, self._ended)
+
+    # ------------------------------------------------------------------------ what Calls and Waits ask for
+
+    def wake(self, delay_s: float) -> None:
+        """See heat_calls.Owner."""
+        self.after(delay_s, Tick("pump"))
+
+    def health(self, breaker: Breaker, down_s: float) -> None:
+        """See heat_calls.Owner. The time in which Heat could not be asked is not held against any stack."""
+        if breaker.open:
+            self.log.warning("Heat is not asked any more: %s", breaker.reason)
+        else:
+            self.log.warning("Heat answers again, after %.1f s", down_s)
+        for drive in self._drives.values():
+            drive.deadline += down_s
+        waiting, under_way = self._jobs.waiting, self._jobs.under_way
+        message = HeatHealth(not breaker.open, self.now() - down_s, breaker.reason, waiting, under_way)
+        self.tell(self._supervisor, message)
+
+    def exhausted(self) -> None:
+        """See heat_calls.Owner."""
+        self.log.critical("too many calls to Heat hang: giving this process up")
+        self.stop_self()
+
+    def _tick(self, what: str) -> None:
+        assert self._calls is not None, "nothing ticks before Boot"
+        kind, _, rest = what.partition(" ")
+        match kind:
+            case "pump":
+                self._calls.woken()
+            case "poll":
+                self._waits.poll(rest)
+            case "admit":
+                self._admitting = False
+                self._admit()
+            case "look" if rest in self._drives:
+                self._looks.look(self._drives[rest])
+            case "clock":
+                self._clock()
+
+    # ------------------------------------------------------------------------------------ begin and end
 
     def _begin(self, request: HeatRequest, sender: Address) -> None:
         known = self._drives.get(request.rid)
         if known is not None:
             known.reply_to = sender
             return
-        if self._stacks is None or self._options is None:
+        if self._calls is None:
             self.tell(sender, HeatFailed(request.rid, Failure(ErrorClass.TRANSIENT, "NotReady", "starting")))
             return
-        drive = Drive(request, sender, None, 0.0)
-        self._drives[request.rid] = drive
-        timeout_min = rendering.DEFAULT_TIMEOUT_MIN
-        if request.action not in (Action.LOGICAL_DELETE, Action.DELETE):
-            try:
-                drive.spec, drive.warnings = self._specify(request)
-            except rendering.RenderError as error:
-                text = f"{request.ref} template {request.template_id}: {error}"
-                self._fail(drive, Failure(ErrorClass.INVALID, "InvalidTemplate", text))
-                return
-            timeout_min = drive.spec.timeout_min
-        drive.told_at = self.now()
-        drive.deadline = self.now() + timeout_min * 60 + self._options.heat_grace_s
-        self._look(drive)
-
-    def _specify(self, request: HeatRequest) -> tuple[StackSpec, tuple[str, ...]]:
-        values, warnings = rendering.resolve(request.params, request.outputs)
-        made = rendering.render_heat(request.template, values)
-        tags = stackdrive.tags(request.version)
-        name = stack_name(request.ref)
-        spec = StackSpec(request.tenant, name, made.template, made.parameters, made.timeout_min, tags)
-        return spec, tuple(warnings)
-
-    def _call(self, drive: Drive, work: Callable[[Stacks], object], then: Callable[[object], None]) -> None:
-        """Run one call of the port on a thread; PortErrors and a full queue fail the drive."""
-        stacks = self._stacks
-        assert stacks is not None, "no drive begins before Boot"
-
-        def done(outcome: object) -> None:
-            if drive.request.rid not in self._drives:
-                return
-            if isinstance(outcome, PortError):
-                self._port_error(drive, outcome.failure)
-            elif isinstance(outcome, BaseException):
-                self.log.error("a call for %s raised", drive.name, exc_info=outcome)
-                self._fail(
-                    drive, Failure(ErrorClass.TRANSIENT, type(outcome).__name__, "unexpected error, see log")
-                )
-            else:
-                then(outcome)
-
+        drive = Drive(request, sender, self.now())
+        earlier = self._writers.get((drive.tenant, drive.name))
+        if earlier is not None:
+            self._take_over(earlier, drive)
+        self._drives[request.rid] = self._writers[drive.tenant, drive.name] = drive
         try:
-            self.submit(lambda: work(stacks), done)
-        except Busy:
-            self._fail(drive, Failure(ErrorClass.TRANSIENT, "Busy", "too many calls to Heat are waiting"))
+            self._jobs.add(drive.tenant, drive)
+        except FullError as error:
+            self._fail(drive, Failure(ErrorClass.TRANSIENT, "Busy", str(error)))
+            return
+        if not self._ticking:
+            self._ticking = True
+            self.after(PROGRESS_EVERY_S / 2, Tick("clock"))
+        self._admit()
 
-    def _port_error(self, drive: Drive, failure: Failure) -> None:
+    def _take_over(self, earlier: Drive, drive: Drive) -> None:
+        """A later request for the same stack: the earlier one ends, without an answer, at its next step."""
+        self.log.info("%s: version %d takes over", drive.name, drive.request.version)
+        writing = earlier if earlier.busy else earlier.predecessor
+        if writing is not None and writing.busy:
+            drive.predecessor, writing.successor = writing, drive
+        self._forget(earlier)
+
+    def _forget(self, drive: Drive) -> None:
+        drive.over = True
+        self._drives.pop(drive.request.rid, None)
+        if self._writers.get((drive.tenant, drive.name)) is drive:
+            del self._writers[drive.tenant, drive.name]
+        self._waits.forget(drive.request.rid)
+        if drive.admitted:
+            self._jobs.done(drive.tenant)
+            drive.admitted = False
+            self._admit_soon()
+
+    def _admit_soon(self) -> None:
+        if self._jobs.waiting and not self._admitting:
+            self._admitting = True
+            self.after(0.0, Tick("admit"))
+
+    def _admit(self) -> None:
+        """Begin with those whose turn it is, a few at a time: rendering takes a while."""
+        for _ in range(ADMIT_MAX):
+            taken = self._jobs.take()
+            if taken is None:
+                return
+            tenant, drive = taken
+            if drive.over:
+                self._jobs.done(tenant)
+                continue
+            drive.admitted = True
+            if drive.predecessor is None or not drive.predecessor.busy:
+                self._start(drive)
+        self._admit_soon()
+
+    def _start(self, drive: Drive) -> None:
+        request, drive.predecessor = drive.request, None
+        try:
+            timeout_min = drive.specify()
+        except rendering.RenderError as error:
+            text = f"{request.ref} template {request.template_id}: {error}"
+            self._fail(drive, Failure(ErrorClass.INVALID, "InvalidTemplate", text))
+            return
+        drive.deadline = self.now() + timeout_min * 60 + self._options.heat_grace_s
+        self.log.debug("%s %s version %d (%s)", request.action, drive.name, request.version, drive.request_id)
+        self._looks.look(drive)
+
+    def _finish(self, drive: Drive, answer: HeatDone | HeatFailed) -> None:
+        self._forget(drive)
+        self.tell(drive.reply_to, answer)
+
+    def _fail(self, drive: Drive, failure: Failure) -> None:
+        self.log.info("%s: %s (%s)", drive.name, failure, drive.request_id)
+        self._finish(drive, HeatFailed(drive.request.rid, failure))
+
+    def _done(self, drive: Drive, reason: str, stack: Stack | None = None) -> None:
+        outputs = stack.outputs if stack is not None else ()
+        answer = HeatDone(drive.request.rid, drive.status, reason, outputs, tuple(drive.warnings))
+        self._finish(drive, answer)
+
+    # -------------------------------------------------------------------------------------------- steps
+
+    def _in_trouble(self, drive: Drive, failure: Failure) -> None:
         """Doubt and conflict are settled by looking again; the rest is the requester's."""
-        unsettled = failure.error_class in (ErrorClass.IN_DOUBT, ErrorClass.CONFLICT, ErrorClass.NOT_FOUND)
-        if unsettled and drive.writes < WRITES_MAX:
-            drive.writes += 1
-            self.after(DOUBT_PAUSE_S, Tick(f"look {drive.request.rid}"))
+        assert self._calls is not None, "no drive begins before Boot"
+        drive.trouble = failure
+        silent = failure.error_class in (*_UNSETTLED, ErrorClass.TRANSIENT) and self._calls.breaker.open
+        if silent:
+            self._looks.look(drive)  # it waits with all others until Heat answers again
+        elif failure.error_class in _UNSETTLED and drive.troubles < TROUBLES_MAX:
+            drive.troubles += 1
+            self.after(DOUBT_PAUSE_S * drive.troubles, Tick(f"look {drive.request.rid}"))
         else:
             self._fail(drive, failure)
 
-    def _look(self, drive: Drive) -> None:
-        tenant, name = drive.request.tenant, drive.name
-        self._call(drive, lambda stacks: stacks.find(tenant, name), lambda found: self._found(drive, found))
-
-    def _found(self, drive: Drive, found: object) -> None:
-        assert isinstance(found, tuple), "find returns a tuple of stacks"
-        seen = [
-            stackdrive.seen(s.id, s.action, s.status, redact(s.reason, drive.secrets), s.tags) for s in found
-        ]
-        step = stackdrive.decide(drive.request.action, drive.request.version, seen, acted=drive.acted)
-        if len(seen) > 1:
-            self.log.warning(
-                "%d stacks are named %s; next: %s %s", len(seen), drive.name, step.next, step.stack_id
-            )
+    def _found(self, drive: Drive, found: list[Stack]) -> None:
+        seen = [drive.seen(stack) for stack in found]
+        step = drive.decide(seen)
         drive.status = f"{seen[0].action}_{seen[0].status}" if seen else ""
-        drive.why = seen[0].reason if seen else ""
-        self._act(drive, step)
+        if len(seen) > 1:
+            ids = ", ".join(one.id for one in seen)
+            told = f"{len(seen)} stacks are named {drive.name} ({ids}); next: {step.next} {step.stack_id}"
+            self.log.warning("%s (%s)", told, drive.request_id)
+            drive.warnings.append(told)
+        self._act(drive, step, seen[0].reason if seen else "")
 
-    def _act(self, drive: Drive, step: stackdrive.Step) -> None:
-        tenant, name, spec = drive.request.tenant, drive.name, drive.spec
+    def _act(self, drive: Drive, step: Step, reason: str) -> None:
+        tenant, name, spec, sid = drive.tenant, drive.name, drive.spec, step.stack_id
         match step.next:
             case Next.CREATE if spec is not None:
-                self._write(
-                    drive, lambda stacks: stacks.create(spec), lambda new: self._wait(drive, str(new))
-                )
+                self._write(drive, lambda stacks: stacks.create(spec), acts=True)
             case Next.UPDATE if spec is not None:
-                self._write(
-                    drive,
-                    lambda stacks: stacks.update(spec, step.stack_id),
-                    lambda _: self._wait(drive, step.stack_id),
-                )
+                self._write(drive, lambda stacks: stacks.update(spec, sid), sid, acts=True)
+            case Next.DELETE if drive.status == "DELETE_FAILED" and drive.failed_deletes < drive.writes:
+                self._delete_again(drive, reason)
             case Next.DELETE:
-                self._write(
-                    drive,
-                    lambda stacks: stacks.delete(tenant, name, step.stack_id),
-                    lambda _: self._wait(drive, step.stack_id),
-                    acts=False,
-                )
+                self._write(drive, lambda stacks: stacks.delete(tenant, name, sid), sid)
             case Next.WAIT:
-                self._wait(drive, step.stack_id)
+                self._waits.add(tenant, sid, drive.request.rid)
+            case Next.FINISH if spec is not None and spec.template.get("outputs"):
+                self._looks.call(
+                    drive,
+                    lambda stacks: stacks.get(tenant, name, sid, outputs=True),
+                    lambda stack: self._got(drive, stack),
+                    write=False,
+                )
             case Next.FINISH:
-                self._get(drive, step.stack_id)
+                self._done(drive, reason)
             case Next.GONE:
-                self._finish(drive, HeatDone(drive.request.rid, "DELETE_COMPLETE", "", ()))
+                drive.status = "DELETE_COMPLETE"
+                self._done(drive, "")
             case _:
                 self._fail(drive, step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next)))
 
     def _write(
-        self,
-        drive: Drive,
-        work: Callable[[Stacks], object],
-        then: Callable[[object], None],
-        *,
-        acts: bool = True,
+        self, drive: Drive, work: Callable[[Stacks], object], sid: str = "", *, acts: bool = False
     ) -> None:
+        """A create, update or delete; then wait for its end. A create returns the id of its stack."""
         drive.writes += 1
         if drive.writes > WRITES_MAX:
-            # a conflict: retried, but not for ever, for Heat may never manage it
-            text = f"still {drive.status} after {WRITES_MAX} requests: {drive.why}"
-            self._fail(drive, Failure(ErrorClass.CONFLICT, "StackUnsettled", text))
+            text = f"still {drive.status or 'not there'} after {WRITES_MAX} requests"
+            self._fail(drive, drive.trouble or Failure(ErrorClass.TRANSIENT, "StackUnsettled", text))
             return
         drive.acted = drive.acted or acts
-        self._call(drive, work, then)
-
-    def _get(self, drive: Drive, stack_id: str) -> None:
-        tenant, name = drive.request.tenant, drive.name
-        self._call(
-            drive,
-            lambda stacks: stacks.get(tenant, name, stack_id, outputs=True),
-            lambda stack: self._got(drive, stack),
+        rid = drive.request.rid
+        self._looks.call(
+            drive, work, lambda new: self._waits.add(drive.tenant, sid or str(new), rid), write=True
         )
 
+    def _delete_again(self, drive: Drive, reason: str) -> None:
+        """DELETE_FAILED is often cured by a second DELETE, when what hindered it has passed."""
+        drive.failed_deletes = drive.writes
+        drive.trouble = Failure(ErrorClass.TERMINAL, "StackFailed", f"DELETE_FAILED: {reason}")
+        self.after(DELETE_PAUSE_S * 2.0**drive.writes, Tick(f"look {drive.request.rid}"))
+
     def _got(self, drive: Drive, stack: object) -> None:
+        """The outputs, of a stack that may have changed since it was looked at."""
         assert isinstance(stack, Stack), "get returns a stack"
-        drive.status = f"{stack.action}_{stack.status}"
-        reason = redact(stack.reason, drive.secrets)
-        seen = stackdrive.seen(stack.id, stack.action, stack.status, reason, stack.tags)
-        step = stackdrive.decide(drive.request.action, drive.request.version, [seen], acted=drive.acted)
+        seen = drive.seen(stack)
+        drive.status = f"{seen.action}_{seen.status}"
+        step = drive.decide([seen])
         if step.next is Next.FINISH:
-            done = HeatDone(drive.request.rid, drive.status, reason, stack.outputs, drive.warnings)
-            self._finish(drive, done)
+            self._done(drive, seen.reason, stack)
         else:
-            self._act(drive, step)
+            self._act(drive, step, seen.reason)
 
-    # ------------------------------------------------------------------------------------------- waiting
-
-    def _wait(self, drive: Drive, stack_id: str) -> None:
-        waiting = self._waiting.setdefault(drive.request.tenant, Waiting({}))
-        waiting.stacks[stack_id] = drive.request.rid
-        waiting.delay_s = FIRST_TICK_S
-        self._arm(drive.request.tenant, waiting)
-
-    def _arm(self, tenant: str, waiting: Waiting) -> None:
-        if not waiting.armed:
-            waiting.armed = True
-            waiting.delay_s = max(waiting.delay_s, min(REST * waiting.took_s, LONGEST_REST_S))
-            self.after(waiting.delay_s, Tick(f"poll {tenant}"))
-
-    def _poll(self, what: str) -> None:
-        kind, _, rest = what.partition(" ")
-        if kind == "look":
-            drive = self._drives.get(rest)
-            if drive is not None:
-                self._look(drive)
-            return
-        waiting = self._waiting.get(rest)
-        if waiting is None:
-            return
-        stacks = self._stacks
-        assert stacks is not None, "nothing waits before Boot"
-        asked, waiting.asked_at = dict(waiting.stacks), self.now()
-        self.submit(lambda: stacks.in_progress(rest), lambda outcome: self._polled(rest, asked, outcome))
-
-    def _polled(self, tenant: str, asked: dict[str, str], outcome: object) -> None:
-        assert self._options is not None, "nothing waits before Boot"
-        waiting = self._waiting[tenant]
-        waiting.armed = False
-        now, changed = self.now(), False
-        waiting.took_s = now - waiting.asked_at
-        if isinstance(outcome, frozenset):
-            for stack_id, rid in asked.items():
-                if stack_id in outcome:
-                    continue
-                changed = True
-                if waiting.stacks.get(stack_id) == rid:
-                    del waiting.stacks[stack_id]
-                    self._ended(rid, stack_id)
-        else:
-            self.log.warning("status of stacks in tenant %s: %s", tenant, outcome)
-        for rid in list(waiting.stacks.values()):
-            self._watch_clock(rid, now)
-        if not waiting.stacks:
-            del self._waiting[tenant]
-            return
-        grown = min(self._options.heat_tick_s, waiting.delay_s * 2)
-        waiting.delay_s = FIRST_TICK_S if changed else grown
-        self._arm(tenant, waiting)
-
-    def _ended(self, rid: str, stack_id: str) -> None:
+    def _ended(self, rid: str) -> None:
+        """A stack that was waited for is not in progress any more."""
         drive = self._drives.get(rid)
-        if drive is None:
-            return
-        if drive.request.action in (Action.LOGICAL_DELETE, Action.DELETE):
-            self._look(drive)
-        else:
-            self._get(drive, stack_id)
+        if drive is not None:
+            self._looks.look(drive)
 
-    def _watch_clock(self, rid: str, now: float) -> None:
-        drive = self._drives.get(rid)
-        if drive is None:
-            return
-        if now > drive.deadline:
-            text = f"stack {drive.name} is still {drive.status or 'in progress'} after its time-out"
-            self._fail(drive, Failure(ErrorClass.TERMINAL, "HeatTimeout", text))
-        elif now - drive.told_at >= PROGRESS_EVERY_S:
-            drive.told_at = now
-            self.tell(drive.reply_to, HeatProgress(rid, drive.status))
+    # --------------------------------------------------------------------------------------------- time
 
-    def _finish(self, drive: Drive, answer: HeatDone | HeatFailed) -> None:
-        self._drives.pop(drive.request.rid, None)
-        waiting = self._waiting.get(drive.request.tenant)
-        if waiting is not None:
-            for stack_id in [s for s, rid in waiting.stacks.items() if rid == drive.request.rid]:
-                del waiting.stacks[stack_id]
-        self.tell(drive.reply_to, answer)
+    def _clock(self) -> None:
+        """Now and then: what takes too long, and a sign of life for all others."""
+        assert self._calls is not None, "nothing ticks before Boot"
+        now, down = self.now(), self._calls.breaker.told(self.now())
+        self._calls.sweep()
+        for drive in list(self._drives.values()):
+            if now > drive.deadline and not down:
+                text = f"stack {drive.name} is still {drive.status or 'in progress'} after its time-out"
+                self._fail(drive, Failure(ErrorClass.TERMINAL, "HeatTimeout", text))
+            elif now - drive.told_at >= PROGRESS_EVERY_S - 0.001:
+                drive.told_at = now
+                self.tell(drive.reply_to, HeatProgress(drive.request.rid, self._told(drive, down)))
+        self._ticking = bool(self._drives)
+        if self._ticking:
+            self.after(PROGRESS_EVERY_S / 2, Tick("clock"))
 
-    def _fail(self, drive: Drive, failure: Failure) -> None:
-        self._finish(drive, HeatFailed(drive.request.rid, failure))
+    def _told(self, drive: Drive, down: str) -> str:
+        if down:
+            return f"{drive.status} (Heat is {down})".strip()
+        if not drive.admitted:
+            return f"waits for its turn: {self._jobs.ahead(drive.tenant)} stacks of its tenant do"
+        return drive.status

@@ -59,6 +59,7 @@ class Shard(BaseActor):
     def started(self) -> None:
         """Nothing is known before Boot and Topology."""
         self._boot: Boot | None = None
+        self._generation = 0
         self._desk: Desk | None = None
         self._subscription: Subscription | None = None
         self._ready = False
@@ -79,7 +80,8 @@ class Shard(BaseActor):
         match message:
             case Boot():
                 self._boot = message
-            case Topology():
+            case Topology() if self._boot is not None:
+                self._generation = message.generation
                 self._rewire(message)
             case Snapshot() if self._subscription is not None and self._subscription.takes_page(message):
                 self._snapshot(message)
@@ -112,7 +114,7 @@ class Shard(BaseActor):
             case StatusQuery():
                 self.tell(sender, self._reply(message))
             case Ping():
-                self.tell(sender, Pong(message.seq, os.getpid()))
+                self.tell(sender, Pong(message.seq, os.getpid(), self._generation))
 
     # ------------------------------------------------------------------------------------- the mirror
 
@@ -208,6 +210,7 @@ class Shard(BaseActor):
             self._progress.forget(ref)
             for waiters in self._waiters.values():
                 waiters.discard(ref)
+        self._waiters = {ref: waiters for ref, waiters in self._waiters.items() if waiters}
         self._queue = {ref: None for ref in self._queue if desk.mine(ref)}
         self._board.release()
         if self._ready:

@@ -23,6 +23,7 @@ from actors.messages import (
     RenderMonitors,
     SnmpAnswer,
     SnmpPoll,
+    Topology,
 )
 from actors.ports import Agent
 from actors.runtime.host import Busy
@@ -37,18 +38,21 @@ class SnmpPollerActor(IoActor):
         """Nothing is known before Boot."""
         self._options: Options | None = None
         self._agent: Agent | None = None
+        self._generation = 0
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that an SnmpPollerActor takes."""
         match message:
-            case Boot():
+            case Boot() if self._options is None:
                 self._options, self._agent = message.options, message.wiring.agent()
+            case Topology() if self._options is not None:
+                self._generation = message.generation
             case SnmpPoll():
                 self._poll(message, sender)
             case RenderMonitors() if self._options is not None:  # before Boot: it will be asked again
                 self.tell(sender, self._render(message))
             case Ping():
-                self.tell(sender, Pong(message.seq, os.getpid()))
+                self.tell(sender, Pong(message.seq, os.getpid(), self._generation))
 
     def _poll(self, message: SnmpPoll, sender: Address) -> None:
         agent, request = self._agent, message.request

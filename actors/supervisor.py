@@ -75,9 +75,7 @@ class Supervisor(BaseActor):
             case Tick():
                 self._heartbeat()
             case Pong():
-                for member in self._members:
-                    if member.address == sender:
-                        member.missed, member.pid = 0, message.pid
+                self._heard(message, sender)
             case StatusQuery():
                 self._asked[message.rid] = (sender, {})
                 for shard in self._of("shard"):
@@ -113,13 +111,25 @@ class Supervisor(BaseActor):
         self._announce()
         self.after(options.heartbeat_s, Tick("heartbeat"))
 
+    def _heard(self, pong: Pong, sender: Address) -> None:
+        """A member lives. One that missed what everybody was told once is told again."""
+        for member in self._members:
+            if member.address != sender:
+                continue
+            member.missed, member.pid = 0, pong.pid
+            if pong.generation != self._generation:
+                self.tell(member.address, self._boot)
+                self.tell(member.address, self._topology())
+
     def _announce(self) -> None:
         self._generation += 1
-        topology = Topology(
+        for member in self._members:
+            self.tell(member.address, self._topology())
+
+    def _topology(self) -> Topology:
+        return Topology(
             self._generation, self._of("bridge")[0], self._of("heat"), self._of("snmp"), self._of("shard")
         )
-        for member in self._members:
-            self.tell(member.address, topology)
 
     def _told(self, reply: StatusReply, shard: Address) -> None:
         """Put the answers of all shards together."""

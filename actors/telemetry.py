@@ -72,6 +72,7 @@ class Telemetry(IoActor):
     def started(self) -> None:
         """Nothing is known before Boot."""
         self._boot: Boot | None = None
+        self._generation = 0
         self._supervisor: Address = None
         self._topology: Topology | None = None
         self._server: Server | None = None
@@ -91,10 +92,11 @@ class Telemetry(IoActor):
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that Telemetry takes."""
         match message:
-            case Boot():
+            case Boot() if self._boot is None:
                 self._boot, self._supervisor = message, sender
                 self._serve()
-            case Topology():
+            case Topology() if self._boot is not None:
+                self._generation = message.generation
                 self._rewire(message)
             case Snapshot() if self._subscription.takes_page(message):
                 self._snapshot(message)
@@ -111,7 +113,7 @@ class Telemetry(IoActor):
             case Tick():
                 self._ticked(message.what)
             case Ping():
-                self.tell(sender, Pong(message.seq, os.getpid()))
+                self.tell(sender, Pong(message.seq, os.getpid(), self._generation))
 
     def posted(self, items: list[object]) -> None:
         """Requests from the HTTP side, and what became of the port."""

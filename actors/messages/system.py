@@ -62,10 +62,12 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Every process → Supervisor: yes, as this process id."""
+    """Every process → Supervisor: yes, as this process id. `generation`: of the topology it works with, 0 before
+    Boot; whoever missed either is told both again."""
 
     seq: int
     pid: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from actors.core.model import Ref
 from actors.core.monitors import Target
 from actors.device import DeviceActor
 from actors.messages import (
+    Boot,
     Commit,
     Committed,
     HeatDone,
@@ -267,15 +268,9 @@ def test_a_poller_that_never_answers() -> None:
         ]
 
 
-UNNOTICED = pytest.mark.xfail(
-    strict=True,
-    reason="the Supervisor tells the topology once: a process that misses it never begins, or works with dead members",
-)
-
-
 @pytest.mark.parametrize(
     "cls",
-    [Mirror, Snapshot, pytest.param(Topology, marks=UNNOTICED)],
+    [Mirror, Snapshot, Boot, Topology],
     ids=lambda cls: cls.__name__,
 )
 def test_what_is_told_without_being_asked_may_be_lost(cls: type, monkeypatch: pytest.MonkeyPatch) -> None:

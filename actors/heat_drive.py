@@ -1,0 +1,98 @@
+"""One request to a HeatActor on its way: what is wanted, what was seen last, how long it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from actors import rendering
+from actors.core import stackdrive
+from actors.core.errors import Failure
+from actors.core.keys import stack_name
+from actors.core.model import Action
+from actors.core.redact import redact, secret_values
+from actors.core.stackdrive import Seen
+from actors.messages import Address, HeatRequest
+from actors.ports import Stack, StackSpec
+
+_DELETES = (Action.LOGICAL_DELETE, Action.DELETE)
+
+
+@dataclass(slots=True, eq=False)
+class Drive:
+    """`admitted`: it holds a slot of its tenant. `busy`: a call for it is under way. `over`: answered or taken
+    over by `successor`, which begins when that call has returned: a stack has one writer. `failed_deletes`: what
+    `writes` was when a DELETE_FAILED was last seen."""
+
+    request: HeatRequest
+    reply_to: Address
+    told_at: float
+    spec: StackSpec | None = None
+    deadline: float = float("inf")
+    warnings: list[str] = field(default_factory=list)
+    status: str = ""
+    trouble: Failure | None = None
+    acted: bool = False
+    writes: int = 0
+    failed_deletes: int = 0
+    troubles: int = 0
+    admitted: bool = False
+    busy: bool = False
+    over: bool = False
+    predecessor: Drive | None = None
+    successor: Drive | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The project."""
+        return self.request.tenant
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return stack_name(self.request.ref)
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the stack is to go away."""
+        return self.request.action in _DELETES
+
+    @property
+    def request_id(self) -> str:
+        """What ties Heat's log to ours: the same for all requests of one resource version."""
+        return stackdrive.request_id(self.request.ref, self.request.version)
+
+    def specify(self) -> int:
+        """Render what is wanted; returns how long Heat may take, in minutes. Raises RenderError.
+
+        A delete has nothing to render, and a timeout that cannot be read must not keep it from happening.
+        """
+        request = self.request
+        try:
+            values, warnings = rendering.resolve(request.params, request.outputs)
+            if self.deletes:
+                return rendering.split_params(values)[2]
+        except rendering.RenderError:
+            if self.deletes:
+                return rendering.DEFAULT_TIMEOUT_MIN
+            raise
+        made = rendering.render_heat(request.template, values)
+        self.warnings += warnings
+        tags = stackdrive.tags(request.version)
+        self.spec = StackSpec(
+            request.tenant, self.name, made.template, made.parameters, made.timeout_min, tags
+        )
+        return made.timeout_min
+
+    def seen(self, stack: Stack) -> Seen:
+        """A stack as far as deciding needs it, without what nobody may see."""
+        return stackdrive.seen(stack.id, stack.action, stack.status, self.clean(stack.reason), stack.tags)
+
+    def decide(self, stacks: list[Seen]) -> stackdrive.Step:
+        """What to do next, given all living stacks of the name."""
+        return stackdrive.decide(self.request.action, self.request.version, stacks, acted=self.acted)
+
+    def clean(self, text: str) -> str:
+        """`text` without the values of secret parameters: Heat quotes what it was given."""
+        if self.spec is None:
+            return text
+        return redact(text, secret_values(self.spec.template, self.spec.parameters))
