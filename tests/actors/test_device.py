@@ -137,6 +137,17 @@ def test_a_port_that_several_want_is_asked_once(world):
     assert not world.host.alive(world.device)
 
 
+def test_a_port_that_several_want_is_one_query(world):
+    """Fifty resources on one port and one more port make a request of two queries."""
+    world.desk.topology = replace(world.desk.topology, snmp=(world.dead_poller,))
+    for i in range(50):
+        world.watch(port("ge1"), ref=Ref("ese_logical_port", str(i)))
+    world.watch(port("ge2"))
+    world.host.advance(0.05)
+    (request,) = [m.request for m in world.host.take(world.dead_poller) if isinstance(m, SnmpPoll)]
+    assert sorted(query.interface for query in request.queries) == ["ge1", "ge2"]
+
+
 def test_slots_afterwards(world):
     """Once as wanted, a port is looked at every 30 s, give or take a tenth, without another walk."""
     world.watch(port("ge1"))

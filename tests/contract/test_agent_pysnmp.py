@@ -59,6 +59,27 @@ def test_no_more_than_64_requests_are_in_flight():
     assert asyncio.run(run()) == 64
 
 
+def test_silent_devices_give_their_places_up():
+    """64 silent requests, with many tries to go, do not keep an answer from coming after their first timeout."""
+
+    async def run() -> int:
+        agent = PysnmpAgent({}, AgentTimeouts(0.2, 20), local_host="127.0.0.1")
+        async with (
+            serving(NOTHING_KNOWN["silent"]) as (_, dead),
+            serving(TRUTH_WINS["duplicated"]) as (_, port),
+        ):
+            where = DeviceAddress("127.0.0.1", dead, "secret")
+            gets = [asyncio.create_task(agent.get(where, OID)) for _ in range(64)]
+            await asyncio.sleep(0)
+            await asyncio.wait_for(agent.get(DeviceAddress("127.0.0.1", port, "secret"), OID), 30)
+            ended = sum(get.done() for get in gets)
+            agent.close()
+            await asyncio.gather(*gets, return_exceptions=True)
+        return ended
+
+    assert asyncio.run(run()) == 0
+
+
 def test_cancelled_request_is_not_sent_again():
     """A cancelled request stops retransmitting and frees its place."""
 
