@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -38,16 +39,17 @@ AGAIN_S = 0.2
 
 
 class Proxy:
-    """`plan`: project → number of the request (from 0) → fault."""
+    """`plan`: project → number of the request (from 0) → fault. `tls`: speak TLS with clients."""
 
-    def __init__(self, heat_url: str) -> None:
+    def __init__(self, heat_url: str, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         place = urlsplit(heat_url)
         self._heat = (place.hostname or "127.0.0.1", place.port or 80)
         self.plan: dict[str, Mapping[int, str]] = {}
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -62,8 +64,14 @@ class Proxy:
                 client, _ = self._listener.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
+    def _secured(self, client: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return client
+        with client:  # wrapping takes the descriptor out of it
+            return self._tls.wrap_socket(client, server_side=True)
+
+    def _serve(self, plain: socket.socket) -> None:
+        with contextlib.suppress(OSError), self._secured(plain) as client:
             request = _read_request(client)
             if not request:
                 return
