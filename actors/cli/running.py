@@ -163,8 +163,6 @@ class Run:
             except system.NoAnswerError:
                 wait_s = min(2 * wait_s, DECLARE_CAP_S)
                 self._services.mend()
-                if self._reload:
-                    self._take_settings()
                 reply = self._status()
                 if reply is not None:
                     self._display.show(reply, building=True)
@@ -192,6 +190,8 @@ class Run:
             while True:
                 time.sleep(STATUS_EVERY_S)
                 self._services.mend()
+                if self._reload:
+                    self._take_settings()
                 reply = self._status()
                 if reply is None:
                     continue

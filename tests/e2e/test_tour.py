@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -266,6 +267,35 @@ def test_the_dashboard_can_be_used(tour: Tour, tmp_path: Path) -> None:
             "return names.filter((name) => !name.startsWith(location.origin))"
         )
         assert outside == []
+
+
+def test_settings_are_shown_with_their_origin_and_without_secrets(tour: Tour) -> None:
+    """Where each value comes from is said; secrets are masked; the reference has every one of them."""
+    rows = {f"{row['section']}.{row['key']}": row for row in tour.ask("config", "show")["settings"]}
+    assert rows["http.token"]["value"] == "***"
+    assert rows["http.token"]["origin"] == "environment GATEWRIGHT_HTTP__TOKEN"
+    assert "a-secret-community" not in rows["snmp.communities"]["value"]
+    shown = {(row["section"], row["key"]) for row in tour.ask("config", "show", "--effective")["settings"]}
+    assert shown == {(row["section"], row["key"]) for row in tour.ask("config", "reference")["settings"]}
+    tour.do("config", "check")
+
+
+def test_a_wrong_setting_names_file_line_key_and_what_is_allowed(tour: Tour) -> None:
+    """One line on stderr and exit code 2."""
+    file = tour.product.folder / "wrong.toml"
+    file.write_text('[log]\nlevel = "loud"\n')
+    tour.do("--config", file, "config", "check", code=2)
+    assert re.search(r"wrong\.toml:2: log\.level: must be 'debug', 'info'", tour.said[-1])
+
+
+def test_hanging_up_takes_the_settings_anew(tour: Tour) -> None:
+    """SIGHUP: the settings are read again, the actors are started with them, and everything is still settled."""
+    tour.product.process.send_signal(signal.SIGHUP)
+    tour.product.said("settings read again")
+    eventually(lambda: tour.ask("status")["live"], what="the API at its new address")
+    tour.http = re.findall(r"dashboard: (http://[\d.]+:\d+)/", tour.product.out)[-1]
+    assert tour.ask("status")["counts"] == {"settled": 22}
+    assert tour.get("/readyz")[0] == 200
 
 
 def test_no_secret_is_shown_anywhere(tour: Tour) -> None:
