@@ -32,8 +32,6 @@ class Desk:
     shard: Address
     index: int
     wall_offset_s: float = 0.0
-    #: Who collects measured values; None: they are not even read.
-    readings: Address | None = None
     terms: Mapping[int, int] = field(default_factory=dict)
 
     def wall_s(self, now: float) -> float:
@@ -48,6 +46,11 @@ class Desk:
     def term(self, ref: Ref) -> int:
         """The term under which this controller owns the resource now; 0 if it does not."""
         return self.terms.get(vshard(str(ref)), 0)
+
+    @property
+    def readings(self) -> Address | None:
+        """Who collects measured values; None: they are not even read."""
+        return self.topology.telemetry
 
     @property
     def bridge(self) -> Address:

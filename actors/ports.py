@@ -9,12 +9,13 @@ else for what the backend does; a programming error stays what it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.core.model import JsonObject
+from actors.core.readings import Point
 
 
 class Clock(Protocol):
@@ -284,3 +285,16 @@ class Agent(Protocol):
 
     def close(self) -> None:
         """Close sockets; outstanding requests fail."""
+
+
+# ---------------------------------------------------------------------------------------------- PointSink
+
+
+class PointSink(Protocol):
+    """A time-series store for measured values (contract 6.9). Never blocks, never raises."""
+
+    def offer(self, at_s: float, points: Iterable[Point]) -> None:
+        """Hand over points measured at `at_s` (seconds since 1970); what cannot be taken is dropped."""
+
+    def close(self) -> None:
+        """End the background work."""

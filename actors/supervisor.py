@@ -127,8 +127,14 @@ class Supervisor(BaseActor):
             self.tell(member.address, self._topology())
 
     def _topology(self) -> Topology:
+        telemetry = next(iter(self._of("telemetry")), None)
         return Topology(
-            self._generation, self._of("bridge")[0], self._of("heat"), self._of("snmp"), self._of("shard")
+            self._generation,
+            self._of("bridge")[0],
+            self._of("heat"),
+            self._of("snmp"),
+            self._of("shard"),
+            telemetry,
         )
 
     def _told(self, reply: StatusReply, shard: Address) -> None:

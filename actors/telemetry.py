@@ -18,6 +18,7 @@ import psutil
 from actors.core import keys
 from actors.core.exposition import Sample, merge, render
 from actors.core.knowledge import Knowledge, Live
+from actors.core.measurements import Measurements
 from actors.core.model import Ref
 from actors.http import api
 from actors.http.server import Request, Server
@@ -29,6 +30,7 @@ from actors.messages import (
     Pong,
     Read,
     ReadDone,
+    Readings,
     Refused,
     Snapshot,
     StatusQuery,
@@ -37,7 +39,7 @@ from actors.messages import (
     Topology,
 )
 from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
-from actors.ports import Delete
+from actors.ports import Delete, PointSink
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 from actors.subscription import Subscription
@@ -88,12 +90,15 @@ class Telemetry(IoActor):
         self._reads: dict[str, Callable[[], None]] = {}
         self._number = 0
         self._unanswered = 0
+        self._measured = Measurements()
+        self._sink: PointSink | None = None
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that Telemetry takes."""
         match message:
             case Boot() if self._boot is None:
                 self._boot, self._supervisor = message, sender
+                self._sink = message.wiring.sink()
                 self._serve()
             case Topology() if self._boot is not None:
                 self._generation = message.generation
@@ -102,6 +107,10 @@ class Telemetry(IoActor):
                 self._snapshot(message)
             case Mirror() if self._subscription.takes_changes(message):
                 self._mirror(message)
+            case Readings():
+                self._measured.take(message.device, message.at_s, message.points)
+                if self._sink is not None:
+                    self._sink.offer(message.at_s, message.points)
             case MetricsReply():
                 self._counted(message, sender)
             case StatusReply():
@@ -259,7 +268,8 @@ class Telemetry(IoActor):
             processes = {"supervisor": os.getppid(), **status.pids}
             samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
         samples.append(Sample("messages_unanswered", (), float(self._unanswered)))
-        return render(merge(samples))
+        wall_s = self.now() + (self._boot.wall_offset_s if self._boot is not None else 0.0)
+        return render(merge(samples)) + self._measured.text(wall_s)
 
     # ---------------------------------------------------------------------------------------- the mirror
 

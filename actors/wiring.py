@@ -9,14 +9,18 @@ from __future__ import annotations
 from functools import partial
 
 from actors.messages import Wiring
-from actors.ports import Agent, AgentTimeouts, Stacks, Store
+from actors.ports import Agent, AgentTimeouts, PointSink, Stacks, Store
 from config.sections import Snapshot
 
 
 def wiring(settings: Snapshot) -> Wiring:
     """Factories for the real world, as configured."""
     return Wiring(
-        partial(etcd, settings), partial(heat, settings), partial(snmp, settings), settings.http.token.reveal
+        partial(etcd, settings),
+        partial(heat, settings),
+        partial(snmp, settings),
+        settings.http.token.reveal,
+        partial(opentsdb, settings),
     )
 
 
@@ -71,3 +75,13 @@ def snmp(settings: Snapshot) -> Agent:
             users[name] = V3User(one.user or name, **keys, **protocols)
     timeouts = AgentTimeouts(section.timeout_s, section.retries)
     return PysnmpAgent(communities, timeouts, codec=section.codec, users=users)
+
+
+def opentsdb(settings: Snapshot) -> PointSink | None:
+    """The time-series store, if one is configured."""
+    url = settings.snmp.opentsdb_url.reveal()
+    if not url:
+        return None
+    from actors.adapters.opentsdb_put import OpentsdbPut
+
+    return OpentsdbPut(url)

@@ -173,6 +173,7 @@ class SnmpSection:
     interval_active_s: Seconds = 5.0  # while a target is not ACTIVE yet
     interval_s: Seconds = 30.0  # afterwards
     readings_interval_s: Seconds = 60.0  # between two looks at counters and other readings
+    opentsdb_url: Secret = Secret()  # noqa: RUF009 - immutable; http(s)://[user:password@]host:port, "": none
     monitor_types_file: Path | None = None  # rows over those of config/monitor_types.yaml
     communities: Mapping[str, Secret] = field(default_factory=dict)  # community name → community
     users: Mapping[str, SnmpUser] = field(default_factory=dict)  # community name → SNMPv3 user
@@ -180,6 +181,8 @@ class SnmpSection:
     default_community_name: str = "EDGE_ROUTER_COMMUNITY"  # where a monitor names none (vrrp, bgp)
 
     def __post_init__(self) -> None:
+        if self.opentsdb_url and not re.match(r"https?://[^\s/]+", self.opentsdb_url.reveal()):
+            raise ValueError("opentsdb_url: must be an http or https address")
         for address, place in self.devices.items():
             if not _HOST_PORT.fullmatch(place):
                 raise ValueError(f"devices: {address!r} must map to host:port, not {place!r}")

@@ -1,8 +1,8 @@
 """When a device is asked: slots spread over the interval, probes of a silent device, and how often it is walked.
 
 Guarantees: deterministic (spread and jitter are hashes of names and numbers), bounded: two slots are at least
-0.9 intervals apart (less 0.25 s), a probe comes at least every 330 s, walks of ifName are 60 s apart except while a wanted
-name has no row yet. Pure: the caller brings the time, in seconds of any monotonic clock.
+0.9 intervals apart (less 0.25 s), a probe comes at least every 330 s, walks of ifName are 60 s apart except
+while a wanted name has no row yet. Pure: the caller brings the time, in seconds of any monotonic clock.
 """
 
 from __future__ import annotations

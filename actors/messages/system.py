@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.core.options import Options
-from actors.ports import Agent, Stacks, Store
+from actors.ports import Agent, PointSink, Stacks, Store
 
 Address = Any
+
+
+def no_sink() -> None:
+    """Measured values go nowhere else."""
 
 
 def no_token() -> str:
@@ -26,6 +30,8 @@ class Wiring:
     stacks: Callable[[], Stacks]
     agent: Callable[[], Agent]
     token: Callable[[], str] = no_token
+    #: A time-series store for measured values, None if there is none.
+    sink: Callable[[], PointSink | None] = no_sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,15 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Supervisor → all processes, at start and after every restart of one: who is where now."""
+    """Supervisor → all processes, at start and after every restart of one: who is where now. `telemetry`: None
+    where no metrics are wanted."""
 
     generation: int
     bridge: Address
     heat: tuple[Address, ...]
     snmp: tuple[Address, ...]
     shards: tuple[Address, ...]
+    telemetry: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

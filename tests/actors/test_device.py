@@ -75,9 +75,8 @@ class World1:
         self.dead_poller = self.host.external("dead poller")
         boot = Boot(self.options, Wiring(Any, Any, lambda: self.agent), "owner")  # type: ignore[arg-type]
         self.host.tell(self.poller, boot)
-        topology = Topology(1, None, (), (self.poller,), (self.shard,))
+        topology = Topology(1, None, (), (self.poller,), (self.shard,), self.host.external("readings"))
         self.desk = Desk(self.options, World(()), topology, self.shard, 0)
-        self.desk.readings = self.host.external("readings")
         self.device = self.host.spawn(DeviceActor)
         self.host.tell(self.device, DeviceBegin("10.0.0.1|C", self.desk))
 
