@@ -21,7 +21,8 @@ _DELETES = (Action.LOGICAL_DELETE, Action.DELETE)
 class Drive:
     """`admitted`: it holds a slot of its tenant. `busy`: a call for it is under way. `over`: answered or taken
     over by `successor`, which begins when that call has returned: a stack has one writer. `failed_deletes`: what
-    `writes` was when a DELETE_FAILED was last seen."""
+    `writes` was when a DELETE_FAILED was last seen. `identity`: parameters that hold the resource's id;
+    `recognised`: the stack that bears them although its tags are gone."""
 
     request: HeatRequest
     reply_to: Address
@@ -31,6 +32,8 @@ class Drive:
     warnings: list[str] = field(default_factory=list)
     status: str = ""
     trouble: Failure | None = None
+    identity: dict[str, str] = field(default_factory=dict)
+    recognised: str = ""
     acted: bool = False
     writes: int = 0
     failed_deletes: int = 0
@@ -69,6 +72,7 @@ class Drive:
         request = self.request
         try:
             values, warnings = rendering.resolve(request.params, request.outputs)
+            self.identity = {name: value for name, value in values.items() if value == request.ref.id}
             if self.deletes:
                 return rendering.split_params(values)[2]
         except rendering.RenderError:
@@ -85,11 +89,26 @@ class Drive:
 
     def seen(self, stack: Stack) -> Seen:
         """A stack as far as deciding needs it, without what nobody may see."""
-        return stackdrive.seen(stack.id, stack.action, stack.status, self.clean(stack.reason), stack.tags)
+        tags = stack.tags
+        if stack.id == self.recognised and stackdrive.MARK not in tags:
+            tags = (stackdrive.MARK,)
+        return stackdrive.seen(stack.id, stack.action, stack.status, self.clean(stack.reason), tags)
+
+    def recognise(self, stack: Stack) -> bool:
+        """Whether an unmarked stack is ours by its parameters: somebody's update drops tags, not those."""
+        mine = bool(self.identity) and self.identity.items() <= dict(stack.parameters).items()
+        self.recognised = stack.id if mine else ""
+        return mine
 
     def decide(self, stacks: list[Seen]) -> stackdrive.Step:
         """What to do next, given all living stacks of the name."""
         return stackdrive.decide(self.request.action, self.request.version, stacks, acted=self.acted)
+
+    def told(self, down: str, ahead: int) -> str:
+        """What people see of it: `down` says that Heat is away, `ahead` how many of the tenant wait."""
+        if down:
+            return f"{self.status} (Heat is {down})".strip()
+        return self.status if self.admitted else f"waits for its turn: {ahead} stacks of its tenant do"
 
     def clean(self, text: str) -> str:
         """`text` without the values of secret parameters: Heat quotes what it was given."""

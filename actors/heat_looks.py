@@ -55,6 +55,16 @@ class Looks:
 
         self._calls.add(drive.tenant, prepare)
 
+    def get(self, drive: Drive, stack_id: str, then: Callable[[Stack], None], *, outputs: bool) -> None:
+        """Read one stack whole."""
+        tenant, name = drive.tenant, drive.name
+
+        def got(stack: object) -> None:
+            assert isinstance(stack, Stack), "get returns a stack"
+            then(stack)
+
+        self.call(drive, lambda stacks: stacks.get(tenant, name, stack_id, outputs=outputs), got, write=False)
+
     def look(self, drive: Drive) -> None:
         """Look by name, together with whoever else of the tenant wants to."""
         wanted = self._wanted.setdefault(drive.tenant, [])

@@ -269,17 +269,14 @@ class HeatActor(IoActor):
             case Next.WAIT:
                 self._waits.add(tenant, sid, drive.request.rid)
             case Next.FINISH if spec is not None and spec.template.get("outputs"):
-                self._looks.call(
-                    drive,
-                    lambda stacks: stacks.get(tenant, name, sid, outputs=True),
-                    lambda stack: self._got(drive, stack),
-                    write=False,
-                )
+                self._looks.get(drive, sid, lambda stack: self._got(drive, stack), outputs=True)
             case Next.FINISH:
                 self._done(drive, reason)
             case Next.GONE:
                 drive.status = "DELETE_COMPLETE"
                 self._done(drive, "")
+            case Next.REFUSE if drive.identity and not drive.recognised:
+                self._looks.get(drive, sid, lambda stack: self._recognised(drive, step, stack), outputs=False)
             case _:
                 self._fail(drive, step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next)))
 
@@ -304,9 +301,16 @@ class HeatActor(IoActor):
         drive.trouble = Failure(ErrorClass.TERMINAL, "StackFailed", f"DELETE_FAILED: {reason}")
         self.after(DELETE_PAUSE_S * 2.0**drive.writes, Tick(f"look {drive.request.rid}"))
 
-    def _got(self, drive: Drive, stack: object) -> None:
+    def _recognised(self, drive: Drive, step: Step, stack: Stack) -> None:
+        """The parameters of a stack that bears our name but not our mark."""
+        if drive.recognise(stack):
+            self.log.warning("%s is ours by its parameters; somebody dropped its tags", drive.name)
+            self._looks.look(drive)
+        else:
+            self._fail(drive, step.failure or Failure(ErrorClass.TERMINAL, "NotOurs", drive.name))
+
+    def _got(self, drive: Drive, stack: Stack) -> None:
         """The outputs, of a stack that may have changed since it was looked at."""
-        assert isinstance(stack, Stack), "get returns a stack"
         seen = drive.seen(stack)
         drive.status = f"{seen.action}_{seen.status}"
         step = drive.decide([seen])
@@ -334,14 +338,10 @@ class HeatActor(IoActor):
                 self._fail(drive, Failure(ErrorClass.TERMINAL, "HeatTimeout", text))
             elif now - drive.told_at >= PROGRESS_EVERY_S - 0.001:
                 drive.told_at = now
-                self.tell(drive.reply_to, HeatProgress(drive.request.rid, self._told(drive, down)))
+                self.tell(
+                    drive.reply_to,
+                    HeatProgress(drive.request.rid, drive.told(down, self._jobs.ahead(drive.tenant))),
+                )
         self._ticking = bool(self._drives)
         if self._ticking:
             self.after(PROGRESS_EVERY_S / 2, Tick("clock"))
-
-    def _told(self, drive: Drive, down: str) -> str:
-        if down:
-            return f"{drive.status} (Heat is {down})".strip()
-        if not drive.admitted:
-            return f"waits for its turn: {self._jobs.ahead(drive.tenant)} stacks of its tenant do"
-        return drive.status

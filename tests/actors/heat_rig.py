@@ -74,10 +74,16 @@ class Rig:
             raise PortError(ErrorClass.TRANSIENT, "ConnectFailure", "refused")
 
     def ask(
-        self, rid: str, number: int = 0, version: int = 1, action: Action = CREATE, tenant: str = "t"
+        self,
+        rid: str,
+        number: int = 0,
+        version: int = 1,
+        action: Action = CREATE,
+        tenant: str = "t",
+        value: str = "",
     ) -> None:
         """Send a request."""
-        params = (Param("v", ParamType.VALUE, f"value {version}"),)
+        params = (Param("v", ParamType.VALUE, value or f"value {version}"),)
         request = HeatRequest(rid, ref(number), version, action, tenant, "t", TEMPLATE, params, {})
         self.host.tell(self.heat, request, sender=self.me)
 

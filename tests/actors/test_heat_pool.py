@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.core.drift import Drift, Expected
 from actors.core.errors import ErrorClass
 from actors.core.keys import stack_name
+from actors.core.model import Action
 from actors.core.options import Options
 from actors.messages import HeatCompare, HeatCompared
 from actors.ports import REQUEST_ID, StackSpec
@@ -68,6 +71,33 @@ def test_a_delete_that_fails_is_tried_again_and_then_reported() -> None:
     rig.run(4.0)
     rig.fates.clear()
     assert rig.done("second").status == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize("action", [Action.MODIFY, GONE])
+@pytest.mark.parametrize("value", ["own id", "another's id"])
+def test_a_stack_without_tags_is_known_by_its_parameters(action: Action, value: str) -> None:
+    """An operator's update drops the tags: the id of the resource among the parameters tells ours from others'."""
+    rig = Rig()
+    made = {"own id": ref(0).id, "another's id": ref(1).id}[value]
+    document = {
+        "heat_template_version": "2013-05-23",
+        "parameters": {"v": {"type": "string"}},
+        "resources": {"a": {"type": "ESI::Test::Knob", "properties": {"v": {"get_param": "v"}}}},
+    }
+    rig.stacks.create(StackSpec("t", stack_name(ref(0)), document, {"v": made}, 10))
+    rig.run(3.0)
+    rig.ask("a", version=2, action=action, value=ref(0).id)
+    answer = rig.done("a")
+    (left,) = rig.stacks.find("t", stack_name(ref(0))) or (None,)
+    if value == "another's id":
+        assert answer.failure.kind == "NotOurs"
+        assert left is not None
+        assert (left.action, left.tags) == ("CREATE", ())
+    elif action is GONE:
+        assert (answer.status, left) == ("DELETE_COMPLETE", None)
+    else:
+        assert left is not None
+        assert (answer.status, left.tags) == ("UPDATE_COMPLETE", ("gatewright", "v2"))
 
 
 def test_twins_are_settled_and_told() -> None:
