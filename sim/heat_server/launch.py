@@ -57,7 +57,12 @@ def start(
     """
     command = [sys.executable, "-m", "sim.heat_server", "--port", str(port), "--state", str(state_dir)]
     command += ["--resource-seconds", str(resource_seconds), "--parent-pid", str(os.getpid()), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_ROOT)  # noqa: S603  # our own command
+    process = subprocess.Popen(  # noqa: S603  # our own command
+        command,
+        stdout=subprocess.PIPE,
+        cwd=_ROOT,
+        start_new_session=True,  # Ctrl-C is for whoever started it, who stops it in order
+    )
     return await_ready(process, timeout_s, "the Heat server")
 
 

@@ -35,6 +35,12 @@ def start(
     quiet = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTHON"))}
     with (state_dir / "output.log").open("ab") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=quiet, cwd=_ROOT
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=quiet,
+            cwd=_ROOT,
+            start_new_session=True,  # Ctrl-C is for whoever started it, who stops it in order
         )
     return await_ready(process, timeout_s, "the real Heat")

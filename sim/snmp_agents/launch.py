@@ -88,6 +88,7 @@ def start(config: Mapping[str, Any], control_path: Path, timeout_s: float = 20.0
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        start_new_session=True,  # Ctrl-C is for whoever started them, who stops them in order
     )
     agents = RunningAgents({}, control_path, process)
     try:
