@@ -18,7 +18,7 @@ import pytest
 from actors.adapters.heat_auth import HeatConfig
 from actors.adapters.heat_stacks import HeatStacks
 from actors.core.errors import ErrorClass, PortError
-from actors.ports import Stacks
+from actors.ports import REQUEST_ID, Stacks
 from sim.heat_server.launch import RunningHeat, start
 from tests.contract.heat_worlds import LOGICAL_PORT, HttpWorld, spec, test_resource
 
@@ -212,7 +212,9 @@ def test_one_request_each_and_no_redirect(world: HttpWorld) -> None:
 
 def test_request_id_reaches_heat(world: HttpWorld) -> None:
     """The correlation id is sent where Heat logs it from."""
-    world.adapter.find(world.tenant(), NAME, request_id="req-3c1f5a52-7a5c-4c8e-9d1f-000000000001")
+    token = REQUEST_ID.set("req-3c1f5a52-7a5c-4c8e-9d1f-000000000001")
+    world.adapter.find(world.tenant(), NAME)
+    REQUEST_ID.reset(token)
     assert world.stats()["request_ids"][-1] == "req-3c1f5a52-7a5c-4c8e-9d1f-000000000001"
 
 
