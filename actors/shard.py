@@ -185,7 +185,7 @@ class Shard(BaseActor):
             if declared or ref not in self._live:
                 self._consider(ref)
             self._board.changed(ref)
-            for waiter in self._waiters.get(ref, ()):
+            for waiter in sorted(self._waiters.get(ref, ())):
                 self._nudge(waiter)
         if general:
             for ref in (*world.refs(), *world.leftovers()):
