@@ -33,6 +33,11 @@ CONFIG: dict[str, Any] = {
     "devices": [
         *({"name": f"plain{i}", "host": f"127.0.2.{i + 1}", **_PLAIN} for i in range(_SPARES)),
         {"name": "large", "community": SECRET, "interfaces": [f"ge-0/0/{i}" for i in range(130)]},
+        {
+            "name": "huge",
+            "community": SECRET,
+            "interfaces": [f"xe-{i // 500}/0/{i % 500}" for i in range(5000)],
+        },
         {"name": "literal", "community": "literal-community", "interfaces": ["ge0"]},
         {
             "name": "twins",

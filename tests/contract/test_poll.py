@@ -195,6 +195,16 @@ def test_many_ports_take_several_pdus(rig):
     rig.control("port up ge-0/0/129 large")
 
 
+def test_five_thousand_interfaces(rig):
+    """On a device of 5,000 interfaces one walk finds the wanted ones, the last of them too; then a poll is a PDU."""
+    poller = Poller(rig, "huge", "xe-9/0/499", "xe-0/0/0")
+    answer = poller.poll()
+    assert (answer.found, answer.reindexed) == (("UP", "UP"), True)
+    assert answer.indexes == {"xe-9/0/499": (5500,), "xe-0/0/0": (501,)}
+    again = poller.poll()
+    assert (again.found, again.reindexed) == (("UP", "UP"), False)
+
+
 def test_too_big_shrinks_the_pdu_and_is_remembered(rig):
     """An agent with small replies is asked in smaller chunks, and the chunk goes into the next poll."""
     rig.control("limit large 400")
