@@ -64,11 +64,7 @@ class ApiServer:
 
     def parents(self, ref: Ref) -> list[Ref]:
         """What a declared resource refers to."""
-        body, found = self.declared[ref].body, []
-        for prop, target in catalog.RELATIONS.get(ref.type, {}).items():
-            value = body.get(prop)
-            found += [Ref(target, one) for one in (value if isinstance(value, list) else [value]) if one]
-        return found
+        return _parents(ref, self.declared[ref].body)
 
     def dependants(self, ref: Ref) -> list[Ref]:
         """What refers to it, directly."""
@@ -96,17 +92,29 @@ class ApiServer:
     # ------------------------------------------------------------------------------------------ operations
 
     def _declare(self, ref: Ref, body: dict[str, Json]) -> None:
-        if ref not in self.declared:
+        parents = _parents(ref, body)
+        leaving = any(parent in self.declared and self.declared[parent].marked for parent in parents)
+        if leaving or self._lingers(ref):
+            # a foreign key is in the way: whoever asked for it tries again
+            self._host.at(self._host.now + 2.0, lambda: self._declare(ref, body))
+        elif ref not in self.declared:
             declared = self.declared[ref] = Declaration(1, dict(body))
             if any(parent not in self.declared for parent in self.parents(ref)):
                 self.ever_missing.add(ref)
             self._write(ref)
             declared.born = declared.revision
 
+    def _lingers(self, ref: Ref) -> bool:
+        """Whether an outcome of a vanished life stands in its way."""
+        return ref not in self.declared and self._etcd.get(keys.STATE + TYPES.path(ref)) is not None
+
     def _touch(self, ref: Ref, changes: dict[str, Json], by: int = 1) -> None:
         declared = self.declared.get(ref)
         if declared is None or declared.marked:
             return
+        parents = _parents(ref, {**declared.body, **changes})
+        if any(parent in self.declared and self.declared[parent].marked for parent in parents):
+            changes = {"note": "stays"}
         declared.version += by
         declared.body = {**declared.body, **changes}
         declared.garbled = False
@@ -208,3 +216,11 @@ class ApiServer:
     def _commit(self, *writes: Put | Delete) -> int:
         no_guards: tuple[Guard, ...] = ()
         return self._etcd.commit([WriteSet(writes, no_guards)]).revision
+
+
+def _parents(ref: Ref, body: dict[str, Json]) -> list[Ref]:
+    found: list[Ref] = []
+    for prop, target in catalog.RELATIONS.get(ref.type, {}).items():
+        value = body.get(prop)
+        found += [Ref(target, one) for one in (value if isinstance(value, list) else [value]) if one]
+    return found

@@ -48,6 +48,8 @@ WITH_STACK = frozenset({"net", "port", "link", "chain", "group"})
 WATCHED = frozenset({"port", "box"})
 
 DEVICES = 3
+#: So many resources may go on at once beyond the limit, because what they waited for has come.
+SLACK = 1000
 PORTS_PER_DEVICE = 4
 COMMUNITY = "EDGE_ROUTER_COMMUNITY"
 

@@ -133,6 +133,7 @@ class SimStore(FakeStore):
         for lease in leases:
             if self._host.faults.hit("etcd.lease_late", self.process.name):
                 lease.deadline += 20 * self._host.faults.amount(self._host.faults.last)
+                self._host.at(lease.deadline + 0.001, self.etcd.expire)
 
     @property
     def closed(self) -> bool:

@@ -28,10 +28,19 @@ A = TypeVar("A", bound=BaseActor)
 #: Seconds a process takes to start, and a message between processes to arrive, at least and at most.
 START_S = (0.02, 0.2)
 NETWORK_S = (0.0002, 0.002)
+#: No timer is exact: it fires at least this much late, so that time goes on.
+TIMER_S = 1e-5
+
+#: More events than this within one look at the world mean that it never ends.
+MAX_EVENTS = 200_000
 
 _DELIVER, _EFFECT, _ANSWER, _WAKE, _RESUME, _CALL = range(6)
 
 log = logging.getLogger("gatewright.sim")
+
+
+class Busied(BaseException):
+    """Actors keep each other busy without an end."""
 
 
 class Accident(BaseException):
@@ -84,9 +93,11 @@ class SimHost:
 
     def run(self, until: float) -> None:
         """Handle all events up to that time."""
-        heap = self._heap
+        heap, limit = self._heap, self.events + MAX_EVENTS
         while heap and heap[0][0] <= until:
             self._step(heapq.heappop(heap))
+            if self.events > limit:
+                raise Busied(f"more than {MAX_EVENTS} events until {self.now:.3f}: actors keep each other busy")
         self.now = max(self.now, until)
 
     def crash(self, process: Process, why: str, *, told: bool | None = None) -> None:
@@ -132,11 +143,13 @@ class SimHost:
         self.route(cell, address, ActorExitRequest())
 
     def actors(self, cls: type[A]) -> list[A]:
-        """All living actors of a class, oldest first."""
-        found = []
-        for process in self.processes:
-            found += [cell.actor for cell in process.cells.values() if isinstance(cell.actor, cls)]
-        return found
+        """All living actors of a class that have begun, oldest first."""
+        return [
+            cell.actor
+            for process in self.processes
+            for cell in process.cells.values()
+            if cell.begun and isinstance(cell.actor, cls)
+        ]
 
     def waiting(self) -> int:
         """How many events lie ahead."""
@@ -178,7 +191,7 @@ class SimHost:
 
     def set_timer(self, cell: Cell, timer: Timer) -> None:
         """Have the timer fire, never early."""
-        due = timer.due
+        due = max(timer.due, self.now) + TIMER_S
         if self.faults.hit("timer.late", cell.name):
             due += 3.0 * self.faults.amount(self.faults.last)
         self._push(due, _DELIVER, cell.process, cell, TimerFired(timer), cell)
@@ -258,6 +271,7 @@ class SimHost:
         if self.listener is not None:
             self.listener(to, message)
         to.actor.deliver(message, sender)
+        to.begun = True
         if isinstance(message, ActorExitRequest) and not to.gone:
             self._left(to)
         if after:

@@ -19,6 +19,7 @@ from actors.core.machine import Event, State
 from actors.core.model import Ref
 from sim import catalog
 from sim.disasters import Disasters
+from sim.host import Busied
 from sim.invariants import Crashed, Stuck, Violation
 from sim.workload import Op
 from sim.world import CONVERGE_S, LOOK_S, REST_S, Case, World
@@ -57,6 +58,8 @@ class Player:
                 self._phases()
             except Violation as broken:
                 violation = broken
+            except Busied as busy:
+                violation = Stuck("Convergence", str(busy))
         host = world.host
         return Result(
             world.case, violation, host.digest, host.now, host.events, world.finals, world.faults.hits,

@@ -99,7 +99,7 @@ class Cell(Host):
     """One actor, and what it may ask of the runtime."""
 
     __slots__ = (
-        "actor", "children", "gone", "heard", "host", "inbox", "name", "number", "parent", "process", "spawned",
+        "actor", "begun", "children", "gone", "heard", "host", "inbox", "name", "number", "parent", "process", "spawned",
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +113,7 @@ class Cell(Host):
         self.parent = parent
         self.children: dict[int, Cell] = {}
         self.gone = False
+        self.begun = False
         self.spawned = 0
         self.inbox: list[object] = []
         #: sender → when the last of its messages arrives: the next one does not overtake it.

@@ -136,7 +136,8 @@ class _Draw:
         for ref, before in zip(ring, [*ring[1:], ring[0]], strict=True):
             body = {"id": ref.id, "tenant_id": "t0", "note": "n0", "prev_id": before.id}
             self._op(self._dice.unit() * self.duration / 2, "declare", ref, **body)
-        self._hopeless.update(ring)
+        if size > 1:  # what refers to itself alone is built without that
+            self._hopeless.update(ring)
 
     def _missing(self) -> None:
         """Something that refers to what never comes."""

@@ -24,7 +24,7 @@ from sim.api_server import TYPES, ApiServer
 from sim.clients import HeatFaults, SimAgent, SimStore, Writer
 from sim.dice import Dice, unit_of
 from sim.fake_agent import FakeAgent
-from sim.fake_etcd import FakeEtcd
+from sim.fake_etcd import FakeEtcd, FakeLease
 from sim.fake_stacks import FakeStacks
 from sim.faults import Injector, draw
 from sim.heat.engine import Fate, Settings
@@ -76,7 +76,7 @@ class World:
         self._writer: Writer | None = None
         self.options = self._options()
         self.truth = Truth()
-        self.etcd = FakeEtcd(_Clock(self.host))
+        self.etcd = SimEtcd(self.host)
         self.api = ApiServer(self.host, self.etcd, case.seed)
         self.etcd.listeners.append(self._revised)
         self._checked = self.etcd.revision
@@ -264,6 +264,24 @@ def _invariants() -> Sequence[type]:
     from sim.invariants import ALL  # the promises know the world
 
     return ALL
+
+
+class SimEtcd(FakeEtcd):
+    """etcd, which ends leases by itself."""
+
+    def __init__(self, host: SimHost) -> None:
+        super().__init__(_Clock(host))
+        self._host = host
+
+    def keep(self, lease: FakeLease, *, kept: bool) -> None:
+        """See FakeEtcd."""
+        super().keep(lease, kept=kept)
+        if not kept:
+            self.expire_at(lease.deadline)
+
+    def expire_at(self, deadline: float) -> None:
+        """Look at the leases just after that time."""
+        self._host.at(deadline + 0.001, self.expire)
 
 
 class _Clock:

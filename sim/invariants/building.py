@@ -63,7 +63,7 @@ class Dependencies(Invariant):
             given = spec.parameters.get(parameter)
             values = json.loads(given) if refs and parameter == "members" and given else [given]
             for value, needed in zip(values, refs, strict=False):
-                if value not in self.world.truth.ids(needed):
+                if needed != ref and value not in self.world.truth.ids(needed):
                     self.fail(f"{action} with {parameter} = {value!r}, which {needed} never gave", ref)
             if len(values) != len(refs):
                 self.fail(f"{action} with {len(values)} values of {len(refs)} for {parameter}", ref)

@@ -94,11 +94,12 @@ class Bounds(Invariant):
         """Every few seconds."""
         self.checks += 1
         limit = self.world.options.live_resources_max
-        live = 0
         for shard in self.world.host.actors(Shard):
-            live += len(shard._live)
-            if len(shard._live) > limit:
-                self.fail(f"{len(shard._live)} live resources, the limit is {limit}")
+            gone = shard._held - shard._live.keys()
+            if gone:
+                self.fail(f"{sorted(gone)[0]} is held, but has no actor")
+            if len(shard._live) - len(shard._held) > 2 * limit + catalog.SLACK:
+                self.fail(f"{len(shard._live)} live resources, {len(shard._held)} held; the limit is {limit}")
 
     def rested(self) -> None:
         """At rest only heartbeats, leases and polls lie ahead."""

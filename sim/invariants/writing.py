@@ -175,16 +175,19 @@ class FewWrites(Invariant):
         """Each revision of ours."""
         if writer is None:
             return
+        for write in writes:
+            if write.root == keys.ACCEPTED and write.deleted:
+                for place in [known for known in self._count if known[0] == write.ref]:
+                    del self._count[place]
         apart = (keys.MONITORING, keys.ATTEMPTS)
         ours = (write.ref for write in writes if write.root in OURS and write.root not in apart)
         limit = self.WITH_FAULTS if self.world.faults.hits else self.LIMIT
         for ref in dict.fromkeys(ours):
-            if ref is None:
+            accepted = self.world.accepted(ref) if ref is not None else None
+            if ref is None or accepted is None or ref in self.world.api.reborn:
                 continue
             self.checks += 1
-            if ref in self.world.api.reborn:
-                continue
-            place = (ref, self.world.truth.config_revision.get(ref, 0))
+            place = (ref, accepted["version"])
             self._count[place] += 1
             if self._count[place] > limit:
                 self.fail(f"{self._count[place]} revisions for one version", ref)
