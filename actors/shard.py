@@ -277,7 +277,9 @@ class Shard(BaseActor):
         world = self._desk.world
         outcome, newer = world.outcome(message.ref), world.version(message.ref) > message.version
         newer = newer and (outcome is None or outcome.version >= message.version)
-        if newer or message.again or world.requested(message.ref):
+        # cleared away by the API server while the outcome was being written: nobody will tell of it again
+        gone = message.version > 0 and not world.version(message.ref) and world.needs_work(message.ref)
+        if newer or gone or message.again or world.requested(message.ref):
             self._queue[message.ref] = None
         self._admit()
 
