@@ -102,6 +102,8 @@ class Shard(BaseActor):
                 self._board.unregister(message.ref)
             case TargetStatus():
                 self._status(message)
+            case WatchTarget() if self._desk is None:
+                self.after(1.0, message)  # another shard was quicker than our Boot
             case WatchTarget():
                 self.tell(self._device(message.target.device), message)
             case UnwatchTargets():
