@@ -336,8 +336,9 @@ class ResourceActor(Recorder):
     def _do_back_off(self) -> None:
         self.attempts += 1
         options = self.desk.options
-        salt = f"{self.ref}:{self.version}"
-        delay = backoff.delay_s(self.attempts, options.retry_base_s, options.retry_cap_s, salt)
+        short = self.failure is not None and self.failure.error_class is ErrorClass.QUOTA
+        base_s = options.retry_cap_s if short else options.retry_base_s  # a shortage lasts: slowly
+        delay = backoff.delay_s(self.attempts, base_s, options.retry_cap_s, f"{self.ref}:{self.version}")
         self.reason = f"retry {self.attempts} in {delay:.1f} s after {self.failure}"
         self.log.warning("%s version %d: %s", self.ref, self.version, self.reason)
         self.record_attempts()
