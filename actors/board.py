@@ -39,6 +39,8 @@ class Watch:
     writing: tuple[str, float] | None = None
     written_s: float | None = None
     flapping: set[str] = field(default_factory=set)
+    #: etcd holds these targets: when they go from there, nothing is watched any more
+    recorded: bool = False
 
 
 class MonitorBoard:
