@@ -109,6 +109,10 @@ class MonitorBoard:
         known = self._watches.get(ref)
         if recorded is not None and (known is None or recorded[0] >= known.version):
             self.register(ref, *recorded)
+            if ref in self._watches:
+                self._watches[ref].recorded = True
+        elif recorded is None and known is not None and known.recorded:
+            self.unregister(ref)  # an echo of the past had registered it again after its end
         elif known is not None:
             self._publish(ref, known)
 
