@@ -92,8 +92,12 @@ class DeviceActor(BaseActor):
                 self._timer = None
                 self._due()
             case SnmpAnswer() if message.rid == self._rid:
-                self._rid, self._lost = "", 0
-                self._answered(message.answer)
+                self._rid = ""
+                if message.answer.undone:
+                    self._undone(message.answer.reason)
+                else:
+                    self._lost = 0
+                    self._answered(message.answer)
                 self._arm()
             case PoolChanged() if self._rid:
                 self._deadline_s = self.now()
@@ -243,6 +247,17 @@ class DeviceActor(BaseActor):
         self.tell(self.desk.snmp(self.device, self._lost), SnmpPoll(self._rid, request))
         self._deadline_s = now + options.snmp_answer_timeout_s
         self._arm()
+
+    def _undone(self, reason: str) -> None:
+        """The poller could not ask: that is nothing against the device. Another one is asked soon."""
+        now, soon_s = self.now(), self.desk.options.snmp_interval_active_s
+        self._lost += 1
+        self.log.warning("%s: not asked: %s", self.address, reason)
+        self._probe_s = now + soon_s
+        for watched in self._watched.values():
+            watched.due_s = max(watched.due_s, now + soon_s)
+        if self._readings_due_s is not None:
+            self._readings_due_s = max(self._readings_due_s, now + soon_s)
 
     def _answered(self, answer: PollAnswer) -> None:
         if not answer.reachable:

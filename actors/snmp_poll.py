@@ -29,9 +29,13 @@ from actors.core.polling import (
     read,
     rows_of,
     settle,
+    undone,
     unreachable,
 )
 from actors.ports import Agent, DeviceAddress
+
+#: Failures that say nothing of the device: our socket could not be opened, or is closed.
+_OURS = frozenset({"Socket", "Closed"})
 
 
 async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
@@ -42,7 +46,8 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
     try:
         await conversation.ask(rows)
     except PortError as error:
-        return unreachable(request, str(error.failure))
+        answer = undone if error.failure.kind in _OURS else unreachable
+        return answer(request, str(error.failure))
     lacking = any(query.interface and not indexes.get(query.interface) for query in request.queries)
     walked, missing = False, NO_NEWS
     if indexes and request.may_walk and (conversation.distrust or lacking):

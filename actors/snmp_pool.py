@@ -13,7 +13,7 @@ from actors.core.errors import ErrorClass, Failure
 from actors.core.monitor_types import BadMonitor
 from actors.core.monitors import Target, target
 from actors.core.options import Options
-from actors.core.polling import PollAnswer, unreachable
+from actors.core.polling import PollAnswer, undone, unreachable
 from actors.messages import (
     Address,
     Boot,
@@ -57,7 +57,7 @@ class SnmpPollerActor(IoActor):
     def _poll(self, message: SnmpPoll, sender: Address) -> None:
         agent, request = self._agent, message.request
         if agent is None:
-            self.tell(sender, SnmpAnswer(message.rid, unreachable(request, "the poller is starting")))
+            self.tell(sender, SnmpAnswer(message.rid, undone(request, "the poller is starting")))
             return
 
         def answered(outcome: PollAnswer | BaseException) -> None:
@@ -69,7 +69,7 @@ class SnmpPollerActor(IoActor):
         try:
             self.submit_async(lambda: poll(agent, request), answered)
         except Busy:
-            self.tell(sender, SnmpAnswer(message.rid, unreachable(request, "too many polls are under way")))
+            self.tell(sender, SnmpAnswer(message.rid, undone(request, "too many polls are under way")))
 
     def _render(self, message: RenderMonitors) -> MonitorsRendered:
         try:

@@ -10,7 +10,7 @@ Does not know types of monitors (`core.monitors` declares them), does not confir
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 SYS_UP_TIME: Final = "1.3.6.1.2.1.1.3.0"
@@ -129,7 +129,8 @@ class PollAnswer:
     `reachable`: the device answered at all; if not, every status is UNKNOWN and `reason` says why. Keep
     `epoch`, `indexes` and `chunk` for the next request. `found` is in the order of the queries: statuses, or
     numbers (None: not to be had) where no states were given. `reindexed`: ifName was walked; `walked`: it was
-    at least tried. `reason` also explains what is missing of a reachable device; it holds no secret.
+    at least tried. `reason` also explains what is missing of a reachable device; it holds no secret. `undone`: it
+    was not asked at all, for reasons that are ours; that says nothing of the device.
     """
 
     reachable: bool
@@ -140,6 +141,7 @@ class PollAnswer:
     reindexed: bool = False
     walked: bool = False
     chunk: int = FULL_CHUNK
+    undone: bool = False
 
 
 class Row(NamedTuple):
@@ -289,3 +291,8 @@ def unreachable(request: PollRequest, reason: str) -> PollAnswer:
         found=nothing(request, UNKNOWN),
         chunk=request.chunk,
     )
+
+
+def undone(request: PollRequest, reason: str) -> PollAnswer:
+    """The answer for a device that was not asked: no news, and what was known of it kept."""
+    return replace(unreachable(request, reason), found=nothing(request, NO_NEWS), undone=True)

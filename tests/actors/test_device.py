@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Ref
 from actors.core.monitors import Target, target
 from actors.core.options import Options
@@ -363,6 +364,29 @@ def test_a_lost_poll_is_asked_again(world):
     assert len([m for m in world.host.take(world.dead_poller) if isinstance(m, SnmpPoll)]) == 1
     world.host.advance(2)
     assert world.told() == [("port", "UP")]
+
+
+def test_a_poller_that_cannot_ask_says_nothing_of_the_device(world):
+    """While our own socket fails, or the poller is not ready, nothing is told; afterwards everything goes on."""
+    world.watch(port("ge1"))
+    world.host.advance(40)
+    world.told()
+    working, real = world.poller, world.agent.get
+    unready = world.host.spawn(SnmpPollerActor)
+    world.desk.topology = replace(world.desk.topology, snmp=(unready,))
+    world.host.advance(60)
+
+    async def broken(_device: DeviceAddress, _oids: Sequence[str]) -> Mapping[str, Any]:
+        raise PortError(ErrorClass.TRANSIENT, "Socket", "no descriptors left")
+
+    world.agent.get = broken
+    world.desk.topology = replace(world.desk.topology, snmp=(working,))
+    world.host.advance(60)
+    assert world.told() == []
+    world.agent.get = real
+    world.tables.set_port("ge1", 2, world.host.now)
+    world.host.advance(40)
+    assert world.told() == [("port", "DOWN")]
 
 
 def test_readings_have_the_names_of_the_contract(world):
