@@ -1,4 +1,4 @@
-"""The one failing chain of the recordings (old/05): what fails with it, and how that is told (contract 2.8, 10.3, 10.4)."""
+"""The one failing chain of the recordings (old/05): what fails with it and how it is told (contract 2.8, 10.3)."""
 
 from __future__ import annotations
 
