@@ -1,113 +1,31 @@
-"""DeviceActor with its poller over the in-memory agent, on a manual clock: when it asks and what it tells."""
+"""DeviceActor: when it asks, what it tells, what it measures."""
 
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Ref
-from actors.core.monitors import Target, target
-from actors.core.options import Options
-from actors.core.world import World
-from actors.desk import Desk
-from actors.device import LINGER_S, DeviceActor
+from actors.core.monitors import target
+from actors.device import LINGER_S
 from actors.messages import (
-    Boot,
-    DeviceBegin,
     Readings,
     SnmpPoll,
     TargetStatus,
-    Topology,
     UnwatchTargets,
-    WatchTarget,
-    Wiring,
 )
-from actors.ports import DeviceAddress
-from actors.runtime.inline import InlineHost
-from actors.snmp_pool import SnmpPollerActor
-from config.monitor_types import load_monitor_types
-from sim.fake_agent import FakeAgent
-from sim.snmp_agents.mib import DeviceTables
-
-TYPES = load_monitor_types()
-REF = Ref("ese_physical_port", "1")
-PORTS = [f"ge{i}" for i in range(50)]
-
-
-class Clock:
-    """The host's clock, as the agent wants it."""
-
-    def __init__(self, host: InlineHost) -> None:
-        self._host = host
-
-    def now(self) -> float:
-        """See `ports.Clock`."""
-        return self._host.now
-
-
-class Agent(FakeAgent):
-    """Remembers when it was asked for how many OIDs."""
-
-    asked: list[tuple[float, int]]
-
-    async def get(self, device: DeviceAddress, oids: Sequence[str]) -> Mapping[str, Any]:
-        """See `ports.Agent`."""
-        self.asked.append((round(self._clock.now(), 3), len(oids)))
-        return await super().get(device, oids)
-
-
-class World1:
-    """One device, its actor, one poller; the test is the shard."""
-
-    def __init__(self, **options: Any) -> None:
-        self.host = InlineHost()
-        self.tables = DeviceTables("d", community="C", interfaces=PORTS, max_bytes=60_000)
-        self.agent = Agent(Clock(self.host), {("10.0.0.1", 161): self.tables})
-        self.agent.asked = []
-        self.options = replace(Options((), monitor_types=TYPES), **options)
-        self.shard = self.host.external("shard")
-        self.poller = self.host.spawn(SnmpPollerActor)
-        self.dead_poller = self.host.external("dead poller")
-        boot = Boot(self.options, Wiring(Any, Any, lambda: self.agent), "owner")  # type: ignore[arg-type]
-        self.host.tell(self.poller, boot)
-        topology = Topology(1, None, (), (self.poller,), (self.shard,), self.host.external("readings"))
-        self.desk = Desk(self.options, World(()), topology, self.shard, 0)
-        self.device = self.host.spawn(DeviceActor)
-        self.host.tell(self.device, DeviceBegin("10.0.0.1|C", self.desk))
-
-    def watch(self, *targets: Target, ref: Ref = REF, version: int = 1, fresh: bool = True) -> None:
-        """Register, as a shard does."""
-        for one in targets:
-            self.host.tell(self.device, WatchTarget(ref, version, one, self.shard, fresh))
-
-    def told(self) -> list[tuple[str, str]]:
-        """(target, status) of everything told since the last call."""
-        return [(m.name, m.status) for m in self.host.take(self.shard) if isinstance(m, TargetStatus)]
-
-    def asks(self) -> list[tuple[float, int]]:
-        """(time, OIDs) of the GETs since the last call."""
-        asked, self.agent.asked = self.agent.asked, []
-        return asked
+from tests.actors.device_rig import PORTS, REF, TYPES, OneDevice, port
 
 
 @pytest.fixture
-def world() -> Iterator[World1]:
+def world() -> Iterator[OneDevice]:
     """A device that nobody watches yet."""
-    made = World1()
+    made = OneDevice()
     yield made
     made.host.close()
-
-
-def port(name: str, monitor: str = "port", **more: Any) -> Target:
-    """A target for a port."""
-    properties = {"device_ip": "10.0.0.1", "name": name, **more}
-    return target(monitor, "physical_port", properties, "C", TYPES)
 
 
 def test_first_poll_at_once_and_fifty_ports_in_two_pdus(world):
@@ -195,119 +113,6 @@ def test_a_change_is_confirmed_by_a_second_look_soon(world):
     assert (first[1], second[1]) == (6, 4)
 
 
-def test_outage_is_one_event_with_rare_probes_and_an_instant_return(world, caplog):
-    """FAIL after two failures, one line in the log, probes of two OIDs ever rarer, UP at the first answer."""
-    caplog.set_level(logging.WARNING)
-    world.watch(*(port(name, name) for name in PORTS[:3]))
-    world.host.advance(60)
-    world.told(), world.asks()
-    walks = world.agent.walks
-    world.tables.quiet = True
-    world.host.advance(45)
-    assert sorted(world.told()) == [(name, "FAIL") for name in PORTS[:3]]
-    world.asks()
-    world.host.advance(3600)
-    probes = world.asks()
-    assert {oids for _, oids in probes} == {2}
-    gaps = [b[0] - a[0] for a, b in itertools.pairwise(probes)]
-    assert gaps == sorted(gaps[:4]) + gaps[4:]
-    assert all(269 < gap < 331 for gap in gaps[4:])
-    assert len([r for r in caplog.records if "is silent" in r.message]) == 1
-    assert world.told() == []
-    world.tables.quiet = False
-    world.host.advance(331)
-    assert sorted(world.told()) == [(name, "UP") for name in PORTS[:3]]
-    back = [ask for ask in world.asks() if ask[1] == 2]
-    assert world.agent.walks == walks + 1
-    assert len([r for r in caplog.records if "answers again" in r.message]) == 1
-    assert back
-
-
-def test_a_target_that_comes_during_an_outage_fails_at_the_next_probe(world):
-    """The device is known to be silent: its new target need not fail twice, and is probed for at once."""
-    world.tables.quiet = True
-    world.watch(port("ge1"))
-    world.host.advance(120)
-    world.told(), world.asks()
-    world.watch(port("ge2", "late"))
-    world.host.advance(0.1)
-    assert world.told() == [("late", "FAIL")]
-    assert [oids for _, oids in world.asks()] == [2]
-
-
-def test_one_lost_answer_is_no_event(world):
-    """A single failed look tells nothing and is repeated soon."""
-    world.watch(port("ge1"))
-    world.host.advance(40)
-    world.told()
-    world.tables.quiet = True
-    world.asks()
-    while not world.asks():
-        world.host.advance(0.5)
-    world.tables.quiet = False
-    world.host.advance(6)
-    assert len(world.asks()) == 1
-    world.host.advance(60)
-    assert world.told() == []
-
-
-def test_silence_while_the_port_changes_is_told_right(world):
-    """A port that went down during an outage is DOWN at once when the device is back, never before."""
-    world.watch(port("ge1"))
-    world.host.advance(40)
-    world.tables.quiet = True
-    world.host.advance(50)
-    world.tables.set_port("ge1", 2, world.host.now)
-    world.tables.quiet = False
-    world.host.advance(400)
-    assert world.told() == [("port", "UP"), ("port", "FAIL"), ("port", "DOWN")]
-
-
-def test_a_missing_port_is_fail_and_found_when_it_appears(world):
-    """NOT_FOUND is looked up again 5, 10, 20 s … later; the port is told as soon as it is there."""
-    world.watch(port("xe-new"))
-    world.host.advance(14)
-    assert world.told() == [("port", "FAIL")]
-    assert world.agent.walks == 2
-    world.tables.add_port("xe-new", world.host.now)
-    world.host.advance(2)
-    assert world.told() == [("port", "UP")]
-
-
-def test_a_flapping_interface_table_is_walked_once_a_minute(world):
-    """An agent whose table changes at every look costs a walk a minute, tells nothing false, and is no outage."""
-    world.watch(port("ge1", interval=5))
-    world.host.advance(61)
-    world.told()
-    walks = world.agent.walks
-    for _ in range(120):
-        world.tables.table_changed_at = world.host.now
-        world.host.advance(5)
-    assert 9 <= world.agent.walks - walks <= 11
-    assert world.told() == []
-
-
-@pytest.mark.parametrize("change", ["swap", "renumber", "reboot"])
-def test_moved_indexes_are_never_an_event(world, change):
-    """Swap, renumbering and reboot between two looks: nothing is told, for nothing has changed."""
-    world.tables.set_port("ge2", 2, 0.0)
-    world.watch(port("ge1"), port("ge2", "dark"))
-    world.host.advance(70)
-    assert sorted(world.told()) == [("dark", "DOWN"), ("port", "UP")]
-    if change == "swap":
-        world.tables.swap("ge1", "ge2")
-    elif change == "renumber":
-        world.tables.renumber(world.host.now)
-    else:
-        world.tables.swap("ge1", "ge2")
-        world.tables.reboot(world.host.now)
-    world.host.advance(120)
-    assert world.told() == []
-    world.tables.set_port("ge1", 2, world.host.now)
-    world.host.advance(40)
-    assert world.told() == [("port", "DOWN")]
-
-
 def test_hold_options_suppress_what_is_not_positive_at_first(world):
     """For 30 s only UP is told; afterwards whatever is so. Known versions are not held again."""
     hold = {"positive_status": ["UP"], "time_seconds": 30}
@@ -353,40 +158,6 @@ def test_a_new_version_is_told_after_a_look_of_its_own(world):
     world.host.advance(0.1)
     assert len(world.asks()) == 1
     assert world.told() == [("port", "UP")]
-
-
-def test_a_lost_poll_is_asked_again(world):
-    """A poller that does not answer in time is asked again, or another one; then everything goes on."""
-    world.desk.topology = replace(world.desk.topology, snmp=(world.dead_poller,))
-    world.watch(port("ge1"))
-    world.host.advance(19)
-    world.desk.topology = replace(world.desk.topology, snmp=(world.poller,))
-    assert len([m for m in world.host.take(world.dead_poller) if isinstance(m, SnmpPoll)]) == 1
-    world.host.advance(2)
-    assert world.told() == [("port", "UP")]
-
-
-def test_a_poller_that_cannot_ask_says_nothing_of_the_device(world):
-    """While our own socket fails, or the poller is not ready, nothing is told; afterwards everything goes on."""
-    world.watch(port("ge1"))
-    world.host.advance(40)
-    world.told()
-    working, real = world.poller, world.agent.get
-    unready = world.host.spawn(SnmpPollerActor)
-    world.desk.topology = replace(world.desk.topology, snmp=(unready,))
-    world.host.advance(60)
-
-    async def broken(_device: DeviceAddress, _oids: Sequence[str]) -> Mapping[str, Any]:
-        raise PortError(ErrorClass.TRANSIENT, "Socket", "no descriptors left")
-
-    world.agent.get = broken
-    world.desk.topology = replace(world.desk.topology, snmp=(working,))
-    world.host.advance(60)
-    assert world.told() == []
-    world.agent.get = real
-    world.tables.set_port("ge1", 2, world.host.now)
-    world.host.advance(40)
-    assert world.told() == [("port", "DOWN")]
 
 
 def test_readings_have_the_names_of_the_contract(world):

@@ -7,20 +7,20 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from actors.ports import DeviceAddress
-from tests.actors.test_device import World1, port
+from tests.actors.device_rig import OneDevice, port
 
 
 @pytest.fixture
-def world() -> Iterator[World1]:
+def world() -> Iterator[OneDevice]:
     """A device that nobody watches yet."""
-    made = World1()
+    made = OneDevice()
     yield made
     made.host.close()
 
 
 @pytest.mark.parametrize("before", [(), ("ge1",)], ids=["first walk", "known device"])
 def test_a_port_that_comes_during_a_walk_is_looked_up_at_once(
-    world: World1, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...]
+    world: OneDevice, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...]
 ) -> None:
     """A name that the walk under way did not look for calls for one of its own, not for a wait of seconds."""
     world.watch(*(port(name, name) for name in before))
