@@ -86,6 +86,12 @@ class MonitorBoard:
         for ref in self._watches:
             self._watch(ref)
 
+    def watch_device(self, device: str) -> None:
+        """The DeviceActor of a device ended: whoever still wants something of it registers anew."""
+        for ref, known in self._watches.items():
+            if any(target.device == device for target in known.targets):
+                self._watch(ref)
+
     def restore(self) -> None:
         """After a listing: watch what etcd says is watched."""
         world = self._desk.world

@@ -297,6 +297,7 @@ class Shard(BaseActor):
         device = self._device_of.pop(address, None)
         if device is not None and self._devices.get(device) == address:
             del self._devices[device]
+            self._board.watch_device(device)
         ref = self._ref_of.get(address)
         if ref is not None:
             self._release(ref)
