@@ -2,7 +2,8 @@
 
 Guarantees: pure and level-triggered: given the living stacks of the name, the same answer whoever asks and
 however often, so a request may be repeated after any lost answer and still ends in one stack. A stack that is
-not marked as ours is never touched; while it is in progress its marks may still come. The mark is a tag; a second tag carries the version that was applied.
+not marked as ours is never touched; while it is in progress its marks may still come. The mark is a tag; a
+second tag carries the version that was applied.
 """
 
 from __future__ import annotations
