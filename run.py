@@ -20,6 +20,10 @@ if __name__ == "__main__":
 
         sys.exit(run_checks(arguments[1:]))
 
+    if arguments[:1] == ["sim"]:
+        from sim.simulate import main as simulate
+
+        sys.exit(simulate(arguments[1:]))
     if arguments[:1] == ["replay"]:
         from sim.replay.command import main as replay
 
