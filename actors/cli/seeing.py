@@ -6,6 +6,7 @@ Guarantees: reads only. With a controller the stages are live, with etcd alone a
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -27,6 +28,7 @@ from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
 from actors.display import STYLES
 
 ROWS_SHOWN = 40
+_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 
 def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
@@ -191,17 +193,24 @@ class _View:
     def _table(self, rows: Iterable[Status], height: int) -> Table:
         table = Table(box=None, pad_edge=False, expand=sys.stdout.isatty())
         for heading, ratio in (("resource", 3), ("v", None), ("stage", None), ("why", 6), ("since", None)):
-            table.add_column(heading, ratio=ratio, no_wrap=ratio is None, overflow="ellipsis")
+            table.add_column(
+                heading, ratio=ratio, no_wrap=ratio is None or sys.stdout.isatty(), overflow="ellipsis"
+            )
         chosen = sorted(rows, key=lambda row: (row.stage != "failed", row.stage))
         for row in chosen[:height]:
             since = duration(row.since_s) if row.since_s is not None and row.stage not in FINAL else ""
             name = self._found.known.name(row.ref)
             label = f"{row.ref.type} {row.ref.id[:8]}" + (f" {name}" if name else "")
             stage = Text(row.stage, STYLES.get(row.stage, ""))
-            table.add_row(label, str(row.version), stage, row.error or row.reason, since)
+            table.add_row(label, str(row.version), stage, short(row.error or row.reason), since)
         if len(chosen) > height:
             table.caption = f"and {len(chosen) - height} more"
         return table
+
+
+def short(text: str) -> str:
+    """Ids by their beginning, which is what people type."""
+    return _UUID.sub(r"\1", text)
 
 
 def monitoring(known: Knowledge, row: Status) -> dict[str, Any]:

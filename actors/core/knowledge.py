@@ -7,6 +7,7 @@ Guarantees: everything but `live` comes from etcd, so the same answers can be gi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ from actors.core.world import World
 #: Below these, besides what a World mirrors.
 EXTRA = (keys.HISTORY, keys.ATTEMPTS)
 FINAL = frozenset({"settled", "failed"})
+_JOB_ID = re.compile(r"\b(?:create|modify|delete|logical_delete):\w+_worker:(\w+):([^:\s]+):\d+:\w{5}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,14 @@ class Knowledge:
             return recorded
         awaits = told.awaits or (recorded.awaits if told.stage == "waiting" else ())
         return Status(
-            ref, told.version, told.stage, told.reason, told.in_stage_s, awaits, told.error, live=True
+            ref,
+            told.version,
+            told.stage,
+            without_job_ids(told.reason),
+            told.in_stage_s,
+            awaits,
+            told.error,
+            live=True,
         )
 
     def _recorded(self, ref: Ref) -> Status:
@@ -252,6 +261,11 @@ _VERBS = {
     Action.DELETE: "deletes",
     Action.LOGICAL_DELETE: "deletes",
 }
+
+
+def without_job_ids(text: str) -> str:
+    """`waits for port:327f…` instead of `waits for create:heat_worker:port:327f…:1:ornfc`."""
+    return _JOB_ID.sub(r"\1:\2", text)
 
 
 def ref_of_job(job_id: str) -> Ref | None:
