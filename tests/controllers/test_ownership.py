@@ -87,7 +87,7 @@ def test_a_paused_controller_that_wakes_writes_nothing(stage: Callable[..., Stag
 
 def test_a_new_controller_gets_its_share_of_work_in_flight(stage: Callable[..., Stage]) -> None:
     """Joining in the midst moves about half, and nothing is done twice."""
-    play = stage(seconds=1.0)
+    play = stage(seconds=5.0)
     first = play.start()
     play.balanced(first)
     play.declare(80)
