@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import psutil
+
 from actors.core.errors import PortError
 from actors.core.exposition import Meter, Sample
 from actors.messages.telemetry import MetricsQuery, MetricsReply
@@ -181,3 +183,19 @@ def metered_agent(agent: Agent, meter: SafeMeter) -> Agent:
     """The same agent, counted."""
     counted: Any = MeteredAgent(agent, meter)
     return counted  # type: ignore[no-any-return]  # it passes on what it does not define itself
+
+
+def process_samples(name: str, pid: int) -> list[Sample]:
+    """Memory, processor time and descriptors of one process; nothing if it is gone."""
+    labels = (("process", name),)
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            cpu: Any = process.cpu_times()
+            return [
+                Sample("process_resident_bytes", labels, float(process.memory_info().rss)),
+                Sample("process_cpu_seconds_total", labels, cpu.user + cpu.system),
+                Sample("process_open_files", labels, float(process.num_fds())),
+            ]
+    except psutil.Error:
+        return []

@@ -11,9 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
-
-import psutil
+from typing import ClassVar
 
 from actors.core import keys
 from actors.core.exposition import Sample, merge, render
@@ -338,19 +336,3 @@ def _live(status: StatusReply | None) -> dict[Ref, Live]:
         r.ref: Live(r.version, r.stage, r.reason, r.in_stage_s, r.error, r.monitoring, r.awaits, r.seconds)
         for r in rows
     }
-
-
-def process_samples(name: str, pid: int) -> list[Sample]:
-    """Memory, processor time and descriptors of one process; nothing if it is gone."""
-    labels = (("process", name),)
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            cpu: Any = process.cpu_times()
-            return [
-                Sample("process_resident_bytes", labels, float(process.memory_info().rss)),
-                Sample("process_cpu_seconds_total", labels, cpu.user + cpu.system),
-                Sample("process_open_files", labels, float(process.num_fds())),
-            ]
-    except psutil.Error:
-        return []
