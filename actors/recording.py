@@ -136,16 +136,24 @@ class Recorder(Requester):
 
     def record_attempts(self) -> None:
         """Remember across restarts how often this version was tried. Nobody waits for the answer."""
-        if not self.version:
-            return  # nothing is known of it yet, so there is nothing to be counted for
+        lives = self._lives()
+        if not self.version or lives is None:
+            return  # nothing is known of it yet, or nothing is left of it
         value = keys.compact({"version": self.version, "attempts": self.attempts})
         self.tried = True
         # only while the outcome that was read stands: a record that comes late would outlive its version
         state = self.read.get(self.paths.state)
-        guard = Guard(self.paths.state, state.mod_revision if state is not None else 0)
-        write_set = WriteSet((Put(self.paths.attempts, value),), (guard,))
+        stands = Guard(self.paths.state, state.mod_revision if state is not None else 0)
+        write_set = WriteSet((Put(self.paths.attempts, value),), (stands, lives))
         number = vshard(str(self.ref))
         self.tell(self.desk.bridge, Commit(f"{self.ref} attempts", write_set, number, self.term))
+
+    def _lives(self) -> Guard | None:
+        """What holds as long as there is anything to be done for the resource; None if there is nothing."""
+        if self.jobs:
+            job, revision = self.jobs[0]
+            return Guard(keys.JOBS + job.id, revision)
+        return Guard(self.paths.config, self.declared.revision) if self.declared is not None else None
 
     def recall_attempts(self) -> None:
         """The number of attempts as recorded, if it is for this version and larger."""
