@@ -37,6 +37,7 @@ from actors.messages import (
     Topology,
 )
 from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
+from actors.metering import process_samples
 from actors.ports import Delete, PointSink
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
