@@ -50,7 +50,7 @@ def open_store() -> Iterator[Callable[..., Any]]:
 
     def make(endpoints: str | list[str], **options: Any) -> EtcdStore:
         given = [endpoints] if isinstance(endpoints, str) else endpoints
-        stores.append(EtcdStore(given, heartbeat_s=0.5, **{"timeout_s": 1.0, **options}))
+        stores.append(EtcdStore(given, **{"heartbeat_s": 0.5, "timeout_s": 1.0, **options}))
         return stores[-1]
 
     yield make
@@ -282,7 +282,7 @@ def test_catching_up_with_much_history_is_delivered_in_whole_revisions(
     etcd_endpoint: str, open_store: Callable[..., Any]
 ) -> None:
     """A late watch gets 15 MB of history, more than one gRPC message, without splitting a revision."""
-    store = open_store(etcd_endpoint, timeout_s=10)
+    store = open_store(etcd_endpoint, timeout_s=10, heartbeat_s=3)
     start = store.page("/big/").revision
     value = b"x" * 10_000
     for number in range(25):
@@ -290,7 +290,7 @@ def test_catching_up_with_much_history_is_delivered_in_whole_revisions(
         assert all(store.commit(sets).accepted), number
     recorder = Recorder()
     store.watch("/big/", revision=start, sink=recorder)
-    until(lambda: len(recorder.changes()) == 25 * 60)
+    until(lambda: len(recorder.changes()) == 25 * 60, 60)
     batches = [event.puts_and_deletes for event in recorder.events if isinstance(event, Changes)]
     assert all(len(batch) % 60 == 0 for batch in batches)
     assert len(batches) > 1
