@@ -264,8 +264,9 @@ class Telemetry(IoActor):
                 Sample("restarts_total", (("role", r),), float(n)) for r, n in status.restarts.items()
             ]
             samples.append(Sample("paused", (), float(status.counts.get("paused", 0))))
-            processes = {"supervisor": os.getppid(), **status.pids}
-            samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
+        processes = {f"{reply.role} {reply.pid}": reply.pid for reply in self._replies.values()}
+        processes |= {"supervisor": os.getppid(), "telemetry": os.getpid()}
+        samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
         samples.append(Sample("messages_unanswered", (), float(self._unanswered)))
         wall_s = self.now() + (self._boot.wall_offset_s if self._boot is not None else 0.0)
         return render(merge(samples)) + self._measured.text(wall_s)
