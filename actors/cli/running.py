@@ -23,6 +23,7 @@ from actors.display import Display, settled
 from actors.messages import Applied, Apply, Boot, StatusQuery, StatusReply
 from actors.runtime import system
 from actors.runtime.logs import LogConfig
+from actors.runtime.notify import Notifier
 from actors.supervisor import Supervisor
 from actors.wiring import wiring
 from config.examples import load_declarations, load_templates
@@ -84,6 +85,7 @@ class Run:
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
         self._starts: list[float] = []
         self._http = ""
+        self._notifier, self._ready = Notifier(os.environ), False
         self._parsed, self._reload = parsed, False
         self._given = parsed.state_dir
         self._owner = _owner(alone=not settings.etcd.endpoints)
@@ -117,6 +119,7 @@ class Run:
             return 1
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave something behind
+            self._notifier.tell("STOPPING=1")
             self._display.end_of_building()
             if self._system is not None:
                 self._system.stop()
@@ -228,9 +231,12 @@ class Run:
     def _status(self) -> StatusReply | None:
         assert self._system is not None, "asked only while running"
         try:
-            return self._system.ask(
-                StatusQuery(f"status {time.monotonic():.6f}"), STATUS_TIMEOUT_S, StatusReply
-            )
+            query = StatusQuery(f"status {time.monotonic():.6f}")
+            reply = self._system.ask(query, STATUS_TIMEOUT_S, StatusReply)
+            # ready means that the tree answers; that etcd is usable is what /readyz is for
+            self._notifier.tell("WATCHDOG=1" if self._ready else "READY=1")
+            self._ready = True
+            return reply
         except system.NoAnswerError:
             return None
         except system.SystemGoneError:
