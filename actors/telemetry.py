@@ -236,12 +236,16 @@ class Telemetry(IoActor):
         if topology is None or self.now() - self._asked_at < METRICS_EVERY_S:
             then()
             return
-        asked = (topology.bridge, *topology.heat, *topology.snmp, *topology.shards)
+        asked = self._members()
         self._asked_at = self.now()
         self._metrics = Collecting(self._rid("metrics"), set(asked), [then])
         for address in asked:
             self.tell(address, MetricsQuery(self._metrics.rid))
         self.after(METRICS_WAIT_S, Tick(f"metrics {self._metrics.rid}"))
+
+    def _members(self) -> tuple[Address, ...]:
+        t = self._topology
+        return (t.bridge, *t.heat, *t.snmp, *t.shards) if t is not None else ()
 
     def _counted(self, reply: MetricsReply, sender: Address) -> None:
         self._replies[sender] = reply
@@ -264,7 +268,12 @@ class Telemetry(IoActor):
                 Sample("restarts_total", (("role", r),), float(n)) for r, n in status.restarts.items()
             ]
             samples.append(Sample("paused", (), float(status.counts.get("paused", 0))))
-        processes = {f"{reply.role} {reply.pid}": reply.pid for reply in self._replies.values()}
+        processes: dict[str, int] = {}
+        for address in self._members():
+            reply = self._replies.get(address)
+            if reply is not None:
+                same = sum(name.startswith(reply.role) for name in processes)
+                processes[f"{reply.role} {same}"] = reply.pid
         processes |= {"supervisor": os.getppid(), "telemetry": os.getpid()}
         samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
         samples.append(Sample("messages_unanswered", (), float(self._unanswered)))
