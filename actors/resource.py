@@ -39,6 +39,8 @@ from actors.transactions import (
     paths,
 )
 
+#: A mirror that is behind is looked at again after this.
+MIRROR_PAUSE_S = 0.25
 #: How each state counts in the bill of a resource; RUNNING counts as heat or device.
 BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: "backing-off"}
 #: States in which an answer of the bridge is awaited.
