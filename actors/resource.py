@@ -217,6 +217,12 @@ class ResourceActor(Recorder):
         self.read_keys(record_keys(self.paths, (job.id for job in self.desk.world.jobs_of(self.ref))))
 
     def _loaded(self, message: ReadDone) -> None:
+        mirrored = (message.entries.get(key) for key in (self.paths.accepted, self.paths.state))
+        if any(entry is not None and entry.mod_revision > self.desk.world.revision for entry in mirrored):
+            # which jobs there are is known from the mirror alone: one that is behind would have them planned again
+            self.reason = "waiting for the mirror of etcd to catch up"
+            self.arm(MIRROR_PAUSE_S, "overdue")
+            return
         self.read = message.entries
         self.declared = self.desk.world.declaration(self.ref)
         try:
