@@ -40,7 +40,6 @@ ATTEMPTS = "/gatewright/attempts/"
 #: What an operator asks for; a request goes when it has been taken up.
 RECONCILE = "/gatewright/requests/reconcile/"
 PAUSE = "/gatewright/pause/"
-OWNER = "/gatewright/owner"
 
 
 class BadValue(ValueError):

@@ -97,6 +97,9 @@ def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool)
     if not stack.ours:
         return _foreign(stack)
     at_version = stack.version == f"v{version}"
+    if int(stack.version[1:] or 0) > version:
+        text = f"the stack is at version {stack.version[1:]} already: a request for version {version} came too late"
+        return Step(Next.REFUSE, stack.id, Failure(ErrorClass.CONFLICT, "Superseded", text))
     if stack.status == "COMPLETE":
         if at_version and stack.action in ("CREATE", "UPDATE"):
             return Step(Next.FINISH, stack.id)

@@ -51,7 +51,7 @@ ROLES = ("all", "shard", "bridge", "heat", "snmp")
 
 
 #: Keys of who owns what: they tell of the controllers, not of resources.
-OWNERSHIP = (keys.OWNER, CONTROLLERS, SHARDS)
+OWNERSHIP = (CONTROLLERS, SHARDS)
 
 
 class WildHost(InlineHost):

@@ -258,3 +258,13 @@ def test_lost_answers_still_end_in_one_stack(wanted: Action, stacks: list[Seen],
     assert step.next is (Next.GONE if wanted is GONE else Next.FINISH)
     assert len(heat.stacks) == (0 if wanted is GONE else 1)
     assert heat.made <= 1
+
+
+def test_a_request_that_came_too_late_does_not_take_a_stack_back() -> None:
+    """A stack at a newer version is left as it is: its request was overtaken while its process stood still."""
+    newer = seen("1", "UPDATE", "COMPLETE", "", tags(3))
+    step = decide(Action.MODIFY, 2, [newer], acted=False)
+    assert step.next is Next.REFUSE
+    assert step.failure is not None
+    assert step.failure.error_class is ErrorClass.CONFLICT
+    assert "version 3 already" in step.failure.text
