@@ -213,7 +213,6 @@ class Shard(BaseActor):
             for waiters in self._waiters.values():
                 waiters.discard(ref)
         self._waiters = {ref: waiters for ref, waiters in self._waiters.items() if waiters}
-        self._waiters = {ref: waiters for ref, waiters in self._waiters.items() if waiters}
         self._queue = {ref: None for ref in self._queue if desk.mine(ref)}
         self._board.release()
         if self._ready:

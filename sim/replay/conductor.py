@@ -83,8 +83,7 @@ class Observer:
             self.outcomes.add((ref, keys.decode_state(change.key, change.value)[0]))
         elif (ref := self._run.types.ref(change.key, keys.JOB_STATE)) is not None:
             # not heat_stacks: a value that is the same as before is not written again
-            if "heat_outputs" in keys.decode_object(change.key, change.value):
-                self.stacks[ref] += 1
+            self.stacks[ref] += "heat_outputs" in keys.decode_object(change.key, change.value)
 
     def wait_for_more(self, timeout_s: float) -> bool:
         """Whether anything more was written in that time."""
