@@ -20,7 +20,7 @@ DEPLOY, DOCS = CONFIG / "deploy", CONFIG / "docs"
 
 def _offered() -> set[str]:
     """Every series that /metrics can have."""
-    names = set()
+    names: set[str] = set()
     for name, (kind, _) in FAMILIES.items():
         parts = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
         names.update(f"{PREFIX}{name}{part}" for part in parts)
