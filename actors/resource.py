@@ -63,6 +63,7 @@ class ResourceActor(Recorder):
         self.ref = Ref("", "")
         self.awaits: tuple[Ref, ...] = ()
         self.held_since: float | None = None
+        self.mirror_revision = 0
         self._entered = self.now()
         self._events: deque[Event] = deque()
         self._busy = False
