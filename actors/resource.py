@@ -215,6 +215,7 @@ class ResourceActor(Recorder):
 
     def _do_load(self) -> None:
         self.reason, self.awaits, self.run, self.ended = "reading its records", (), None, False
+        self.mirror_revision = self.desk.world.revision  # of the mirror that says which jobs to read
         self.read_keys(record_keys(self.paths, (job.id for job in self.desk.world.jobs_of(self.ref))))
 
     def _loaded(self, message: ReadDone) -> None:
