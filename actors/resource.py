@@ -220,7 +220,7 @@ class ResourceActor(Recorder):
 
     def _loaded(self, message: ReadDone) -> None:
         mirrored = (message.entries.get(key) for key in (self.paths.accepted, self.paths.state))
-        if any(entry is not None and entry.mod_revision > self.desk.world.revision for entry in mirrored):
+        if any(entry is not None and entry.mod_revision > self.mirror_revision for entry in mirrored):
             # which jobs there are is known from the mirror alone: one that is behind would have them planned again
             self.reason = "waiting for the mirror of etcd to catch up"
             self.arm(MIRROR_PAUSE_S, "overdue")
