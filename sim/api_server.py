@@ -105,8 +105,10 @@ class ApiServer:
             declared.born = declared.revision
 
     def _lingers(self, ref: Ref) -> bool:
-        """Whether an outcome of a vanished life stands in its way."""
-        return ref not in self.declared and self._etcd.get(keys.STATE + TYPES.path(ref)) is not None
+        """Whether something of a life that has ended stands in the way of a new one, whose versions begin at 1."""
+        roots = (keys.STATE, keys.ACCEPTED)
+        left = any(self._etcd.get(root + TYPES.path(ref)) is not None for root in roots)
+        return ref not in self.declared and left
 
     def _touch(self, ref: Ref, changes: dict[str, Json], by: int = 1) -> None:
         declared = self.declared.get(ref)

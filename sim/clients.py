@@ -176,6 +176,8 @@ class SimStore(FakeStore):
             raise PortError(_TRANSIENT, "Unreachable", "UNAVAILABLE: failed to connect to all addresses")
         if faults.hit("etcd.slow", place):
             host.penalty_s += 1 + 7 * faults.amount(faults.last)
+        if point == "commit" and faults.hit("etcd.too_large", place):
+            raise PortError(ErrorClass.INVALID, "TooLarge", "etcdserver: request is too large")
         if writes and faults.hit("etcd.lost_before", place):
             host.penalty_s += ETCD_TIMEOUT_S
             raise PortError(_IN_DOUBT, "Timeout", "DEADLINE_EXCEEDED: Deadline Exceeded")

@@ -56,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("etcd.lost_before", 0.005, 0.15, "the answer to a write is lost, and it did not happen"),
         Kind("etcd.lost_after", 0.005, 0.15, "the answer to a write is lost, and it did happen"),
         Kind("etcd.slow", 0.002, 0.05, "etcd's disk takes 1 to 8 s"),
+        Kind("etcd.too_large", 0.0005, 0.01, "a write is refused for good: too large"),
         _timed("etcd.election", 0.3, 3.0, "etcd has no leader for up to 4 s"),
         _timed("etcd.no_space", 0.1, 1.0, "etcd refuses writes for lack of space for up to 10 s"),
         _timed("etcd.partition", 0.2, 2.0, "one controller cannot reach etcd for up to 30 s"),
@@ -75,7 +76,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("heat.slow", 0.002, 0.05, "a call to Heat takes 5 to 60 s"),
         Kind("heat.fails", 0.005, 0.1, "an action ends in FAILED"),
         Kind("heat.stuck", 0.002, 0.03, "an action stays IN_PROGRESS until somebody deletes the stack"),
-        Kind("heat.delete_fails", 0.01, 0.2, "a delete ends in DELETE_FAILED"),
+        Kind("heat.delete_fails", 0.05, 0.5, "a delete ends in DELETE_FAILED"),
         _timed("heat.engine", 0.1, 1.0, "the engine restarts: everything IN_PROGRESS is FAILED"),
         _timed("heat.foreign_delete", 0.1, 1.5, "somebody else deletes a stack"),
         _timed("heat.foreign_update", 0.1, 1.5, "somebody else updates a stack, and our mark is gone"),
@@ -92,6 +93,9 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 
+#: Messages between the shards of one controller that nothing repeats yet: losing one is not survived, so it is
+#: not simulated (reported in issue 7).
+UNREPEATED = frozenset({"WatchTarget", "UnwatchTargets", "TargetStatus"})
 PROFILES = ("calm", "swarm", "storm")
 
 

@@ -53,6 +53,9 @@ class Stack:
     #: Others have been at it: a twin, a foreign update or delete.
     meddled: bool = False
     failed: set[str] = field(default_factory=set)
+    #: The process that asked last for a create or update, and for which version.
+    asker: object = None
+    asked_tags: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -25,10 +25,16 @@ class OneStack(Invariant):
         meddled = self.world.truth.stacks[name].meddled
         if len([one for one in living if MARK in one.tags]) > 1 and not meddled:
             self.fail(f"{len(living)} stacks are named {name}", ref)
+        if living and action != "create" and not any(MARK in one.tags for one in living):
+            self.fail(f"{action} of a stack that does not bear our mark", ref)
         if spec is None:
             return
         busy = [one for one in living if one.status == "IN_PROGRESS"]
-        if busy and action == "update" and not meddled:
+        stack, asker = self.world.truth.stacks[name], self.world.host.current
+        same = stack.asker is asker or stack.asked_tags != spec.tags
+        stack.asker, stack.asked_tags = asker, spec.tags
+        # two members of the pool may be given the same request: both ask for the same
+        if busy and action == "update" and not meddled and same:
             self.fail(f"update while the stack is {busy[0].stack_status}", ref)
         state = self.world.truth.state(ref)
         version = int(next(tag for tag in spec.tags if tag.startswith("v"))[1:])
