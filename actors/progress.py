@@ -55,7 +55,8 @@ class Progress:
         known = self._reports.get(ref)
         outcome = desk.world.outcome(ref)
         if live and known is not None:
-            return known[0].stage
+            paused_between_jobs = known[0].stage == "waiting" and known[0].reason.startswith("paused (")
+            return "paused" if paused_between_jobs and desk.world.paused(ref) else known[0].stage
         if outcome is None or outcome.version < desk.world.version(ref):
             return "paused" if desk.world.paused(ref) else "queued"
         if desk.world.requested(ref):

@@ -67,6 +67,10 @@ def _port(context: Context) -> int:
     return 0
 
 
+class Unrestartable(RuntimeError):
+    """The actor system keeps dying: exit code 70."""
+
+
 class Stopped(KeyboardInterrupt):
     """SIGTERM: the same as Ctrl-C."""
 
@@ -114,6 +118,9 @@ class Run:
         except KeyboardInterrupt:
             self._display.say("stopping")
             return 0
+        except Unrestartable as error:
+            self._display.say(f"error: {error}")
+            return 70
         except RuntimeError as error:
             self._display.say(f"error: {error}")
             return 1
@@ -275,7 +282,7 @@ class Run:
         """The tree died (its root, or the admin process): everything is in etcd, so begin again."""
         recent = [t for t in self._starts if time.monotonic() - t < 60.0]
         if len(recent) > 3:
-            raise RuntimeError("the actor system died four times within a minute; giving up")
+            raise Unrestartable("the actor system died four times within a minute; giving up")
         self._display.say("the actor system died; starting it again")
         if self._system is not None:
             self._system.stop()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import add
 from typing import Final
 
 Labels = tuple[tuple[str, str], ...]
@@ -65,6 +66,16 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "process_open_files": ("gauge", "Open file descriptors, by process."),
     "runtime": ("gauge", "Counters of the actor runtime in a process, by name."),
     "messages_unanswered": ("gauge", "Processes that did not answer the last question for metrics."),
+}
+
+#: Gauges that several processes have of the same thing: the worst is the truth, not the sum.
+_FOLD: Final[Mapping[str, Callable[[float, float], float]]] = {
+    "ready": min,
+    "etcd_up": min,
+    "problems": max,
+    "etcd_revision": max,
+    "etcd_watch_lag_revisions": max,
+    "stage_oldest_seconds": max,
 }
 
 
@@ -128,8 +139,8 @@ def _key(name: str, labels: Mapping[str, str]) -> tuple[str, Labels]:
 
 
 def merge(samples: Iterable[Sample]) -> list[Sample]:
-    """Samples of several processes: those of one name and labels are added up."""
-    values: defaultdict[tuple[str, Labels], float] = defaultdict(float)
+    """Samples of several processes: those of one name and labels are added up, or as `_FOLD` says."""
+    values: dict[tuple[str, Labels], float] = {}
     shaped: dict[tuple[str, Labels], Histogram] = {}
     for sample in samples:
         key = (sample.name, sample.labels)
@@ -140,10 +151,10 @@ def merge(samples: Iterable[Sample]) -> list[Sample]:
             else:
                 counts = tuple(a + b for a, b in zip(old.counts, sample.value.counts, strict=True))
                 shaped[key] = Histogram(counts, old.total + sample.value.total)
-        elif FAMILIES[sample.name][0] == "gauge" and sample.name.endswith("oldest_seconds"):
-            values[key] = max(values[key], sample.value)
+        elif key in values:
+            values[key] = _FOLD.get(sample.name, add)(values[key], sample.value)
         else:
-            values[key] += sample.value
+            values[key] = sample.value
     plain = [Sample(name, labels, value) for (name, labels), value in values.items()]
     return plain + [Sample(name, labels, value) for (name, labels), value in shaped.items()]
 

@@ -57,6 +57,19 @@ def test_processes_are_put_together() -> None:
     assert 'gatewright_stage_oldest_seconds{stage="running"} 2' in text
 
 
+def test_of_what_several_processes_know_the_worst_is_shown() -> None:
+    """One shard that has not caught up makes `ready` 0, and problems that all see are counted once."""
+    first, second = Meter(), Meter()
+    for meter, ready in ((first, 1.0), (second, 0.0)):
+        meter.set("ready", ready)
+        meter.set("problems", 3)
+        meter.set("etcd_up", 1)
+    text = render(merge([*first.samples(), *second.samples()]))
+    assert "gatewright_ready 0\n" in text
+    assert "gatewright_problems 3\n" in text
+    assert "gatewright_etcd_up 1\n" in text
+
+
 def test_labels_cannot_break_the_format() -> None:
     """Quotes, backslashes and line breaks in a label are escaped."""
     text = render([Sample("resources", (("stage", 'a"b\\c\nd'),), 1.0)])

@@ -206,3 +206,19 @@ def test_no_etcd_is_one_line(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "error: ETCD_BIN=/there/is/none is no etcd that runs here" in done.stdout
     assert "actor system" not in done.stdout
+
+
+def test_a_system_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
+    """After four deaths within a minute it ends with exit code 70, says why, and leaves nothing running."""
+    with Product(tmp_path, **FAST) as product:
+        product.built()
+
+        def killed_until_it_ended() -> bool:
+            if product.process.poll() is None and "admin" in product.processes():
+                product.kill("admin")
+            return product.process.poll() is not None
+
+        eventually(killed_until_it_ended, 50, "giving up")
+        assert product.process.wait() == 70
+        assert "died four times within a minute; giving up" in product.out
+        product.assert_nothing_left()
