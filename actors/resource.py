@@ -33,11 +33,7 @@ from actors.messages import (
 )
 from actors.recording import Recorder
 from actors.records import action_for, read_records, record_keys
-from actors.transactions import (
-    Paths,
-    handlers_built,
-    paths,
-)
+from actors.transactions import Paths, handlers_built, paths
 
 #: A mirror that is behind is looked at again after this.
 MIRROR_PAUSE_S = 0.25

@@ -7,7 +7,7 @@ and the more stacks the answer would list: neither many stacks nor long ones mak
 from __future__ import annotations
 
 #: First question after a stack went into progress or one ended.
-FIRST_S = 0.004
+FIRST_S = 0.005
 _GROWTH = 2.0
 #: Quiet for so many ticks, the tick begins to grow with the quiet.
 _QUIET_PART = 20.0
