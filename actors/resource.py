@@ -150,13 +150,8 @@ class ResourceActor(Recorder):
         news = (self.version, self.state, self.reason, self.error, awaits)
         if news != self._told:
             self._told = news
-            seconds, at = self.spans.bill(), self.desk.world.revision
-            self.tell(
-                self.desk.shard,
-                Report(
-                    self.ref, self.version, self.state.value, self.reason, seconds, self.error, awaits, at
-                ),
-            )
+            rest = (self.reason, self.spans.bill(), self.error, awaits, self.desk.world.revision)
+            self.tell(self.desk.shard, Report(self.ref, self.version, self.state.value, *rest))
 
     def _news(self) -> None:
         newest = self.desk.world.declaration(self.ref)
@@ -193,10 +188,7 @@ class ResourceActor(Recorder):
         """Back off and begin again, or give up where that is no use."""
         self.failure = failure
         again = failure.retryable and self.attempts < self.desk.options.retry_attempts_max
-        if again or failure.error_class in ENDLESS:
-            self.event(Event.RETRY)
-        else:
-            self.fail(failure)
+        self.event(Event.RETRY) if again or failure.error_class in ENDLESS else self.fail(failure)
 
     def fail(self, failure: Failure) -> None:
         """This version cannot be reached: record it, or go on where the job may fail (10.27)."""
@@ -264,8 +256,8 @@ class ResourceActor(Recorder):
         try:
             made = try_plan(world, declared, records.accepted, self.action, built=built)
         except PlanError as error:
-            text = f"{self.paths.config}: {error.failure.text}"
-            self.fail(Failure(ErrorClass.INVALID, error.failure.kind, text))
+            failure = error.failure
+            self.fail(Failure(ErrorClass.INVALID, failure.kind, f"{self.paths.config}: {failure.text}"))
             return
         if isinstance(made, Held):
             self._hold(made)
@@ -330,9 +322,8 @@ class ResourceActor(Recorder):
             self.event(Event.HELD)
         else:
             job = self.jobs[0][0]
-            self.run = (
-                HeatRun(self, job, found) if job.handler is Handler.HEAT else MonitorRun(self, job, found)
-            )
+            kind = HeatRun if job.handler is Handler.HEAT else MonitorRun
+            self.run = kind(self, job, found)
             self.event(Event.FETCHED)
 
     def _do_run(self) -> None:
@@ -342,8 +333,8 @@ class ResourceActor(Recorder):
     def _do_back_off(self) -> None:
         self.attempts += 1
         options = self.desk.options
-        short = self.failure is not None and self.failure.error_class is ErrorClass.QUOTA
-        base_s = options.retry_cap_s if short else options.retry_base_s  # a shortage lasts: slowly
+        lasting = self.failure is not None and self.failure.error_class is ErrorClass.QUOTA
+        base_s = options.retry_cap_s if lasting else options.retry_base_s
         delay = backoff.delay_s(self.attempts, base_s, options.retry_cap_s, f"{self.ref}:{self.version}")
         self.reason = f"retry {self.attempts} in {delay:.1f} s after {self.failure}"
         self.log.warning("%s version %d: %s", self.ref, self.version, self.reason)

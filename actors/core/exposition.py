@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import add
 from typing import Final
 
 Labels = tuple[tuple[str, str], ...]
@@ -152,7 +151,8 @@ def merge(samples: Iterable[Sample]) -> list[Sample]:
                 counts = tuple(a + b for a, b in zip(old.counts, sample.value.counts, strict=True))
                 shaped[key] = Histogram(counts, old.total + sample.value.total)
         elif key in values:
-            values[key] = _FOLD.get(sample.name, add)(values[key], sample.value)
+            have, fold = values[key], _FOLD.get(sample.name)
+            values[key] = fold(have, sample.value) if fold is not None else have + sample.value
         else:
             values[key] = sample.value
     plain = [Sample(name, labels, value) for (name, labels), value in values.items()]
