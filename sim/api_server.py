@@ -216,8 +216,7 @@ class ApiServer:
         return self._commit(Put(key, value))
 
     def _commit(self, *writes: Put | Delete) -> int:
-        no_guards: tuple[Guard, ...] = ()
-        return self._etcd.commit([WriteSet(writes, no_guards)]).revision
+        return self._etcd.commit([WriteSet(writes)]).revision
 
 
 def _parents(ref: Ref, body: dict[str, Json]) -> list[Ref]:

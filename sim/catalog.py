@@ -28,9 +28,7 @@ TYPES: tuple[ResourceType, ...] = (
     ResourceType(
         "port", "ports", relations={"net_id": "net"}, template_path={_HEAT: "Cport", _WATCH: "Cport_watch"}
     ),
-    ResourceType(
-        "link", "links", relations={"a_id": "port", "b_id": "port"}, template_path={_HEAT: "Clink"}
-    ),
+    ResourceType("link", "links", relations={"a_id": "port", "b_id": "port"}, template_path={_HEAT: "Clink"}),
     ResourceType("chain", "chains", relations={"prev_id": "chain"}, template_path={_HEAT: _CHAIN}),
     ResourceType("group", "groups", template_path={_HEAT: "Cgroup"}),
     ResourceType("box", "boxes", template_path={_WATCH: "Cbox_watch"}),
@@ -124,7 +122,7 @@ def template_key(name: str) -> str:
 def template_value(name: str, *, broken: bool = False) -> bytes:
     """A template document, or one that cannot be rendered."""
     handler, mappings, source = _TEMPLATES[name]
-    body = {
+    body: dict[str, Json] = {
         "id": name,
         "handler": handler.value,
         "parameter_mappings": mappings,

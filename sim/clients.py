@@ -189,6 +189,7 @@ class HeatFaults:
     def __init__(self, host: SimHost, asked: Callable[[str, str], None]) -> None:
         self._host = host
         self._asked = asked
+        self.down_until = 0.0
 
     def __call__(self, point: str, name: str) -> None:
         """Told of each point of each request."""
@@ -205,7 +206,7 @@ class HeatFaults:
         host.record("heat", point, name)
         if faults.hit("heat.slow", place):
             host.penalty_s += 5 + 55 * faults.amount(faults.last)
-        if faults.hit("heat.refused", place):
+        if host.now < self.down_until or faults.hit("heat.refused", place):
             raise PortError(_TRANSIENT, "Unreachable", "connection refused")
         if faults.hit("heat.token", place):
             raise PortError(_TRANSIENT, "Unauthorized", "401: the request requires authentication")

@@ -51,6 +51,7 @@ class Disasters:
         for store in self._stores():
             store.stalled_until = store.leaderless_until = store.full_until = 0.0
             store.reconnect()
+        self._world.heat.down_until = 0.0
         for process in list(host.processes):
             process.asleep_until = min(process.asleep_until, host.now)
             host.wake(process)
@@ -59,6 +60,17 @@ class Disasters:
             self._see(device, "", "UP")
             for port in dict.fromkeys(one.name for one in tables.interfaces.values()):
                 self._port(device, tables, port, UP)
+
+    def unplug(self, device: str, port: str) -> None:
+        """A port is re-indexed behind our back, then goes down."""
+        tables = self._world.tables[device, 161]
+        names = [catalog.port_name(n) for n in range(catalog.PORTS_PER_DEVICE)]
+        tables.swap(port, names[(names.index(port) + 1) % len(names)])
+        self._port(device, tables, port, DOWN)
+
+    def plug(self, device: str, port: str) -> None:
+        """It comes back."""
+        self._port(device, self._world.tables[device, 161], port, UP)
 
     def _strike(self, name: str) -> None:
         if not self._faults.active:
@@ -167,6 +179,10 @@ class Disasters:
         self._host.at(self._host.now + seconds, call)  # type: ignore[arg-type]
 
     # --------------------------------------------------------------------------------------------- Heat
+
+    def _heat_outage(self, name: str) -> None:
+        if self._faults.timed(name):
+            self._world.heat.down_until = self._host.now + 30 * self._faults.amount(name)
 
     def _heat_engine(self, name: str) -> None:
         engine = self._world.stacks.engine

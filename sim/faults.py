@@ -77,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("heat.fails", 0.005, 0.1, "an action ends in FAILED"),
         Kind("heat.stuck", 0.002, 0.03, "an action stays IN_PROGRESS until somebody deletes the stack"),
         Kind("heat.delete_fails", 0.05, 0.5, "a delete ends in DELETE_FAILED"),
+        _timed("heat.outage", 0.2, 1.0, "Heat accepts no connection for up to 30 s"),
         _timed("heat.engine", 0.1, 1.0, "the engine restarts: everything IN_PROGRESS is FAILED"),
         _timed("heat.foreign_delete", 0.1, 1.5, "somebody else deletes a stack"),
         _timed("heat.foreign_update", 0.1, 1.5, "somebody else updates a stack, and our mark is gone"),

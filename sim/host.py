@@ -47,7 +47,6 @@ class Accident(BaseException):
     """Something raised that is no PortError: a fault of the product or of the simulator, never of the world."""
 
 
-
 class SimHost:
     """Runs actors deterministically. Times are virtual seconds since the start of the run."""
 
@@ -97,7 +96,9 @@ class SimHost:
         while heap and heap[0][0] <= until:
             self._step(heapq.heappop(heap))
             if self.events > limit:
-                raise Busied(f"more than {MAX_EVENTS} events until {self.now:.3f}: actors keep each other busy")
+                raise Busied(
+                    f"more than {MAX_EVENTS} events until {self.now:.3f}: actors keep each other busy"
+                )
         self.now = max(self.now, until)
 
     def crash(self, process: Process, why: str, *, told: bool | None = None) -> None:
@@ -302,7 +303,9 @@ class SimHost:
         self._sleep(process, START_S[0] + (START_S[1] - START_S[0]) * self._dice.unit())
         cell = self._place(cls, process, parent, name)
         if self.faults.hit("crash.restart", process.name):
-            self.at(self.now + 0.3 * self.faults.amount(self.faults.last), lambda: self.crash(process, "young"))
+            self.at(
+                self.now + 0.3 * self.faults.amount(self.faults.last), lambda: self.crash(process, "young")
+            )
         return cell
 
     def _place(self, cls: type[BaseActor], process: Process, parent: Cell | None, name: str) -> Cell:

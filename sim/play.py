@@ -24,6 +24,9 @@ from sim.invariants import Crashed, Stuck, Violation
 from sim.workload import Op
 from sim.world import CONVERGE_S, LOOK_S, REST_S, Case, World
 
+#: A change of a port must be seen within this: two looks, a hold, and at most a write per minute while it flaps.
+SEEN_S = 240.0
+
 
 @dataclass(slots=True)
 class Result:
@@ -93,6 +96,7 @@ class Player:
         self._rest()
         for invariant in world.invariants:
             invariant.rested()
+        self._unplug()
         if world.case.seed % 2 == 0:
             self._delete_all()
 
@@ -140,6 +144,30 @@ class Player:
             history = [(r, [c.key for c in changes]) for r, changes in world.etcd._history if r > before]
             raise Stuck("Rest", f"written at rest: {history[:3]}")
 
+    def _unplug(self) -> None:
+        """A port goes down and comes back: both must be seen in time."""
+        world = self.world
+        for ref, declared in world.api.declared.items():
+            state = world.truth.state(ref)
+            if ref.type == "port" and state is not None and not state.get("error"):
+                device, port = declared.body["ip"], declared.body["name"]
+                self._disasters.unplug(device, port)
+                self._seen(ref, "DOWN")
+                self._disasters.plug(device, port)
+                self._seen(ref, "UP")
+                return
+
+    def _seen(self, ref: Ref, status: str) -> None:
+        world, until = self.world, self.world.host.now + SEEN_S
+        while world.host.now < until:
+            seen = world.truth.values.get(keys.MONITORING + world.path(ref)) or {}
+            if status in seen.values():
+                return
+            self._run(LOOK_S)
+        raise Stuck(
+            "Monitoring", f"its port is {status}, and /monitoring does not say so after {SEEN_S:g} s", ref
+        )
+
     def _delete_all(self) -> None:
         world = self.world
         for ref in list(world.api.declared):
@@ -172,7 +200,11 @@ class Player:
                     return ref, f"deleted, but not cleared away: {state}"
             elif not state.get("error") and ref.type in catalog.WATCHED:
                 seen = truth.values.get(keys.MONITORING + world.path(ref))
-                if seen is None or seen["version"] != declared.version or set(seen.values()) - {"UP", seen["version"]}:
+                if (
+                    seen is None
+                    or seen["version"] != declared.version
+                    or set(seen.values()) - {"UP", seen["version"]}
+                ):
                     return ref, f"/monitoring is {seen}, declared is {declared.version}, all devices are well"
         for key in truth.values:
             if key.startswith(keys.JOBS):
@@ -199,18 +231,19 @@ class Player:
 def counted_transitions() -> Iterator[Counter[tuple[State, Event]]]:
     """Count every step that actors take through the job machine."""
     seen: Counter[tuple[State, Event]] = Counter()
-    table, real = machine.TABLE, resource_module.step
+    table, real = machine.TABLE, vars(resource_module)["step"]
 
     def counting(state: State, event: Event) -> machine.Transition | None:
         if (state, event) in table:
             seen[state, event] += 1
-        return real(state, event)
+        found: machine.Transition | None = real(state, event)
+        return found
 
-    resource_module.step = counting
+    setattr(resource_module, "step", counting)  # noqa: B010 - not exported on purpose
     try:
         yield seen
     finally:
-        resource_module.step = real
+        setattr(resource_module, "step", real)  # noqa: B010
 
 
 class _Alarm(logging.Handler):

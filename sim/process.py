@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - the methods of Cell are described by the Host protocol
 """A simulated process and the actors in it: what an actor sees as its host.
 
 Guarantees: `Cell` keeps the promises of `actors.runtime.host.Host`: in order per pair of actors, lanes with
@@ -99,7 +100,8 @@ class Cell(Host):
     """One actor, and what it may ask of the runtime."""
 
     __slots__ = (
-        "actor", "begun", "children", "gone", "heard", "host", "inbox", "name", "number", "parent", "process", "spawned",
+        "actor", "begun", "children", "gone", "heard", "host", "inbox", "name", "number", "parent", "process",
+        "spawned",
     )  # fmt: skip
 
     def __init__(

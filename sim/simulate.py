@@ -193,7 +193,9 @@ def _progress(results: Iterable[Result], tally: Tally, began: float) -> Iterator
 def table(tally: Tally, seconds: float) -> str:
     """What was injected and checked, as text."""
     lines = ["", f"{'fault':28}{'injected':>10}{'in seeds':>10}"]
-    lines += [f"{name:28}{tally.hits[name]:>10}{tally.seeds_with[name]:>10}" for name in KINDS if tally.hits[name]]
+    lines += [
+        f"{name:28}{tally.hits[name]:>10}{tally.seeds_with[name]:>10}" for name in KINDS if tally.hits[name]
+    ]
     lines += ["", f"{'promise':28}{'checked':>10}"]
     lines += [f"{each.__name__:28}{tally.checks[each.__name__]:>10}" for each in ALL]
     taken = sum(1 for each in TABLE if tally.transitions[each])
@@ -217,11 +219,11 @@ def _explain(failures: Sequence[Result], *, shrink: bool) -> int:
     if shrink:
         shrinker = Shrinker(first)
         first = shrinker.shrink()
-        assert first.violation is not None, "it still fails"
         faults = len(first.case.only_faults or ())
         refs = len(first.case.only_refs or ())
         print(f"\nshrunk in {shrinker.runs} runs to {refs} resources and {faults} faults:")
         print(f"  {command(first.case)}\n  {first.violation}")
+    assert first.violation is not None, "it still fails"
     print_story(first.case, first.violation.ref)
     return _CODES[first.violation.kind]
 

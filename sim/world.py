@@ -82,7 +82,7 @@ class World:
         self._checked = self.etcd.revision
         self._actions: Counter[tuple[str, str]] = Counter()
         settings = Settings(resource_s=0.1, extra_s=self._action_s)
-        fault = HeatFaults(self.host, self._asked)
+        self.heat = fault = HeatFaults(self.host, self._asked)
         self.stacks = SimStacks(lambda: self.host.now, settings, fault=fault, fate=self._fate)
         self.stacks.engine._changed = self._stack_changed
         self.tables = catalog.devices()

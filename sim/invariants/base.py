@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from actors.core.model import Ref
 from sim.truth import Write, Writer
@@ -63,6 +63,6 @@ class Invariant:
     def emptied(self) -> None:
         """Everything was deleted, and the system is at rest."""
 
-    def fail(self, text: str, ref: Ref | None = None) -> None:
+    def fail(self, text: str, ref: Ref | None = None) -> NoReturn:
         """Raise Violation."""
         raise Violation(type(self).__name__, text, ref)

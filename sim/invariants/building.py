@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Sequence
 
-from actors.core.model import Ref
+from actors.core import keys
+from actors.core.model import Action, Handler, Ref
 from actors.core.outcome import DELETE_COMPLETED
 from actors.core.stackdrive import MARK
 from actors.ports import StackSpec
 from sim.invariants.base import Invariant
-from sim.truth import needs, ref_of
+from sim.truth import Write, Writer, needs, ref_of
 from sim.world import World
 
 
@@ -54,12 +56,28 @@ class Dependencies(Invariant):
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""
         ref = ref_of(name)
+        self._waited(ref, action)
         if spec is not None:
             self.checks += 1
             self._built_from(ref, action, spec)
         elif action == "delete":
             self.checks += 1
             self._needed_by(ref)
+
+    def _waited(self, ref: Ref, action: str) -> None:
+        """No job of others that the recorded job depends on is left; a deletion waits only for who uses it."""
+        values = self.world.truth.values
+        for value in [v for k, v in values.items() if k.startswith(keys.JOBS) and isinstance(v, list)]:
+            handler, body = value[0], value[1]
+            if Ref(body["resource_type"], body["resource_id"]) != ref or handler != Handler.HEAT.value:
+                continue
+            for needed in body["dependency"]:
+                other = values.get(keys.JOBS + needed)
+                if other is None or f":{ref}:" in needed:
+                    continue
+                uses = any(ref.to_json() in param["resources"] for param in other[1]["params"])
+                if uses or body["action"] != Action.LOGICAL_DELETE.value:
+                    self.fail(f"{action} although {needed} is not finished", ref)
 
     def _built_from(self, ref: Ref, action: str, spec: StackSpec) -> None:
         accepted = self.world.accepted(ref)
@@ -91,7 +109,7 @@ class Dependencies(Invariant):
 
 
 class Patience(Invariant):
-    """Heat is never hammered: at most 30 writes for one stack within 10 s, whatever it answers."""
+    """Nobody is hammered: at most 12 writes to Heat for one stack, and 12 retries of a resource, within 10 s."""
 
     LIMIT, WITHIN_S = 12, 10.0
 
@@ -101,10 +119,19 @@ class Patience(Invariant):
 
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""
+        self._count(f"writes to Heat for {name}", ref_of(name))
+
+    def revised(self, writes: Sequence[Write], writer: Writer | None) -> None:
+        """Each retry that is recorded."""
+        for write in writes:
+            if write.root == keys.ATTEMPTS and not write.deleted and write.ref is not None:
+                self._count(f"retries of {write.ref}", write.ref)
+
+    def _count(self, what: str, ref: Ref) -> None:
         self.checks += 1
-        now, times = self.world.host.now, self._times.setdefault(name, deque())
+        now, times = self.world.host.now, self._times.setdefault(what, deque())
         times.append(now)
         while times[0] < now - self.WITHIN_S:
             times.popleft()
         if len(times) > self.LIMIT:
-            self.fail(f"{len(times)} writes to Heat within {self.WITHIN_S:g} s", ref_of(name))
+            self.fail(f"{len(times)} {what} within {self.WITHIN_S:g} s", ref)

@@ -149,13 +149,13 @@ class Explained(Invariant):
             self.fail(f"says that it {actor.reason}, which is not there", actor.ref)
 
     def _acyclic(self, graph: dict[Ref, tuple[Ref, ...]]) -> None:
-        for start in graph:
-            seen, here = {start}, graph[start]
+        for start, here in graph.items():
+            seen = {start}
             todo = list(here)
             while todo:
                 one = todo.pop()
                 if one == start:
-                    self.fail(f"waits for itself through {[str(r) for r in graph[start]]}", start)
+                    self.fail(f"waits for itself through {[str(r) for r in here]}", start)
                 if one not in seen:
                     seen.add(one)
                     todo += graph.get(one, ())

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from actors.core import keys
 from actors.core.model import Ref
-from actors.core.ownership import shard_key, vshard
 from actors.core.outcome import DELETE_COMPLETED
 from actors.core.ownership import shard_key, vshard
 from sim import catalog

@@ -15,7 +15,8 @@ from statistics import median
 from typing import Any
 
 from sim.host import Accident
-from sim.mutants.bugs import BUGS, Bug
+from sim.mutants.bugs import BUGS
+from sim.mutants.planting import Bug
 from sim.play import Player
 from sim.world import Case
 

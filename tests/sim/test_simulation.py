@@ -1,0 +1,215 @@
+"""The production actors under deterministic simulation: promises, determinism, coverage, and what is printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.core.machine import TABLE
+from actors.core.model import Ref
+from sim import simulate
+from sim.faults import KINDS, Injector, draw
+from sim.invariants import ALL
+from sim.mutants import BUGS, hunt, planted
+from sim.play import Player
+from sim.shrink import Shrinker, command
+from sim.simulate import UNREACHED, Tally, main, table
+from sim.story import follow
+from sim.world import Case, World
+
+ROOT = Path(__file__).parents[2]
+#: The bounded run of every change; `python run.py sim --seeds 1..500 --resources 40` is the long one.
+SEEDS = range(1, 61)
+RESOURCES = 20
+
+
+@pytest.fixture(scope="module")
+def tally() -> Tally:
+    """All results of the bounded run."""
+    tally = Tally()
+    for seed in SEEDS:
+        tally.add(Player(Case(seed, RESOURCES)).run())
+    for seed in range(1, 9):
+        tally.add(Player(Case(seed, RESOURCES // 2, "storm")).run())
+    return tally
+
+
+def test_every_promise_is_kept(tally: Tally) -> None:
+    """60 seeds of 20 resources and 8 storms end without a broken promise, at rest, and empty where deleted."""
+    assert [f"{command(f.case)}: {f.violation}" for f in tally.failures] == []
+    assert tally.finals > 20 * len(SEEDS)
+
+
+def test_every_promise_was_checked(tally: Tally) -> None:
+    """No promise is kept for want of an occasion."""
+    assert [each.__name__ for each in ALL if not tally.checks[each.__name__]] == []
+
+
+def test_nearly_every_fault_and_transition_occurs(tally: Tally) -> None:
+    """Even a short run exercises nearly everything; the long one must exercise all of it."""
+    lacking = tally.lacking()
+    assert len(lacking) <= 5, lacking
+
+
+def test_the_table_tells_what_was_done(tally: Tally) -> None:
+    """Faults, promises, seeds and speed are in the table."""
+    text = table(tally, 10.0)
+    assert "message.lost" in text
+    assert "SingleWriter" in text
+    assert f"{tally.seeds} seeds" in text
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_the_same_seed_is_the_same_run(seed: int) -> None:
+    """The digest of all events does not depend on the hashes of texts, nor on who watches."""
+    code = (
+        "from sim.world import Case; from sim.play import Player;"
+        f"print(Player(Case({seed}, 12)).run().digest)"
+    )
+    digests = set()
+    for hashes in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(done.stdout.strip())
+
+    def watch(world: World) -> None:
+        follow(world, None)
+
+    watched = Player(Case(seed, 12), watch).run()
+    assert digests == {watched.digest}
+
+
+def test_another_seed_is_another_run() -> None:
+    """Seeds differ in workload, faults and order."""
+    assert Player(Case(1, 5)).run().digest != Player(Case(2, 5)).run().digest
+
+
+def test_calm_weather_has_no_faults() -> None:
+    """The profile `calm` injects nothing, and everything is built."""
+    result = Player(Case(4, 10, "calm")).run()
+    assert result.violation is None
+    assert not result.hits
+
+
+def test_only_named_faults_are_injected() -> None:
+    """A run that is allowed one fault has that one."""
+    names = Player(Case(5, 10)).run().names
+    assert names
+    again = Player(Case(5, 10, only_faults=frozenset(names[:1]))).run()
+    assert again.names == names[:1]
+
+
+def test_faults_are_drawn_by_swarm() -> None:
+    """Every kind is drawn by some seed and not by all."""
+    drawn = [set(draw(seed, "swarm")) for seed in range(200)]
+    assert set().union(*drawn) == set(KINDS)
+    assert set.intersection(*drawn) == set()
+
+
+def test_an_injector_that_is_not_active_injects_nothing() -> None:
+    """Calm is calm."""
+    injector = Injector(1, {"message.lost": 1.0})
+    injector.active = False
+    assert not injector.hit("message.lost", "here")
+
+
+def test_unreached_transitions_exist() -> None:
+    """What is excused from coverage is in the table of the machine."""
+    assert not UNREACHED - set(TABLE)
+
+
+# --------------------------------------------------------------------------------------------- planted bugs
+
+#: A few that are caught at once; `python run.py sim --mutants` hunts all of them.
+QUICK = ("no fence", "monitoring first", "no outputs", "retries lost", "no passivation", "jobs left")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_is_caught(name: str) -> None:
+    """The simulator has teeth."""
+    bug = next(bug for bug in BUGS if bug.name == name)
+    caught = hunt(bug, 12, 10)
+    assert caught.seeds is not None, caught
+
+
+def test_every_planted_bug_can_be_planted() -> None:
+    """No planted bug has been orphaned by a change of the product, and all are taken out again."""
+    assert len(BUGS) >= 30
+    for bug in BUGS:
+        with planted(bug):
+            changed = [(owner, name) for owner, name, _ in bug.changes()]
+        assert changed, bug.name
+    assert Player(Case(1, 5)).run().violation is None
+
+
+# ------------------------------------------------------------------------------------------------ failures
+
+
+def test_a_failure_shrinks() -> None:
+    """What remains of a failure is small, still fails, and its command is complete."""
+    bug = next(bug for bug in BUGS if bug.name == "no outputs")
+    with planted(bug):
+        failure = Player(Case(1, 10)).run()
+        assert failure.violation is not None
+        small = Shrinker(failure).shrink()
+        assert small.violation is not None
+        assert len(small.case.only_refs or ()) <= 2
+        assert small.case.only_faults == frozenset()
+        assert "--only-refs" in command(small.case)
+
+
+def test_a_failure_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A failing seed ends with the code of its kind, a command, and the story of its resource."""
+    bug = next(bug for bug in BUGS if bug.name == "no outputs")
+    with planted(bug):
+        code = main(["--seed", "1", "--resources", "6"])
+    told = capsys.readouterr().out
+    assert code == 10
+    assert "python run.py sim --seed 1" in told
+    assert "shrunk" in told
+    assert "Heat is asked to create" in told
+
+
+def test_a_liveness_failure_has_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """What never ends is told from what is wrong."""
+    bug = next(bug for bug in BUGS if bug.name == "retries lost")
+    with planted(bug):
+        code = main(["--seeds", "1..3", "--resources", "8", "--jobs", "1", "--no-shrink"])
+    assert code == 11, capsys.readouterr().out
+
+
+def test_a_good_seed_is_told_and_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--story` tells what happened, with the digest."""
+    assert main(["--seed", "4", "--resources", "5", "--profile", "calm", "--story"]) == 0
+    told = capsys.readouterr().out
+    assert "digest" in told
+    assert "all promises kept" in told
+
+
+def test_worlds_have_several_controllers() -> None:
+    """Some seeds run two controllers on one etcd."""
+    assert {len(World(Case(seed, 3)).controllers) for seed in range(12)} == {1, 2}
+
+
+def test_workloads_shrink_by_resource() -> None:
+    """Leaving resources out leaves everything else as it is."""
+    workload = World(Case(7, 10)).workload
+    kept = frozenset(workload.refs[:2])
+    assert {op.ref for op in workload.only(kept).ops if op.ref.id} <= kept
+    assert Ref("", "") not in kept
+
+
+def test_exit_codes_are_documented() -> None:
+    """Every code that can come out has a meaning."""
+    assert set(simulate._CODES.values()) < set(simulate.EXIT_CODES)
