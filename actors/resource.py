@@ -155,7 +155,8 @@ class ResourceActor(Recorder):
 
     def _news(self) -> None:
         newest = self.desk.world.declaration(self.ref)
-        superseded = newest is not None and newest.version > self.version > 0
+        vanished = newest is None and self.declared is not None
+        superseded = vanished or (newest is not None and newest.version > self.version > 0)
         self.event(Event.SUPERSEDED if superseded and self._may_be_replaced() else Event.CHANGED)
 
     def _may_be_replaced(self) -> bool:

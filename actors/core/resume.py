@@ -90,6 +90,10 @@ def resume(records: Records) -> Resumption:
         started = bool(results) or not current[0][0].is_first
         if newer and not started and declared is not None:
             return Fresh(declared, jobs)
+        building = current[0][0].action is not Action.LOGICAL_DELETE
+        if declared is None and building and not started and records.accepted is not None:
+            # it vanished before anything was begun: others may be waiting for it to go
+            return Fresh(replace(records.accepted, marked_for_deletion=True, revision=0), jobs)
         if len(current) == 1 and current[0][0].is_last and result_of(current[0][0], results):
             return Finish(current[0], results)
         return Continue(current, results)
