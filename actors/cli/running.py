@@ -280,13 +280,18 @@ class Run:
 
     def _restart(self) -> None:
         """The tree died (its root, or the admin process): everything is in etcd, so begin again."""
-        recent = [t for t in self._starts if time.monotonic() - t < 60.0]
-        if len(recent) > 3:
-            raise Unrestartable("the actor system died four times within a minute; giving up")
-        self._display.say("the actor system died; starting it again")
-        if self._system is not None:
-            self._system.stop()
-        self._start_system()
+        while True:
+            recent = [t for t in self._starts if time.monotonic() - t < 60.0]
+            if len(recent) > 3:
+                raise Unrestartable("the actor system died four times within a minute; giving up")
+            self._display.say("the actor system died; starting it again")
+            if self._system is not None:
+                self._system.stop()
+            try:
+                self._start_system()
+            except (system.SystemGoneError, system.NoAnswerError):
+                continue
+            return
 
 
 def _terminated(_signal: int, _frame: object) -> None:

@@ -21,7 +21,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import psutil
-from thespian.actors import ActorSystem, PoisonMessage
+from thespian.actors import ActorSystem, ActorSystemException, PoisonMessage
+from thespian.system import systemBase
 from thespian.system.messages.admin import SystemShutdown
 from thespian.system.transport import ReceiveEnvelope
 
@@ -36,6 +37,9 @@ from actors.runtime.settings import Settings
 from actors.runtime.transport import Transport, intent
 
 T = TypeVar("T")
+
+#: The longest that the creation of the root actor takes, unless the admin process has died.
+CREATE_S = 5.0
 
 log = logging.getLogger("gatewright.system")
 
@@ -213,7 +217,12 @@ def start(
     settings = Settings(log_config or LogConfig(), limits or Limits())
     capabilities = {"Admin Port": boot.port, base.Boot.KEY: boot, Settings.KEY: settings}
     zone = os.environ.get("TZ")
-    actor_system = ActorSystem(base.NAME, capabilities, transientUnique=True)
+    # Thespian waits 50 s for its admin to create the root, even when the admin has died
+    systemBase.MAX_CHILD_ACTOR_CREATE_DELAY = timedelta(seconds=min(timeout_s, CREATE_S))
+    try:
+        actor_system = ActorSystem(base.NAME, capabilities, transientUnique=True)
+    except ActorSystemException as error:
+        raise SystemGoneError(f"the admin process did not start: {error}") from error
     if zone is None:
         os.environ.pop("TZ", None)  # Thespian sets it
     system = System(actor_system, actor_system._systemBase.admin_pid)
