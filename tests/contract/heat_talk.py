@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from sim.heat_server.launch import RunningHeat
 
+#: Between two looks at a stack.
+_AGAIN_S = 0.15
 _DEADLINE_S = 30.0
 
 
@@ -61,18 +63,22 @@ class Talk:
         return str(answer["stack"]["id"])
 
     def settle(self, label: str, path: str) -> str:
-        """Wait until the stack is not IN_PROGRESS; records how it ended and its reason up to a colon."""
-        end = time.monotonic() + _DEADLINE_S
+        """Wait until the stack is not IN_PROGRESS; records how it ended and its reason up to a colon.
+
+        Seen twice: a real Heat says FAILED for a moment before it rolls back, and has an end before it acts on it.
+        """
+        end, before = time.monotonic() + _DEADLINE_S, ""
         while time.monotonic() < end:
             status, _, answer = self.ask("GET", f"{path}?resolve_outputs=False")
             if status == 302:
                 path = "/stacks/" + answer["message"].partition('"')[2].partition('"')[0].split("/stacks/")[1]
                 continue
             shown = _ending(status, answer)
-            if not shown.endswith("IN_PROGRESS"):
+            if shown == before and not shown.endswith("IN_PROGRESS"):
                 self.heard.append(Heard(label, status, "", ("", ""), frozenset(), shown))
                 return shown
-            time.sleep(0.03)
+            before = shown
+            time.sleep(_AGAIN_S)
         raise AssertionError(f"{label}: the stack never ended")
 
     def outputs(self, label: str, path: str) -> None:
