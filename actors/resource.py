@@ -154,10 +154,13 @@ class ResourceActor(Recorder):
             self.tell(self.desk.shard, Report(self.ref, self.version, self.state.value, *rest))
 
     def _news(self) -> None:
+        self.event(Event.SUPERSEDED if self._superseded() and self._may_be_replaced() else Event.CHANGED)
+
+    def _superseded(self) -> bool:
+        """Whether a newer version is declared, or nothing any more."""
         newest = self.desk.world.declaration(self.ref)
         vanished = newest is None and self.declared is not None
-        superseded = vanished or (newest is not None and newest.version > self.version > 0)
-        self.event(Event.SUPERSEDED if superseded and self._may_be_replaced() else Event.CHANGED)
+        return vanished or (newest is not None and newest.version > self.version > 0)
 
     def _may_be_replaced(self) -> bool:
         """Newest wins until the first job runs; a workflow that has begun is finished first (10.5)."""
