@@ -287,6 +287,9 @@ class ResourceActor(Recorder):
         self.event(Event.HELD)
 
     def _do_check(self) -> None:
+        if self._superseded() and self._may_be_replaced():
+            self.event(Event.SUPERSEDED)  # the news came while the plan was being written
+            return
         waits = Waits(self.desk.world, self.jobs[0][0])
         live = waits.live()
         if live:
