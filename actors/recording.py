@@ -124,6 +124,11 @@ class Recorder(Requester):
         )
         value = history.append(present.value if present is not None else None, line, self.attempts)
         writes: list[Put | Delete] = [*write_set.writes, Put(self.paths.history, value)]
+        if self.fresh is not None and self.fresh.stale and not self.jobs:
+            # the jobs of an older version that this one would have replaced go with its outcome
+            gone = (self.paths.job_state, *(keys.JOBS + job.id for job, _ in self.fresh.stale))
+            written = {write.key for write in write_set.writes}
+            writes += [Delete(key) for key in gone if key not in written]
         if not self.jobs:  # no plan was recorded
             writes.extend(self._taken_up())
         if self.paths.attempts in self.read or self.tried:
