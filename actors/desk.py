@@ -57,11 +57,11 @@ class Desk:
         """The EtcdBridge."""
         return self.topology.bridge
 
-    def heat(self, tenant: str, attempt: int) -> Address:
-        """A HeatActor: one tenant's stacks meet in one, so that they share their status questions; a repeated
-        request goes to the next."""
+    def heat(self, tenant: str) -> Address:
+        """The HeatActor of a tenant: its stacks meet in one, so that they share their status questions, and so
+        that a newer request for a stack finds what an older one is still doing about it."""
         pool = self.topology.heat
-        return pool[(place(tenant, len(pool)) + attempt) % len(pool)]
+        return pool[place(tenant, len(pool))]
 
     def snmp(self, device: str, attempt: int) -> Address:
         """An SnmpPollerActor for a device or resource."""

@@ -176,8 +176,8 @@ class HeatRun:
             self._outputs,
         )
         actor.reason = f"Heat stack {keys.stack_name(job.ref)}"
-        actor.tell(actor.desk.heat(self._tenant, attempt + self._sends), request)
-        self._sends += 1
+        # always the same member: it knows what it is still doing about this stack, and is replaced if it hangs
+        actor.tell(actor.desk.heat(self._tenant), request)
         actor.arm(actor.desk.options.heat_silence_s, "overdue")
 
     def receive(self, message: object) -> None:
