@@ -23,11 +23,11 @@ from actors.core.dry_run import Planned, delete_documents, dry_run
 from actors.core.durations import Durations
 from actors.core.explain import Explainer, Explanation, duration
 from actors.core.find import find
-from actors.core.keys import CONFIG
+from actors.core.keys import CONFIG, decode_declared, encode_declared
 from actors.core.model import Ref
 from actors.core.past import explain_at
 from actors.display import STYLES
-from config.examples import load_declarations
+from config.examples import read_documents
 
 RESOURCE = "type:id, id, beginning of an id, or name"
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d)(?:\s+ago)?")
@@ -48,8 +48,10 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     graph.add_argument("--critical-path", action="store_true", help="mark it, and say where the seconds went")
     graph.set_defaults(run=_graph)
     plan = output.with_json(commands.add_parser("plan", help="what would be done, in order; nothing is done"))
-    plan.add_argument("what", metavar="FILE|RESOURCE", help=f"declarations (YAML), or {RESOURCE}")
-    plan.add_argument("--delete", action="store_true", help="of a resource: what would go with it")
+    plan.add_argument("what", nargs="*", metavar="FILE|RESOURCE", help=f"as for `apply`, or {RESOURCE}")
+    plan.add_argument("--live", action="store_true", help="what is declared in etcd and not done yet")
+    plan.add_argument("--type", action="append", default=[], help="only resources of this type; repeatable")
+    plan.add_argument("--delete", action="store_true", help="what would go, and what with it, in order")
     plan.set_defaults(run=_plan)
 
 
@@ -180,21 +182,51 @@ def _plan(context: Context) -> int:
 
 
 def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
-    known, file = found.known, Path(parsed.what)
-    if file.suffix in (".yaml", ".yml") or file.is_file():
-        documents = load_declarations(file, found.types)
-        refs = [ref for key, _ in documents if (ref := found.types.ref(key, CONFIG)) is not None]
-        return dry_run(known, refs, documents)
-    ref = find(known, parsed.what)
-    if not parsed.delete:
-        return dry_run(known, [ref], again=True)
+    unknown = [one for one in parsed.type if one not in found.types]
+    if unknown:
+        raise UsageError(f"there is no type {unknown[0]}")
+    if parsed.live == bool(parsed.what) or (parsed.live and parsed.delete):
+        raise UsageError("plan takes files, or resources, or --live (which plans no deletions)")
+    known = found.known
+    if parsed.live:
+        plans = dry_run(known, tuple(known.refs()))
+    else:
+        files = [
+            Path(one)
+            for one in parsed.what
+            if one.endswith((".yaml", ".yml", ".json")) or Path(one).is_file()
+        ]
+        read = [document for file in files for document in read_documents(file, found.types)]
+        declared = [ref for key, _, _ in read if (ref := found.types.ref(key, CONFIG)) is not None]
+        named = [find(known, one) for one in parsed.what if Path(one) not in files]
+        if parsed.delete:
+            plans = _deletions(found, [*declared, *named])
+        else:
+            plans = dry_run(known, named, again=True) if named else []
+            documents = [(key, _as_declared(key, value, delete=delete)) for key, value, delete in read]
+            plans += dry_run(known, declared, documents) if files else []
+    return [planned for planned in plans if not parsed.type or planned.ref.type in parsed.type]
+
+
+def _deletions(found: Installation, refs: list[Ref]) -> list[Planned]:
+    known = found.known
     needing: dict[Ref, list[Ref]] = {}
     for each in known.refs():
         for other in graph_view.needs(known, each):
             needing.setdefault(other, []).append(each)
-    documents = delete_documents(known, ref, lambda one: needing.get(one, ()))
-    refs = [one for key, _ in documents if (one := found.types.ref(key, CONFIG)) is not None]
-    return dry_run(known, refs, documents)
+    documents: dict[str, bytes] = {}
+    for ref in (one for one in refs if known.world.declaration(one) is not None):
+        documents |= dict(delete_documents(known, ref, lambda one: needing.get(one, ())))
+    going = [one for key in documents if (one := found.types.ref(key, CONFIG)) is not None]
+    return dry_run(known, [*going, *refs], documents.items())
+
+
+def _as_declared(key: str, value: bytes, *, delete: bool) -> bytes:
+    """With the mark, if the file says so."""
+    if not delete:
+        return value
+    declared = decode_declared(key, value, Ref("", ""), 0)
+    return encode_declared(declared.body, declared.version, marked_for_deletion=True)
 
 
 def _expected_s(plans: list[Planned], durations: Durations) -> float | None:

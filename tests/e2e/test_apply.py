@@ -94,3 +94,31 @@ def test_an_outcome_that_is_an_error_is_shown_and_is_the_exit_code(product: Prod
     row = apply(product, file, code=1)[1]
     assert row["outcome"] == "CREATE_FAILED"
     assert "nosuch" in row["error"]
+
+
+def test_a_plan_says_what_apply_would_do_and_writes_nothing(product: Product) -> None:
+    """Of files: the jobs of a new, an unchanged and a deleted declaration; live: nothing when all is done."""
+
+    def plan(*arguments: object, code: int = 0) -> list[dict[str, Any]]:
+        done = run_once(product.folder, "plan", *arguments, "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        rows: list[dict[str, Any]] = json.loads(done.stdout)["plan"] if code == 0 else []
+        return rows
+
+    body = {"id": "00000003-bbbb-4000-8000-000000000000", "name": "p", "tenant_id": TENANT}
+    template, one = product.folder / "template.json", product.folder / "one.yaml"
+    template.write_text(json.dumps({**TEMPLATE, "id": "azure_gateway"}))
+    one.write_text(json.dumps({"type": "azure_gateway", "body": body}))
+    revision = product.etcd.revision()
+    planned = plan(template, one)
+    assert [(row["action"], len(row["jobs"])) for row in planned] == [("create", 1)]
+    assert plan(template, one, "--type", "port") == []
+    assert product.etcd.revision() == revision
+
+    apply(product, template)
+    apply(product, one)
+    assert [row["jobs"] for row in plan(one)] == [[]]
+    assert [row["action"] for row in plan(one, "--delete")] == ["logical_delete"]
+    live = plan("--live", "--type", "azure_gateway")
+    assert [row["jobs"] for row in live] == [[]]
+    plan("--live", one, code=2)
