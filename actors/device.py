@@ -109,12 +109,12 @@ class DeviceActor(BaseActor):
         key, target, now = (message.ref, message.target.name), message.target, self.now()
         known = self._watched.get(key)
         if known is not None and known.target == target:
-            if message.version == known.message.version:
+            before, known.message = known.message, message
+            if message.version == before.version:
                 # its shard was replaced: it lost what it had been told, and nothing else has changed
                 self._tell(known, "")
             else:
                 known.owed, known.due_s = True, now
-            known.message = message
             self._arm()
             return
         row = self.desk.options.monitor_types.get(target.type)
