@@ -270,6 +270,15 @@ class Shard(BaseActor):
             self._held.add(report.ref)
             self._admit()
 
+    def _unwait(self, waiter: Ref) -> None:
+        """It does not wait any more for what it said last."""
+        for ref in self._progress.awaits(waiter):
+            waiters = self._waiters.get(ref)
+            if waiters is not None:
+                waiters.discard(waiter)
+                if not waiters:
+                    del self._waiters[ref]
+
     def _settled(self, message: Settled) -> None:
         """Passivate, unless there is work again already (the mirror may lag behind: it will tell)."""
         assert self._desk is not None, "an actor settled"
