@@ -252,12 +252,7 @@ class Shard(BaseActor):
             self.tell(address, Begin(ref, desk))
 
     def _reported(self, report: Report) -> None:
-        for ref in self._progress.awaits(report.ref):
-            waiters = self._waiters.get(ref)
-            if waiters is not None:
-                waiters.discard(report.ref)
-                if not waiters:
-                    del self._waiters[ref]
+        self._unwait(report.ref)
         self._progress.report(report, self.now())
         for ref in report.awaits:
             self._waiters.setdefault(ref, set()).add(report.ref)
