@@ -236,6 +236,7 @@ class Shard(BaseActor):
             self._queue[ref] = None
             self._admit()
         elif not desk.world.version(ref):
+            self._unwait(ref)
             self._progress.forget(ref)
 
     def _admit(self) -> None:
