@@ -150,7 +150,6 @@ class HeatRun:
     def __init__(self, actor: ResourceActor, job: Job, outputs: Outputs) -> None:
         self._actor, self._job, self._outputs = actor, job, outputs
         self._rid = actor.rid()
-        self._sends = 0
         self._done: HeatDone | None = None
         self._tenant = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
 
