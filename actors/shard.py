@@ -294,6 +294,7 @@ class Shard(BaseActor):
         address = self._live.pop(ref)
         del self._ref_of[address]
         self._held.discard(ref)
+        self._unwait(ref)
         return address
 
     def child_exited(self, address: Address) -> None:
