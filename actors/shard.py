@@ -210,9 +210,6 @@ class Shard(BaseActor):
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
             self.stop_child(self._release(ref))
             self._progress.forget(ref)
-            for waiters in self._waiters.values():
-                waiters.discard(ref)
-        self._waiters = {ref: waiters for ref, waiters in self._waiters.items() if waiters}
         self._queue = {ref: None for ref in self._queue if desk.mine(ref)}
         self._board.release()
         if self._ready:
