@@ -252,7 +252,7 @@ class Shard(BaseActor):
     def _reported(self, report: Report) -> None:
         self._unwait(report.ref)
         self._progress.report(report, self.now())
-        for ref in report.awaits:
+        for ref in report.awaits if report.ref in self._live else ():
             self._waiters.setdefault(ref, set()).add(report.ref)
         assert self._desk is not None, "an actor reported"
         if report.awaits and report.revision < self._desk.world.revision:
