@@ -71,8 +71,8 @@ class ResourceActor(Recorder):
             self._receive(message)
         except Exception as error:
             self.log.exception("%s version %d: %s failed", self.ref, self.version, self.state)
-            text = f"unexpected {type(error).__name__}, see log"
-            self.failure = Failure(ErrorClass.TRANSIENT, "InternalError", text)
+            kind = type(error).__name__
+            self.failure = Failure(ErrorClass.TRANSIENT, "InternalError", f"unexpected {kind}, see log")
             self.state = State.BACKING_OFF
             self._do_back_off()
             self.report()
@@ -133,9 +133,8 @@ class ResourceActor(Recorder):
             getattr(self, f"_do_{command.name.lower()}")()
 
     def _bill(self) -> None:
-        kind = BILL.get(self.state, "own")
-        if self.state is State.RUNNING and self.run is not None:
-            kind = self.run.bill
+        run = self.run if self.state is State.RUNNING else None
+        kind = run.bill if run is not None else BILL.get(self.state, "own")
         now = self.now()
         if self.state is State.SETTLED:
             self.spans = Spans()  # what follows is another version's
@@ -154,18 +153,15 @@ class ResourceActor(Recorder):
             self.tell(self.desk.shard, Report(self.ref, self.version, self.state.value, *rest))
 
     def _news(self) -> None:
-        self.event(Event.SUPERSEDED if self._superseded() and self._may_be_replaced() else Event.CHANGED)
+        self.event(Event.SUPERSEDED if self._superseded() else Event.CHANGED)
 
     def _superseded(self) -> bool:
-        """Whether a newer version is declared, or nothing any more."""
+        """Newest wins until the first job runs; a workflow that has begun is finished first (10.5)."""
         newest = self.desk.world.declaration(self.ref)
         vanished = newest is None and self.declared is not None
-        return vanished or (newest is not None and newest.version > self.version > 0)
-
-    def _may_be_replaced(self) -> bool:
-        """Newest wins until the first job runs; a workflow that has begun is finished first (10.5)."""
+        replaced = vanished or (newest is not None and newest.version > self.version > 0)
         begun = bool(self.results) or (bool(self.jobs) and not self.jobs[0][0].is_first)
-        return self.state in (State.PLANNING, State.WAITING, State.SETTLED) and not begun
+        return replaced and not begun and self.state in (State.PLANNING, State.WAITING, State.SETTLED)
 
     # ------------------------------------------------------------------------------------------- answers
 
@@ -287,7 +283,7 @@ class ResourceActor(Recorder):
         self.event(Event.HELD)
 
     def _do_check(self) -> None:
-        if self._superseded() and self._may_be_replaced():
+        if self._superseded():
             self.event(Event.SUPERSEDED)  # the news came while the plan was being written
             return
         waits = Waits(self.desk.world, self.jobs[0][0])
