@@ -229,9 +229,16 @@ def _parameter_decision(declared: Json, theirs: object, ours: object) -> str:
     if theirs is None and ours is _ABSENT:
         return "null-left-out"
     is_string = isinstance(declared, dict) and declared.get("type") == "string"
-    if is_string and isinstance(theirs, list | dict) and isinstance(ours, str) and json.loads(ours) == theirs:
+    if is_string and isinstance(theirs, list | dict) and isinstance(ours, str) and _means(ours, theirs):
         return "json-for-string"
     return ""
+
+
+def _means(text: str, value: Json) -> bool:
+    try:
+        return bool(json.loads(text) == value)
+    except ValueError:
+        return False
 
 
 class _Loader(yaml.SafeLoader):
