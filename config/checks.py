@@ -1,17 +1,24 @@
-"""`python run.py test`: every check of the project, one after the other, with a summary.
+"""`python run.py test`: every check of the project, with a summary.
 
-Guarantees: standard library only; the exit code is 0 only if all passed; arguments go to pytest.
+Guarantees: standard library only; the exit code is 0 only if all passed; arguments go to pytest. The quiet
+checks run side by side; pytest comes after them, and spreads its files over PROCESSES where all are run: most
+tests wait for real parts. With arguments it is one process, so that a debugger can be used.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
 from config.bootstrap import ROOT
 from config.installer import die_with_parent
+
+#: Of pytest, where everything is run. A file stays in one process: its tests share what they started.
+PROCESSES = 3
+_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,12 @@ class Check:
 
 
 def checks(pytest_arguments: list[str]) -> list[Check]:
-    """All checks in the order in which they run: the quick ones first."""
+    """All checks: the quiet ones, which run side by side, and pytest."""
     python = (sys.executable, "-m")
     lint_imports = (
         "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
     )
+    everything = ("-n", str(PROCESSES), "--dist", "loadfile")
     return [
         Check("ruff check", (*python, "ruff", "check", ".")),
         Check("ruff format", (*python, "ruff", "format", "--check", ".")),
@@ -36,44 +44,62 @@ def checks(pytest_arguments: list[str]) -> list[Check]:
         Check("import-linter", (sys.executable, "-c", lint_imports)),
         # a real Heat for the contract tests, which skip themselves where none can be had
         Check("real Heat", (*python, "sim.real_heat.environment")),
-        Check("pytest", (*python, "pytest", *pytest_arguments), quiet=False),
+        Check("pytest", (*python, "pytest", *(pytest_arguments or everything)), quiet=False),
     ]
 
 
 def run_checks(pytest_arguments: list[str]) -> int:
     """Run all checks, also after a failure. Returns 0 if every one passed, else 1 (130 if interrupted)."""
+    listed = checks(pytest_arguments)
     results: list[tuple[Check, int, float]] = []
     try:
-        for check in checks(pytest_arguments):
-            started = time.monotonic()
-            code = _run(check)
-            results.append((check, code, time.monotonic() - started))
-            if check.quiet:
-                print(_line(*results[-1]), flush=True)
+        for quiet in (True, False):
+            running = [_Running(check) for check in listed if check.quiet is quiet]
+            while running:
+                time.sleep(_LOOK_S)
+                ended = [one for one in running if one.ended()]
+                running = [one for one in running if one not in ended]
+                results += [one.told() for one in ended]
     except KeyboardInterrupt:
         print("interrupted", flush=True)
         return 130
+    results.sort(key=lambda result: listed.index(result[0]))
     print("\nSummary")
     for result in results:
         print("  " + _line(*result))
     return int(any(code for _, code, _ in results))
 
 
-def _run(check: Check) -> int:
-    output = subprocess.PIPE if check.quiet else None
-    done = subprocess.run(  # noqa: S603 - our own command
-        check.command,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT if check.quiet else None,
-        text=True,
-        check=False,
-        preexec_fn=die_with_parent,
-    )
-    if done.returncode and check.quiet:
-        print(done.stdout, end="")
-    return done.returncode
+class _Running:
+    """One check under way; it dies with us."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._started = time.monotonic()
+        self._output = tempfile.TemporaryFile() if check.quiet else None  # noqa: SIM115 - closed in told
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            check.command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT if check.quiet else None,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread exists
+        )
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def told(self) -> tuple[Check, int, float]:
+        """The result, after a line on it and, if it failed, what it said."""
+        code = self._process.wait()
+        result = (self._check, code, time.monotonic() - self._started)
+        if self._output is not None:
+            with self._output as output:
+                output.seek(0)
+                if code:
+                    print(output.read().decode(errors="replace"), end="")
+            print(_line(*result), flush=True)
+        return result
 
 
 def _line(check: Check, code: int, seconds: float) -> str:
