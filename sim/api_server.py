@@ -8,20 +8,42 @@ etcd directly and knows nothing of the product.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from actors.core import keys
 from actors.core.keys import TypeTable
 from actors.core.model import Json, Ref
 from actors.core.outcome import DELETE_COMPLETED
-from actors.ports import Delete, Entry, Put, WriteSet
+from actors.ports import CommitResult, Delete, Entry, Put, WriteSet
 from sim import catalog
 from sim.dice import Dice
-from sim.fake_etcd import Change, FakeEtcd
-from sim.host import SimHost
+from sim.fake_etcd import Change
 from sim.workload import Op
 
 TYPES = TypeTable(catalog.TYPES)
+
+
+class Agenda(Protocol):
+    """The time of a run, virtual or real."""
+
+    @property
+    def now(self) -> float:
+        """Seconds."""
+
+    def at(self, due: float, call: Callable[[], None]) -> None:
+        """Have that done at that time."""
+
+
+class Etcd(Protocol):
+    """What an API server needs of etcd, simulated or real."""
+
+    def get(self, key: str) -> Entry | None:
+        """A key as it is now."""
+
+    def commit(self, sets: Sequence[WriteSet]) -> CommitResult:
+        """Write."""
 
 
 @dataclass(slots=True)
@@ -39,7 +61,7 @@ class Declaration:
 class ApiServer:
     """One per world. `declared`: what stands in `/config`."""
 
-    def __init__(self, host: SimHost, etcd: FakeEtcd, seed: int) -> None:
+    def __init__(self, host: Agenda, etcd: Etcd, seed: int) -> None:
         self._host = host
         self._etcd = etcd
         self._dice = Dice(seed, "api")

@@ -97,6 +97,10 @@ UNREACHED: frozenset[tuple[State, Event]] = frozenset(
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
+    if "--real" in arguments:
+        from sim.real.command import main as real
+
+        return real(arguments)
     parsed = _parser().parse_args(arguments)
     if parsed.mutants:
         from sim.mutants import run as run_mutants
@@ -133,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--story", action="store_true", help="tell what happens in the run of --seed")
     parser.add_argument("--only-refs", metavar="LIST", help="leave out all other resources")
     parser.add_argument("--only-faults", metavar="LIST", help="leave out all other faults")
+    parser.add_argument("--real", action="store_true", help="real processes; see `sim --real --help`")
     parser.add_argument("--mutants", action="store_true", help="plant bugs and see that each is caught")
     parser.add_argument("--only", help="one mutant")
     parser.add_argument("--seeds-max", type=int, default=200, help="seeds that a mutant may survive")

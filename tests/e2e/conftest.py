@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from sim.etcd_http import Etcd
 from sim.etcd_server import EtcdBinary, start_etcd
-from tests.e2e.etcd_http import Etcd
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 import psutil
 
+from sim.etcd_http import Etcd
 from sim.snmp_agents.launch import control
-from tests.e2e.etcd_http import Etcd
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from sim.etcd_http import Etcd
 from tests.e2e.bad_input import GOOD
-from tests.e2e.etcd_http import Etcd
 from tests.e2e.harness import TENANT, Product, run_once
 
 RID = "00000001-bbbb-4000-8000-000000000000"

@@ -11,8 +11,8 @@ import pytest
 
 from config.examples import GATEWAY_FILE, load_declarations, load_templates
 from config.types import load_types
+from sim.etcd_http import Change, Etcd
 from tests.e2e.bad_input import ABSENT, IDS, SILENT, UNREADABLE, declarations, path, templates
-from tests.e2e.etcd_http import Change, Etcd
 from tests.e2e.harness import GATEWAY, Product
 
 CONFIG = "/config/"

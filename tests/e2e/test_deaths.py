@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.etcd_http import Change, Etcd
+from sim.etcd_http import Change, Etcd
 from tests.e2e.harness import TENANT, Product, eventually
 from tests.e2e.seed import comparable
 

@@ -20,7 +20,7 @@ import pytest
 
 from config.examples import GATEWAY_FILE, load_declarations, load_templates
 from config.types import load_types
-from tests.e2e.etcd_http import OWNERSHIP, Change, Etcd
+from sim.etcd_http import OWNERSHIP, Change, Etcd
 from tests.e2e.harness import GATEWAY, LOGICAL_PORT, PORT, TENANT, Product, eventually, heat_get
 from tests.e2e.seed import NAMES, comparable, seed
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.etcd_http import OWNERSHIP
+from sim.etcd_http import OWNERSHIP
 from tests.e2e.harness import GATEWAY, LOGICAL_PORT, Product, eventually, run_once
 from tests.e2e.terminal import Terminal
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from actors.core.keys import compact, encode_declared
+from sim.etcd_http import Etcd
 from tests.e2e.bad_input import ABSENT, GOOD
-from tests.e2e.etcd_http import Etcd
 from tests.e2e.harness import TENANT, Product, eventually
 from tests.e2e.test_tour import Tour
 
