@@ -15,7 +15,7 @@ from pathlib import Path
 from actors.core import keys
 from actors.core.model import Ref
 from actors.core.ownership import shard_key, vshard
-from sim.real.lives import ROOT, Controller, command, environment
+from sim.real.lives import Controller, command, environment
 from sim.real.world import RealWorld, Told
 
 WIDTH, EXPLAIN_S = 400, 15.0
@@ -65,7 +65,7 @@ def explain(folder: Path, controller: Controller, ref: Ref, endpoints: Sequence[
     try:
         done = subprocess.run(  # noqa: S603 - our own entry point
             command("--state-dir", controller.state_dir, "explain", str(ref)),
-            cwd=ROOT,
+            cwd=folder,
             env=environment(folder, settings),
             capture_output=True,
             text=True,

@@ -94,4 +94,7 @@ class Deck:
             if not self._left:
                 self._left = self._dice.shuffled(self._cards)
             yield Strike(at, self._left.pop(), self._dice.unit(), self._dice.unit())
-            at += self._mean_s * self._dice.between(0.3, 1.7)
+            # now in quick succession, now with time in between to get on and to make up for it
+            at += self._mean_s * (
+                self._dice.between(0.1, 0.7) if self._dice.chance(0.7) else self._dice.between(1, 3.8)
+            )

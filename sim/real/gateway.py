@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 #: What a call raises while a member is dead, frozen or without a leader.
 AWAY = (OSError, http.client.HTTPException, ValueError)
-_PAUSE_S, _SILENCE_S = 0.2, 3.0
+_PAUSE_S, _SILENCE_S = 0.2, 1.5
 
 
 class Ended(BaseException):

@@ -88,8 +88,9 @@ class Controller:
 
     RESTART_S = 1.0
 
-    def __init__(self, name: str, folder: Path, settings: Mapping[str, object]) -> None:
+    def __init__(self, name: str, folder: Path, settings: Mapping[str, object], bug: str = "") -> None:
         self.name = name
+        self._bug = bug
         self.lives: list[Life] = []
         self.restart_at = 0.0
         self._folder = folder
@@ -112,7 +113,7 @@ class Controller:
         endpoints = json.dumps([f"http://127.0.0.1:{port}" for port in line.ports])
         with log.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603 - our own entry point
-                command("--state-dir", self.state_dir, "controller"),
+                command("--state-dir", self.state_dir, "controller", bug=self._bug),
                 cwd=self._folder,
                 env=environment(self._folder, {**self._settings, "ETCD__ENDPOINTS": endpoints}),
                 stdin=subprocess.DEVNULL,
@@ -138,10 +139,11 @@ class Controller:
         return True
 
 
-def command(*arguments: object) -> list[str]:
-    """The command line of run.py, guarded."""
+def command(*arguments: object, bug: str = "") -> list[str]:
+    """The command line of run.py, guarded, with a planted bug if one is named."""
     guard = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid())]
-    return [*guard, sys.executable, str(ROOT / "run.py"), *map(str, arguments)]
+    entry = ["-m", "sim.real.planted", bug] if bug else [str(ROOT / "run.py")]
+    return [*guard, sys.executable, *entry, *map(str, arguments)]
 
 
 def environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
@@ -151,6 +153,7 @@ def environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
     given = {f"GATEWRIGHT_{name}": str(value) for name, value in settings.items()}
     return {
         "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": str(ROOT),
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         **given,

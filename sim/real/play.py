@@ -17,6 +17,7 @@ from itertools import count
 
 from actors.core import keys
 from actors.core.model import Ref
+from actors.core.ownership import VSHARDS
 from sim import catalog, workload
 from sim.api_server import ApiServer
 from sim.invariants import Crashed, Stuck, Violation
@@ -135,6 +136,8 @@ class Conductor:
         start = agenda.now
         for op in world.workload.ops:
             agenda.at(start + op.at, lambda op=op: api.apply(op))  # type: ignore[misc]
+        if self.rounds == 1:
+            self._until(self._owned, "the controllers own everything")
         self.signals.calmed.clear()
         self.signals.striking.set()
         self._spin(faults_s)
@@ -150,6 +153,9 @@ class Conductor:
         self._unplug()
         self._enter(f"round {self.rounds}: deleting everything")
         self._delete_all()
+
+    def _owned(self) -> bool:
+        return len(self.world.truth.owners) == VSHARDS
 
     # ------------------------------------------------------------------------------------------- moving on
 

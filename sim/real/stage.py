@@ -40,11 +40,12 @@ _NO_COMPACTION = ("--auto-compaction-retention=0",)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to put on the stage."""
+    """What to put on the stage. `bug`: one of `sim.mutants.BUGS`, to be planted in every controller."""
 
     seed: int
     members: int = 1
     controllers: int = 2
+    bug: str = ""
     resource_s: float = 0.3
 
 
@@ -88,7 +89,7 @@ class Stage:
         self._start_agents()
         settings = self._settings()
         for number in range(self.plan.controllers):
-            controller = Controller(f"c{number}", self.folder, settings)
+            controller = Controller(f"c{number}", self.folder, settings, self.plan.bug)
             self.controllers.append(controller)
             self._start(controller)
 

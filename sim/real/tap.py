@@ -45,7 +45,8 @@ class Line:
                 host: str = host,
                 port: int = port,
             ) -> None:
-                await self._accept(reader, writer, host, port)
+                with contextlib.suppress(asyncio.CancelledError):  # the end of the tap
+                    await self._accept(reader, writer, host, port)
 
             server = await asyncio.start_server(accept, "127.0.0.1", 0)
             self._servers.append(server)
