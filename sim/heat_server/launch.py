@@ -47,7 +47,7 @@ def start(
     resource_seconds: float = 0.0,
     *,
     port: int = 0,
-    timeout_s: float = 20.0,
+    timeout_s: float = 60.0,
     options: tuple[str, ...] = (),
 ) -> RunningHeat:
     """Start a server and wait until it answers. `options`: further command line options.

@@ -18,7 +18,7 @@ def start(
     state_dir: Path,
     *,
     port: int = 0,
-    timeout_s: float = 60.0,
+    timeout_s: float = 180.0,
     options: tuple[str, ...] = (),
     say: Say = lambda text: None,
 ) -> RunningHeat:

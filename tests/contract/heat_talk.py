@@ -14,7 +14,7 @@ from sim.heat_server.launch import RunningHeat
 
 #: Between two looks at a stack.
 _AGAIN_S = 0.15
-_DEADLINE_S = 30.0
+_DEADLINE_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ class Talk:
         answer = self.say(label, "POST", "/stacks", {"stack_name": name, "template": template, **members})
         return str(answer["stack"]["id"])
 
-    def settle(self, label: str, path: str) -> str:
+    def settle(self, label: str, path: str, action: str = "") -> str:
         """Wait until the stack is not IN_PROGRESS; records how it ended and its reason up to a colon.
 
-        Seen twice: a real Heat says FAILED for a moment before it rolls back, and has an end before it acts on it.
+        `action`: the one that is to end. A real Heat says FAILED for a while before it rolls back, and shows
+        what was before until it begins to delete. Seen twice, since it has an end before it acts on it.
         """
         end, before = time.monotonic() + _DEADLINE_S, ""
         while time.monotonic() < end:
@@ -74,7 +75,8 @@ class Talk:
                 path = "/stacks/" + answer["message"].partition('"')[2].partition('"')[0].split("/stacks/")[1]
                 continue
             shown = _ending(status, answer)
-            if shown == before and not shown.endswith("IN_PROGRESS"):
+            right = shown.startswith(action) or (action == "DELETE" and status == 404)
+            if right and shown == before and not shown.endswith("IN_PROGRESS"):
                 self.heard.append(Heard(label, status, "", ("", ""), frozenset(), shown))
                 return shown
             before = shown

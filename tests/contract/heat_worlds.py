@@ -68,7 +68,7 @@ class World(Protocol):
     def tenant(self) -> str:
         """A project without stacks."""
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
         """Let time pass until the condition holds."""
 
 
@@ -83,7 +83,7 @@ class FakeWorld:
         """A project without stacks."""
         return f"tenant{next(_tenants)}"
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
         """Move the clock until the condition holds."""
         begin = self.time
         while not condition():
@@ -94,7 +94,7 @@ class FakeWorld:
 class RealWorld:
     """The adapter over HTTP, on OpenStack's Heat or on the embedded server."""
 
-    def __init__(self, heat: RunningHeat, timeout_s: float = 30.0) -> None:
+    def __init__(self, heat: RunningHeat, timeout_s: float = 60.0) -> None:
         self.heat = heat
         config = HeatConfig(endpoint_template=heat.endpoint_template, timeout_s=timeout_s)
         self.adapter = HeatStacks(config)
@@ -104,7 +104,7 @@ class RealWorld:
         """A project without stacks."""
         return f"tenant{next(_tenants)}"
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
         """Poll until the condition holds."""
         end = time.monotonic() + timeout_s
         while not condition():
@@ -115,7 +115,7 @@ class RealWorld:
         """A request of the test's own, without the adapter."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.heat.url + path, data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             text = response.read()
         return json.loads(text) if text else None
 
@@ -127,7 +127,7 @@ class RealWorld:
 class HttpWorld(RealWorld):
     """The adapter on the embedded server; also what only that server has."""
 
-    def __init__(self, heat: RunningHeat, timeout_s: float = 5.0) -> None:
+    def __init__(self, heat: RunningHeat, timeout_s: float = 60.0) -> None:
         super().__init__(heat, timeout_s)
 
     def fault(self, **rule: Any) -> None:

@@ -100,7 +100,7 @@ def updating(talk: Talk) -> None:
         ("once more", "PUT", {"template": PLAIN, "parameters": {"p": "seven"}, "disable_rollback": True}),
     ):
         talk.say(label, method, path, body)
-        talk.settle(f"{label}: end", path)
+        talk.settle(f"{label}: end", path, "ROLLBACK" if label == "rolled back" else "")
         talk.outputs(f"{label}: outputs", path)
         tags = talk.ask("GET", path)[2]["stack"]["tags"]
         talk.heard.append(Heard(f"{label}: tags", 0, "", ("", ""), frozenset(), str(tags)))
@@ -111,7 +111,7 @@ def updating(talk: Talk) -> None:
 
 def superseding(talk: Talk) -> None:
     """What may be asked while an action is under way."""
-    slow = template({"a": pause(wait_secs=0.5, value="1")})
+    slow = template({"a": pause(wait_secs=2.5, value="1")})
     sid = talk.create("create", "m1", slow)
     path = f"/stacks/m1/{sid}"
     talk.say("create again", "POST", "/stacks", {"stack_name": "m1", "template": slow})
@@ -125,7 +125,7 @@ def superseding(talk: Talk) -> None:
     talk.say("slow again", "PUT", path, {"template": changed(slow, "a", value="4", wait_secs=0)})
     talk.settle("done", path)
     talk.say("delete", "DELETE", path)
-    talk.settle("deleted", path)
+    talk.settle("deleted", path, "DELETE")
 
 
 def failing(talk: Talk) -> None:
@@ -142,14 +142,14 @@ def failing(talk: Talk) -> None:
     rolled = talk.create(
         "rolled back", "f2", template({"a": knob(fail_on=["CREATE"])}), disable_rollback=False
     )
-    talk.settle("rolled back", f"/stacks/f2/{rolled}")
+    talk.settle("rolled back", f"/stacks/f2/{rolled}", "ROLLBACK")
     stuck = template({"a": knob(fail_on=["DELETE"])})
     sid = talk.create("cannot be deleted", "f3", stuck)
     path = f"/stacks/f3/{sid}"
     talk.settle("there", path)
     for label in ("delete", "delete again"):
         talk.say(label, "DELETE", path)
-        talk.settle(f"{label}: end", path)
+        talk.settle(f"{label}: end", path, "DELETE")
     talk.say("update after that", "PUT", path, {"template": changed(stuck, "a", fail_on=[])})
     talk.say("create after that", "POST", "/stacks", {"stack_name": "f3", "template": PLAIN})
 
@@ -161,7 +161,7 @@ def deleting(talk: Talk) -> None:
     talk.settle("created", path)
     talk.say("by name", "DELETE", "/stacks/m1")
     talk.say("delete", "DELETE", path)
-    talk.settle("deleted", path)
+    talk.settle("deleted", path, "DELETE")
     talk.say("by name afterwards", "GET", "/stacks/m1")
     talk.say("by name and id afterwards", "GET", path)
     talk.say("delete again", "DELETE", path)
@@ -170,7 +170,7 @@ def deleting(talk: Talk) -> None:
     talk.say("with the deleted", "GET", "/stacks?show_deleted=True&name=m1")
     again = talk.create("the name is free", "m1", template({"a": pause(wait_secs=0.5)}))
     talk.say("delete during create", "DELETE", f"/stacks/m1/{again}")
-    talk.settle("both gone", f"/stacks/m1/{again}")
+    talk.settle("both gone", f"/stacks/m1/{again}", "DELETE")
 
 
 def actions(talk: Talk) -> None:
@@ -277,6 +277,7 @@ def values(talk: Talk) -> None:
 CHAPTERS = (reading, listing, updating, superseding, failing, deleting, actions, refusing, values)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)
 def test_the_embedded_server_answers_as_heat_does(
     embedded: RunningHeat, real_heat: RunningHeat, chapter: Callable[[Talk], None]

@@ -103,7 +103,7 @@ def test_409_of_a_name_that_is_taken(real: RealWorld) -> None:
 def test_409_of_an_action_in_progress(legacy: RealWorld) -> None:
     """The engine without convergence refuses an update during an action: wait, then again."""
     tenant = legacy.tenant()
-    slow = template({"a": pause(wait_secs=1)})
+    slow = template({"a": pause(wait_secs=60)})
     stack_id = legacy.stacks.create(spec(tenant, template=slow, parameters={}))
     with pytest.raises(PortError) as error:
         legacy.stacks.update(spec(tenant, template=slow, parameters={}), stack_id)

@@ -76,6 +76,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @needs_traces
+@pytest.mark.timeout(600)
 def test_all_templates_reach_create_complete(world: RealWorld) -> None:
     """Created side by side in one project, all end in CREATE_COMPLETE; only `name` of interfaces cannot be told."""
     tenant, ids = world.tenant(), dict[str, str]()
@@ -86,7 +87,7 @@ def test_all_templates_reach_create_complete(world: RealWorld) -> None:
         )
         ids[spec.name] = world.stacks.create(spec)
     assert len(ids) >= 82
-    world.until(lambda: not world.stacks.in_progress(tenant), timeout_s=60.0)
+    world.until(lambda: not world.stacks.in_progress(tenant), timeout_s=400.0)
     ended = {name: world.stacks.get(tenant, name, sid, outputs=True) for name, sid in ids.items()}
     assert {name: one.reason for name, one in ended.items() if one.status != "COMPLETE"} == {}
     broken = {

@@ -58,7 +58,7 @@ def refusal(error: pytest.ExceptionInfo[PortError]) -> tuple[ErrorClass, str]:
 def test_create_goes_through_in_progress_to_complete_with_outputs(world: World) -> None:
     """A create is IN_PROGRESS, then COMPLETE, with Heat's reason, tags, and outputs of all kinds."""
     tenant = world.tenant()
-    slow = {**LOGICAL_PORT["resources"], "wait": test_resource(wait_secs=0.3)["resources"]["a"]}
+    slow = {**LOGICAL_PORT["resources"], "wait": test_resource(wait_secs=1.5)["resources"]["a"]}
     wanted = spec(tenant, template={**LOGICAL_PORT, "resources": slow})
     stack_id = world.stacks.create(wanted)
     assert world.stacks.in_progress(tenant) == {stack_id}
@@ -148,7 +148,7 @@ def test_delete_ends_in_not_found_and_may_be_repeated(world: World) -> None:
 def test_delete_is_in_progress_while_resources_go(world: World) -> None:
     """A delete that takes time shows as DELETE_IN_PROGRESS, and the name stays taken."""
     tenant = world.tenant()
-    template = test_resource(action_wait_secs={"delete": 0.3})
+    template = test_resource(action_wait_secs={"delete": 1.5})
     stack_id = world.stacks.create(spec(tenant, template=template, parameters={}))
     world.until(lambda: not world.stacks.in_progress(tenant))
     world.stacks.delete(tenant, "ese_logical_port_1", stack_id)

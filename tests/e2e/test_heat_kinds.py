@@ -45,6 +45,7 @@ def declare(product: Product, path: str, *, marked: bool = False, **changes: Any
     product.etcd.put(key, json.dumps(following).encode())
     eventually(
         lambda: product.etcd.values().get(f"/state/v2.0/{path}", {}).get("version") == version,
+        timeout_s=180,
         what=f"{path} version {version}",
     )
 
@@ -53,7 +54,7 @@ def story(folder: Path, kind: str) -> list[dict[str, Any]]:
     """All keys after the gateway is built, after an update and after a delete."""
     chapters = []
     with Product(folder, "--heat", kind, STANDALONE__RESOURCE_SECONDS=0.1) as product:
-        product.built(120)
+        product.built(300)
         steps: tuple[Callable[[], None], ...] = (
             lambda: None,
             lambda: declare(product, PORT, name="renamed"),
@@ -78,7 +79,7 @@ def story(folder: Path, kind: str) -> list[dict[str, Any]]:
     return chapters
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_same_keys_with_either_heat(tmp_path: Path) -> None:
     """Built, updated and deleted: every key and value is the same but for ids that Heat gives."""
     try:
