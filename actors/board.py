@@ -19,6 +19,7 @@ from actors.core.monitors import Target, statuses_to_write, watched
 from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Commit, TargetStatus, Tick, UnwatchTargets, WatchTarget
+from actors.owed import Owed
 from actors.transactions import paths, publish_monitoring
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ class Watch:
 class MonitorBoard:
     """All watches of one shard. Works through its shard's `tell`; not an actor of its own."""
 
-    def __init__(self, shard: BaseActor, desk: Desk) -> None:
-        self._shard = shard
-        self._desk = desk
+    def __init__(self, shard: BaseActor, desk: Desk, owed: Owed) -> None:
+        self._shard, self._desk, self._owed = shard, desk, owed
         self._watches: dict[Ref, Watch] = {}
         self._writing: dict[str, Ref] = {}
         self._later: dict[Ref, float] = {}
@@ -82,15 +82,9 @@ class MonitorBoard:
             self._unwatch(ref, known.targets)
 
     def watch_again(self) -> None:
-        """A shard, and with it its DeviceActors, was replaced: register everything anew (it is idempotent)."""
+        """A shard, and with it its DeviceActors, was replaced: ask for everything anew (it is idempotent)."""
         for ref in self._watches:
             self._watch(ref)
-
-    def watch_device(self, device: str) -> None:
-        """The DeviceActor of a device ended: whoever still wants something of it registers anew."""
-        for ref, known in self._watches.items():
-            if any(target.device == device for target in known.targets):
-                self._watch(ref)
 
     def restore(self) -> None:
         """After a listing: watch what etcd says is watched."""
@@ -123,9 +117,12 @@ class MonitorBoard:
             self._publish(ref, known)
 
     def status(self, message: TargetStatus) -> None:
-        """A confirmed status of one target."""
+        """A confirmed status of one target. One of another version or device says nothing of what is watched now."""
         known = self._watches.get(message.ref)
-        if known is not None and any(t.name == message.name for t in known.targets):
+        place = (message.device, message.name)
+        if known is None or message.version != known.version:
+            return
+        if any((t.device, t.name) == place for t in known.targets):
             known.statuses[message.name] = message.status
             (known.flapping.add if message.flapping else known.flapping.discard)(message.name)
             self._publish(message.ref, known)
@@ -188,11 +185,14 @@ class MonitorBoard:
         fresh = shown is None or shown.get("version") != known.version
         for target in known.targets:
             message = WatchTarget(ref, known.version, target, self._shard.me, fresh)
-            self._shard.tell(self._desk.device_shard(target.device), message)
+            self._owed.send(
+                (ref, target.device, target.name), self._desk.device_shard(target.device), message
+            )
 
     def _unwatch(self, ref: Ref, targets: Iterable[Target]) -> None:
         for device, name in sorted((t.device, t.name) for t in targets):
-            self._shard.tell(self._desk.device_shard(device), UnwatchTargets(ref, device, (name,)))
+            message = UnwatchTargets(ref, device, (name,))
+            self._owed.send((ref, device, name), self._desk.device_shard(device), message)
 
     def _look_again(self, ref: Ref, after_s: float) -> None:
         self._later[ref] = self._shard.now() + after_s

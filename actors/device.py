@@ -342,6 +342,12 @@ class DeviceActor(BaseActor):
             return
         watched.owed, watched.said_flapping = False, watched.flaps.flapping(self.now())
         report = TargetStatus(
-            message.ref, message.version, message.target.name, status, detail, watched.said_flapping
+            message.ref,
+            message.version,
+            message.target.name,
+            status,
+            detail,
+            watched.said_flapping,
+            self.device,
         )
-        self.tell(message.reply_to, report)
+        self.tell(self.desk.shard, report)

@@ -118,8 +118,6 @@ class Shard(Metered, shard.Shard):
                 self._changed(message)
             case Report():
                 self._stage(message)
-            case TargetStatus():
-                self._target(message)
 
     def _changed(self, message: Mirror) -> None:
         desk = self._desk
@@ -161,6 +159,11 @@ class Shard(Metered, shard.Shard):
         declared = desk.world.declaration(ref)
         gone = declared is None or declared.marked_for_deletion
         meter.observe("deletion_seconds" if gone else "first_time_to_readiness_seconds", now - began)
+
+    def _status(self, message: TargetStatus) -> None:
+        """As ever, and drift is counted where the resource is driven."""
+        self._target(message)
+        super()._status(message)
 
     def _target(self, message: TargetStatus) -> None:
         desk = self._desk

@@ -12,19 +12,21 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from actors import devices, owed
 from actors.board import MonitorBoard
 from actors.core import keys
 from actors.core.model import Ref
 from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.desk import Desk
-from actors.device import DeviceActor
+from actors.devices import Devices
 from actors.messages import (
     Address,
     Begin,
     Boot,
     Committed,
-    DeviceBegin,
+    Got,
+    Lasting,
     Mirror,
     Nudge,
     Owned,
@@ -46,6 +48,7 @@ from actors.messages import (
     UnwatchTargets,
     WatchTarget,
 )
+from actors.owed import Owed
 from actors.ports import Delete
 from actors.progress import Progress
 from actors.resource import ResourceActor
@@ -71,8 +74,6 @@ class Shard(BaseActor):
         self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, None] = {}
         self._waiters: dict[Ref, set[Ref]] = {}
-        self._devices: dict[str, Address] = {}
-        self._device_of: dict[Address, str] = {}
         self._progress = Progress()
 
     def receive(self, message: object, sender: Address) -> None:  # noqa: PLR0912 - one table
@@ -100,15 +101,20 @@ class Shard(BaseActor):
                 self._board.register(message.ref, message.version, message.targets)
             case Unregister():
                 self._board.unregister(message.ref)
-            case TargetStatus():
-                self._status(message)
-            case WatchTarget() if self._desk is None:
-                self.after(1.0, message)  # another shard was quicker than our Boot
             case WatchTarget():
-                self.tell(self._device(message.target.device), message)
+                self._devices.watch(message)
             case UnwatchTargets():
-                if message.device in self._devices:
-                    self.tell(self._devices[message.device], message)
+                self._devices.unwatch(message)
+            case TargetStatus() if sender == self.me:
+                self._status(message)
+            case TargetStatus():
+                self._devices.told(message)
+            case Lasting() if self._desk is not None and sender in self._desk.topology.shards:
+                # not of one that was replaced while it stood still: it knows nothing of the present
+                self.receive(message.message, self.me)
+                self.tell(sender, Got(message.number))
+            case Got() if self._desk is not None:
+                self._owed.got(message.number)
             case Committed() | Refused():
                 self._board.answered(message.rid)
             case Tick():
@@ -126,7 +132,9 @@ class Shard(BaseActor):
         if self._desk is None:
             world = World(boot.options.types)
             self._desk = Desk(boot.options, world, topology, self.me, index, boot.wall_offset_s)
-            self._board = MonitorBoard(self, self._desk)
+            self._owed = Owed(self)
+            self._devices = Devices(self, self._desk, self._owed)
+            self._board = MonitorBoard(self, self._desk, self._owed)
             self._owned()
             self._subscribe()
             return
@@ -136,9 +144,12 @@ class Shard(BaseActor):
             for address in self._live.values():
                 self.tell(address, PoolChanged(bridge=True))
         if (old.heat, old.snmp) != (topology.heat, topology.snmp):
-            for address in (*self._live.values(), *self._devices.values()):
+            for address in self._live.values():
                 self.tell(address, PoolChanged())
+            self._devices.pool_changed()
         if old.shards != topology.shards:
+            self._owed.retain(topology.shards)
+            self._devices.shards_changed()
             self._board.watch_again()
 
     def _subscribe(self) -> None:
@@ -149,6 +160,10 @@ class Shard(BaseActor):
     def _ticked(self, what: str) -> None:
         if what == "board":
             self._board.retry()
+        elif what == owed.TICK:
+            self._owed.again()
+        elif what == devices.TICK:
+            self._devices.end_orphans()
         elif self._subscription is not None:
             self._subscription.ticked(what)
 
@@ -296,24 +311,14 @@ class Shard(BaseActor):
 
     def child_exited(self, address: Address) -> None:
         """A child that ended without being asked is begun again by the next look at its resource."""
-        device = self._device_of.pop(address, None)
-        if device is not None and self._devices.get(device) == address:
-            del self._devices[device]
-            self._board.watch_device(device)
+        if self._desk is not None and self._devices.exited(address):
+            return
         ref = self._ref_of.get(address)
         if ref is not None:
             self._release(ref)
             self._consider(ref)
 
     # --------------------------------------------------------------------------------------- monitoring
-
-    def _device(self, device: str) -> Address:
-        address = self._devices.get(device)
-        if address is None:
-            address = self._devices[device] = self.spawn(DeviceActor)
-            self._device_of[address] = device
-            self.tell(address, DeviceBegin(device, self._desk))
-        return address
 
     def _status(self, message: TargetStatus) -> None:
         self._board.status(message)

@@ -95,10 +95,7 @@ class Disasters:
             self._host.crash(process, name)
 
     def _crash_actor(self, name: str) -> None:
-        actors: list[BaseActor] = list(self._host.actors(ResourceActor))
-        if self._world.options.shards == 1:
-            # a DeviceActor never ends by itself while it is used; beyond its own shard nobody hears of it
-            actors += self._host.actors(DeviceActor)
+        actors: list[BaseActor] = [*self._host.actors(ResourceActor), *self._host.actors(DeviceActor)]
         cell = self._pick(name, [actor._host for actor in actors])
         if cell is not None:
             self._host.crash_cell(cell)  # type: ignore[arg-type]

@@ -94,9 +94,6 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 
-#: Messages between the shards of one controller that nothing repeats yet: losing one is not survived, so it is
-#: not simulated (reported in issue 7).
-UNREPEATED = frozenset({"WatchTarget", "UnwatchTargets", "TargetStatus"})
 PROFILES = ("calm", "swarm", "storm")
 
 

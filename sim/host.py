@@ -20,7 +20,7 @@ from actors.core.errors import PortError
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Finished, Posted, Started, Timer, TimerFired
 from sim.dice import Dice
-from sim.faults import UNREPEATED, Injector
+from sim.faults import Injector
 from sim.process import Call, Cell, Process, Sleep
 
 A = TypeVar("A", bound=BaseActor)
@@ -175,7 +175,7 @@ class SimHost:
         due, faults = self.now + self._network_s(), self.faults
         if faults.active and faults.rates and not isinstance(message, ActorExitRequest):
             place = f"{origin.name}>{to.name}"
-            if type(message).__name__ not in UNREPEATED and faults.hit("message.lost", place):
+            if faults.hit("message.lost", place):
                 return
             if faults.hit("message.late", place):
                 due += 5.0 * faults.amount(faults.last)

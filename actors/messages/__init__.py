@@ -31,6 +31,8 @@ from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
 from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
 from actors.messages.watching import (
     DeviceBegin,
+    Got,
+    Lasting,
     MonitorsRendered,
     Readings,
     Register,
@@ -54,7 +56,7 @@ from actors.messages.work import (
     Settled,
 )
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
 
 Address = Any
 
@@ -97,6 +99,8 @@ MESSAGES: tuple[type, ...] = (
     WatchTarget,
     UnwatchTargets,
     TargetStatus,
+    Lasting,
+    Got,
     Readings,
     DeviceBegin,
     SnmpPoll,
@@ -119,6 +123,7 @@ __all__ = [
     "Commit",
     "Committed",
     "DeviceBegin",
+    "Got",
     "HeatCompare",
     "HeatCompared",
     "HeatDone",
@@ -127,6 +132,7 @@ __all__ = [
     "HeatProgress",
     "HeatRequest",
     "HttpAt",
+    "Lasting",
     "MetricsQuery",
     "MetricsReply",
     "Mirror",

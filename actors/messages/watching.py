@@ -78,9 +78,9 @@ class UnwatchTargets:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """DeviceActor → the registering Shard → the live ResourceActor, if any: a confirmed status.
+    """DeviceActor → its own Shard → the registering Shard → the live ResourceActor, if any: a confirmed status.
 
-    `flapping`: it changes so often that not every change is worth a write.
+    `flapping`: it changes so often that not every change is worth a write. `device`: who says it (`Target.device`).
     """
 
     ref: Ref
@@ -89,6 +89,23 @@ class TargetStatus:
     status: str
     detail: str = ""
     flapping: bool = False
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Shard → another Shard of its controller: `message`, and again until Got says that number. The receiver stands
+    hearing it twice."""
+
+    number: int
+    message: WatchTarget | UnwatchTargets | TargetStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """Shard → Shard: the Lasting of that number has arrived and is taken care of."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
