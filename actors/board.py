@@ -2,7 +2,7 @@
 
 Guarantees: a value is written only when every member is known, only while `/state` of the same version stands
 without error, only if it differs from what etcd holds, and one write at a time per resource; a write that was
-refused or lost is considered again; what flaps is written at most once a minute. Targets survive in etcd
+refused or lost is considered again; what flaps is written rarely (`core.flapping`). Targets survive in etcd
 (`core.monitors`), so a restart watches at once.
 """
 
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.core import keys
-from actors.core.flapping import FLAP_WRITE_S
 from actors.core.model import Json, JsonObject, Ref
 from actors.core.monitors import Target, statuses_to_write, watched
 from actors.core.ownership import vshard
@@ -223,7 +222,9 @@ class MonitorBoard:
         if known.writing is not None:
             return
         now = self._shard.now()
-        wait_s = 0.0 if known.written_s is None else known.written_s + FLAP_WRITE_S - now
+        wait_s = (
+            0.0 if known.written_s is None else known.written_s + self._desk.options.snmp_flaps.write_s - now
+        )
         if known.flapping and wait_s > 0 and shown is not None and shown.get("version") == known.version:
             self._look_again(ref, wait_s)
             return

@@ -12,8 +12,7 @@ from __future__ import annotations
 from actors.core.cadence import WalkBudget, next_slot_s, probe_delay_s
 from actors.core.model import Ref
 from actors.core.monitor_types import MonitorType
-from actors.core.monitors import Target, queries_of
-from actors.core.observing import ObserveOptions
+from actors.core.monitors import Target
 from actors.core.polling import (
     FULL_CHUNK,
     NO_NEWS,
@@ -45,8 +44,6 @@ from actors.watched import Watched
 #: Registrations that arrive together are asked together, and so is what is due within this time.
 GATHER_S = 0.002
 TOGETHER_S = 0.25
-#: So many failures in a row are an outage (contract 10.15).
-FAILURES_MAX = 2
 #: An actor that has nothing to watch ends after this: most updates unregister and register again.
 LINGER_S = 300.0
 
@@ -121,10 +118,8 @@ class DeviceActor(BaseActor):
         if row is None or row.passive:
             self.log.error("%s: no such monitor type any more: %s", message.ref, target.type)
             return
-        hold = now + target.hold_s if target.hold_s and message.fresh else None
-        options = ObserveOptions(FAILURES_MAX, 0.0, frozenset(target.positive), hold)
-        query = queries_of(target, row)[0]
-        self._watched[key] = Watched(message, row, query, options, now, due_s=now)
+        self._watched[key] = watched = Watched.begin(message, row, self.desk.options, now)
+        query = watched.query
         if query.interface and query.interface not in self._indexes:
             self._indexes[query.interface] = ()
             self._walks.fresh()
@@ -189,7 +184,7 @@ class DeviceActor(BaseActor):
     def _next_s(self, watched: Watched, news: bool, slots: dict[float, float]) -> float:
         """When to look at this target again. `slots`: interval → next slot, worked out once per answer."""
         options, now, target = self.desk.options, self.now(), watched.target
-        fast_s = min(target.retry_s, options.snmp_interval_active_s)
+        fast_s = target.retry_s or options.snmp_interval_active_s
         if watched.record.published == target.wanted:
             watched.settled = True
         waiting = not watched.settled and now - watched.since_s < target.timeout_s
@@ -311,20 +306,23 @@ class DeviceActor(BaseActor):
 
     def _failed(self, reason: str) -> None:
         """Silence: of every target a failed look. In an outage it counts for new targets at once."""
-        now = self.now()
+        now, options = self.now(), self.desk.options
         self._silent += 1
-        if self._silent >= FAILURES_MAX and self._outage_s is None:
+        if self._silent >= options.snmp_failures_max and self._outage_s is None:
             self._outage_s = now
             self._chunk = FULL_CHUNK
             self.log.warning("device %s is silent: %s", self.address, reason)
         for watched in self._watched.values():
-            for _ in range(FAILURES_MAX if self._outage_s is not None else 1):
+            for _ in range(options.snmp_failures_max if self._outage_s is not None else 1):
                 self._look(watched, UNKNOWN, reason)
-            watched.due_s = now + min(watched.target.retry_s, self.desk.options.snmp_interval_active_s)
+            watched.due_s = now + (watched.target.retry_s or options.snmp_interval_active_s)
         if self._outage_s is not None:
-            self._probe_s = now + probe_delay_s(self._silent - FAILURES_MAX + 1, self.device)
+            attempt = self._silent - options.snmp_failures_max + 1
+            self._probe_s = now + probe_delay_s(
+                attempt, self.device, options.snmp_probe_base_s, options.snmp_probe_cap_s
+            )
         elif self._asked is None and self._readings_due_s is not None:
-            self._readings_due_s = next_slot_s(now, self.desk.options.snmp_readings_interval_s, self.device)
+            self._readings_due_s = next_slot_s(now, options.snmp_readings_interval_s, self.device)
 
     def _returned(self) -> None:
         """The first answer after an outage: everything is looked at again, from the index on, at once."""
@@ -341,13 +339,5 @@ class DeviceActor(BaseActor):
         if not isinstance(status, str):
             return
         watched.owed, watched.said_flapping = False, watched.flaps.flapping(self.now())
-        report = TargetStatus(
-            message.ref,
-            message.version,
-            message.target.name,
-            status,
-            detail,
-            watched.said_flapping,
-            self.device,
-        )
-        self.tell(self.desk.shard, report)
+        said = (status, detail, watched.said_flapping, self.device)
+        self.tell(self.desk.shard, TargetStatus(message.ref, message.version, message.target.name, *said))

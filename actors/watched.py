@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from actors.core.flapping import Flaps
 from actors.core.monitor_types import MonitorType
-from actors.core.monitors import Target
+from actors.core.monitors import Target, queries_of
 from actors.core.observing import FAIL, FAILURES, ObserveOptions, Record, observe
+from actors.core.options import Options
 from actors.core.polling import Query
 from actors.messages import WatchTarget
 
@@ -24,13 +25,24 @@ class Watched:
     row: MonitorType
     query: Query
     options: ObserveOptions
+    flaps: Flaps
     since_s: float
     due_s: float = 0.0
     record: Record = field(default_factory=Record)
-    flaps: Flaps = field(default_factory=Flaps)
     owed: bool = False
     said_flapping: bool = False
     settled: bool = False
+
+    @classmethod
+    def begin(cls, message: WatchTarget, row: MonitorType, rules: Options, now_s: float) -> Watched:
+        """A new one, of which nothing is known."""
+        target = message.target
+        hold = now_s + target.hold_s if target.hold_s and message.fresh else None
+        options = ObserveOptions(
+            rules.snmp_failures_max, rules.snmp_confirm_s, frozenset(target.positive), hold
+        )
+        query, flaps = queries_of(target, row)[0], Flaps(rules.snmp_flaps)
+        return cls(message, row, query, options, flaps, now_s, due_s=now_s)
 
     @property
     def target(self) -> Target:

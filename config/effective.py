@@ -18,8 +18,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from annotated_types import Ge, Gt, Le
 
 from config import settings as reading
-from config.sections import Secret, Snapshot
+from config.sections import Snapshot
 from config.settings import PREFIX, SECTIONS
+from config.values import Secret
 
 _COMMENT = re.compile(r"^    (\w+): .*?#\s*(?:noqa: \S+\s*-\s*immutable;?\s*)?(.*)$")
 

@@ -2,7 +2,7 @@
 
 Guarantees: no pydantic at run time, so a snapshot can be pickled to any process; secrets are masked in every
 text form and come out by `reveal()` only; what contradicts itself inside a section cannot be built.
-Where the values come from is `config.settings`.
+Where the values come from is `config.settings`; the section `[snmp]` is in `config.snmp_section`.
 """
 
 from __future__ import annotations
@@ -12,70 +12,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
+from actors.core.flapping import FlapRule
 from actors.core.keys import ResourceType
 from actors.core.options import Options
 from config.monitor_types import load_monitor_types
-
-Seconds = Annotated[float, Gt(0), Le(86_400)]
-Count = Annotated[int, Ge(1), Le(1_000_000)]
-Port = Annotated[int, Ge(1), Le(65_535)]
+from config.snmp_section import SnmpSection
+from config.values import Count, Seconds, Secret
 
 _ENDPOINT = re.compile(r"(https?://[^\s/:]+|https?://\[[0-9a-fA-F:]+\]):\d{1,5}|unix://\S+")
-_HOST_PORT = re.compile(r"([^\s:]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 
 def _seen(address: str) -> str:
     """An address as it may be shown: without what stands before an @."""
     return repr(re.sub(r"[^/@]*@", "***@", address))
-
-
-class Secret:
-    """Text that must not be seen. Pickles; compares; `str` and `repr` are masked."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str = "") -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself: for the adapter that authenticates with it, and nobody else."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret('***')" if self._value else "Secret('')"
-
-    def __str__(self) -> str:
-        return "***" if self._value else ""
-
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return Secret, (self._value,)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_plain_validator_function(cls._validate)
-
-    @classmethod
-    def _validate(cls, value: object) -> Secret:
-        if isinstance(value, Secret):
-            return value
-        if isinstance(value, str):
-            return cls(value)
-        raise ValueError("must be text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,56 +93,6 @@ class HeatSection:
         if self.cloud:
             return "cloud"
         return "environment" if self.use_os_variables else "embedded"
-
-
-@dataclass(frozen=True, slots=True)
-class SnmpUser:
-    """An SNMPv3 user. Keys are passphrases of at least 8 characters; without `priv_key` nothing is encrypted."""
-
-    auth_key: Secret
-    user: str = ""  # "": the name under which it is listed
-    auth_protocol: Literal["MD5", "SHA", "SHA224", "SHA256", "SHA384", "SHA512"] = "SHA256"
-    priv_key: Secret = Secret()  # noqa: RUF009 - immutable
-    priv_protocol: Literal["DES", "AES", "AES192", "AES256"] = "AES"
-
-    def __post_init__(self) -> None:
-        for key in (self.auth_key, self.priv_key):
-            if key and len(key.reveal()) < 8:
-                raise ValueError("a key must have at least 8 characters (RFC 3414)")
-        if not self.auth_key:
-            raise ValueError("auth_key is needed")
-
-
-@dataclass(frozen=True, slots=True)
-class SnmpSection:
-    """SNMP. A community name that is listed under `users` means SNMPv3 with that user, one that is listed under
-    `communities` v2c with that community, and any other is its own community (contract 10.30)."""
-
-    port: Port = 161
-    codec: Literal["fast", "pysnmp"] = "fast"  # who reads and writes v2c PDUs; pysnmp takes 80 times as long
-    timeout_s: Seconds = 1.0  # of one try
-    retries: Annotated[int, Ge(0), Le(10)] = 2
-    answer_timeout_s: Seconds = 20.0  # of one whole poll, index walk included
-    interval_active_s: Seconds = 5.0  # while a target is not ACTIVE yet
-    interval_s: Seconds = 30.0  # afterwards
-    readings_interval_s: Seconds = 60.0  # between two looks at counters and other readings
-    opentsdb_url: Secret = Secret()  # noqa: RUF009 - immutable; http(s)://[user:password@]host:port, "": none
-    monitor_types_file: Path | None = None  # rows over those of config/monitor_types.yaml
-    communities: Mapping[str, Secret] = field(default_factory=dict)  # community name → community
-    users: Mapping[str, SnmpUser] = field(default_factory=dict)  # community name → SNMPv3 user
-    devices: Mapping[str, str] = field(default_factory=dict)  # declared address → host:port of its agent
-    default_community_name: str = "EDGE_ROUTER_COMMUNITY"  # where a monitor names none (vrrp, bgp)
-
-    def __post_init__(self) -> None:
-        if self.opentsdb_url and not re.match(r"https?://[^\s/]+", self.opentsdb_url.reveal()):
-            raise ValueError("opentsdb_url: must be an http or https address")
-        for address, place in self.devices.items():
-            if not _HOST_PORT.fullmatch(place):
-                raise ValueError(f"devices: {address!r} must map to host:port, not {place!r}")
-
-    def community(self, name: str) -> Secret:
-        """The community that a template means by `name`."""
-        return self.communities.get(name) or Secret(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +236,14 @@ class Snapshot:
             snmp_interval_s=self.snmp.interval_s,
             snmp_answer_timeout_s=self.snmp.answer_timeout_s,
             snmp_readings_interval_s=self.snmp.readings_interval_s,
-            monitor_types=load_monitor_types(self.snmp.monitor_types_file),
+            snmp_failures_max=self.snmp.failures_max,
+            snmp_confirm_s=self.snmp.confirm_s,
+            snmp_probe_base_s=self.snmp.probe_base_s,
+            snmp_probe_cap_s=self.snmp.probe_cap_s,
+            snmp_flaps=FlapRule(self.snmp.flap_changes, self.snmp.flap_window_s, self.snmp.flap_write_s),
+            monitor_types=load_monitor_types(
+                self.snmp.monitor_types_file, self.snmp.intervals, self.snmp.intervals_active
+            ),
             default_community_name=self.snmp.default_community_name,
             devices=dict(self.snmp.devices),
             heartbeat_s=self.supervision.heartbeat_s,

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config import sections
 from config.sections import Snapshot
+from config.snmp_section import SnmpSection
 
 PREFIX = "GATEWRIGHT_"
 FILE_NAME = "gatewright.toml"
@@ -42,7 +43,7 @@ class Settings(BaseSettings):
 
     etcd: sections.EtcdSection = sections.EtcdSection()
     heat: sections.HeatSection = sections.HeatSection()
-    snmp: sections.SnmpSection = sections.SnmpSection()
+    snmp: SnmpSection = SnmpSection()
     types: sections.TypesSection = sections.TypesSection()
     workers: sections.WorkersSection = sections.WorkersSection()
     limits: sections.LimitsSection = sections.LimitsSection()

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from config.examples import load_agents
-from config.sections import Snapshot, SnmpSection
+from config.sections import Snapshot
+from config.snmp_section import SnmpSection
 from sim.etcd_binary import EtcdBinary, EtcdNotFoundError, Grade, default_cache_dir, find_etcd
 from sim.etcd_server import EtcdStartError, RunningEtcd, start_etcd
 from sim.heat_server import launch as heat_launch

@@ -1,7 +1,7 @@
 """When a device is asked: slots spread over the interval, probes of a silent device, and how often it is walked.
 
 Guarantees: deterministic (spread and jitter are hashes of names and numbers), bounded: two slots are at least
-0.9 intervals apart (less 0.25 s), a probe comes at least every 330 s, walks of ifName are 60 s apart except
+0.9 intervals apart (less 0.25 s), a probe comes at least every 1.1 caps, walks of ifName are 60 s apart except
 while a wanted name has no row yet. Pure: the caller brings the time, in seconds of any monotonic clock.
 """
 
@@ -16,9 +16,6 @@ from typing import Final
 JITTER: Final = 0.1
 #: Slots lie on this grid: devices that are due together cost one wake-up and share frames between processes.
 GRID_S: Final = 0.25
-#: A silent device is probed first after this, then less and less often.
-PROBE_BASE_S: Final = 30.0
-PROBE_CAP_S: Final = 300.0
 #: Between two walks of ifName that no missing name calls for.
 WALK_GAP_S: Final = 60.0
 
@@ -40,10 +37,10 @@ def next_slot_s(now_s: float, interval_s: float, name: str) -> float:
         number += 1
 
 
-def probe_delay_s(attempt: int, name: str) -> float:
-    """Seconds until probe number `attempt` (from 1) of a silent device: 30 s doubling to 300 s, ±10 %."""
+def probe_delay_s(attempt: int, name: str, base_s: float, cap_s: float) -> float:
+    """Seconds until probe number `attempt` (from 1) of a silent device: `base_s`, doubling to `cap_s`, ±10 %."""
     assert attempt >= 1, "the first probe is number 1"
-    full_s: float = min(PROBE_CAP_S, PROBE_BASE_S * 2.0 ** min(attempt - 1, 10))
+    full_s: float = min(cap_s, base_s * 2.0 ** min(attempt - 1, 10))
     return full_s * (0.9 + 0.2 * fraction(f"{name}:probe:{attempt}"))
 
 

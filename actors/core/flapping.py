@@ -5,20 +5,23 @@ Guarantees: constant memory; pure, the caller brings the time (seconds of any mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
 
-#: So many changes within FLAP_WINDOW_S are flapping.
-FLAP_CHANGES: Final = 6
-FLAP_WINDOW_S: Final = 600.0
-#: A flapping thing is written at most this often.
-FLAP_WRITE_S: Final = 60.0
+
+@dataclass(frozen=True, slots=True)
+class FlapRule:
+    """`changes` within `window_s` seconds are flapping; a flapping thing is written every `write_s` seconds at most."""
+
+    changes: int = 6
+    window_s: float = 600.0
+    write_s: float = 60.0
 
 
 @dataclass(slots=True)
 class Flaps:
     """The last changes of one thing. Confirmed or not: what bounces faster than it can be confirmed flaps too."""
 
+    rule: FlapRule = field(default_factory=FlapRule)
     last: str = ""
     times_s: tuple[float, ...] = ()
 
@@ -27,9 +30,9 @@ class Flaps:
         if status == self.last:
             return
         if self.last:
-            self.times_s = (*self.times_s[-(FLAP_CHANGES - 1) :], now_s)
+            self.times_s = (*self.times_s, now_s)[-self.rule.changes :]
         self.last = status
 
     def flapping(self, now_s: float) -> bool:
-        """Whether it has changed at least FLAP_CHANGES times within the last FLAP_WINDOW_S."""
-        return len(self.times_s) == FLAP_CHANGES and now_s - self.times_s[0] < FLAP_WINDOW_S
+        """Whether it has changed as often as the rule says, within the window up to now."""
+        return len(self.times_s) == self.rule.changes and now_s - self.times_s[0] < self.rule.window_s

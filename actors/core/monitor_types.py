@@ -104,7 +104,7 @@ class ReadingType:
 
 @dataclass(frozen=True, slots=True)
 class MonitorType:
-    """One row. `host` "": passive. `interval_s` 0: as the settings say."""
+    """One row. `host` "": passive. `interval_s`, `retry_s` 0: as the settings say."""
 
     name: str
     host: str = ""
@@ -113,7 +113,7 @@ class MonitorType:
     wanted: str = "UP"
     active: str = "ACTIVE"
     timeout_s: float = 120.0
-    retry_s: float = 5.0
+    retry_s: float = 0.0
     interval_s: float = 0.0
     readings: tuple[ReadingType, ...] = ()
 
@@ -162,7 +162,7 @@ def _type(name: str, row: Any) -> MonitorType:
         wanted=str(row.get("wanted", "UP")).upper(),
         active=str(row.get("active", "ACTIVE")),
         timeout_s=_seconds(name, row, "timeout_s", 120.0),
-        retry_s=_seconds(name, row, "retry_s", 5.0),
+        retry_s=_seconds(name, row, "retry_s", 0.0),
         interval_s=_seconds(name, row, "interval_s", 0.0),
         readings=tuple(_reading(name, str(key), body) for key, body in readings.items()),
     )

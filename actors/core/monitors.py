@@ -40,7 +40,7 @@ TagSets = tuple[tuple[tuple[str, str], ...], ...]
 class Target:
     """One thing to watch for one resource. `wanted` and statuses are upper case as in `/monitoring`.
 
-    `keys`: the properties that its OIDs are made of. `interval_s` 0: as type or settings say. `hold_s` and
+    `keys`: the properties that its OIDs are made of. `interval_s`, `retry_s` 0: as the settings say. `hold_s` and
     `positive`: hold_options; for so long after registration only these statuses come out. `passive`: not
     looked at. `active_word`: what `state_monitoring` says once it is as wanted.
     """
@@ -53,7 +53,7 @@ class Target:
     wanted: str = "UP"
     active_word: str = "ACTIVE"
     timeout_s: float = 120.0
-    retry_s: float = 5.0
+    retry_s: float = 0.0
     interval_s: float = 0.0
     hold_s: float = 0.0
     positive: tuple[str, ...] = ()

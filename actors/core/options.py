@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from actors.core.flapping import FlapRule
 from actors.core.keys import ResourceType
 from actors.core.monitor_types import MonitorType
 from actors.core.monitors import UNPUBLISHED
@@ -49,6 +50,11 @@ class Options:
     snmp_interval_s: float = 30.0
     snmp_answer_timeout_s: float = 20.0
     snmp_readings_interval_s: float = 60.0
+    snmp_failures_max: int = 2
+    snmp_confirm_s: float = 0.0
+    snmp_probe_base_s: float = 30.0
+    snmp_probe_cap_s: float = 300.0
+    snmp_flaps: FlapRule = field(default_factory=FlapRule)
     monitor_types: Mapping[str, MonitorType] = field(default_factory=dict)
     #: resource type → monitors that are not shown in `/monitoring`
     unpublished: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(UNPUBLISHED))

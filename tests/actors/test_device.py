@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.core.flapping import FlapRule
 from actors.core.model import Ref
 from actors.core.monitors import target
 from actors.device import LINGER_S
@@ -111,6 +112,49 @@ def test_a_change_is_confirmed_by_a_second_look_soon(world):
     first, second = world.asks()
     assert 5 <= second[0] - first[0] <= 5.1
     assert (first[1], second[1]) == (6, 4)
+
+
+def test_every_threshold_is_a_setting():
+    """Failures until FAIL, age of a change, probes, flapping: as set, not as built in."""
+    rules = {
+        "snmp_failures_max": 4,
+        "snmp_confirm_s": 20.0,
+        "snmp_probe_base_s": 7.0,
+        "snmp_probe_cap_s": 9.0,
+    }
+    world = OneDevice(**rules, snmp_interval_active_s=2.0, snmp_flaps=FlapRule(2, 600.0))
+    world.watch(port("ge1", interval=10))
+    world.host.advance(20)
+    world.told(), world.asks()
+    world.tables.set_port("ge1", 2, world.host.now)
+    while not world.told():
+        world.host.advance(1)
+    looks = [at for at, _ in world.asks()]
+    first = next(at for at, later in itertools.pairwise(looks) if later - at < 3)
+    assert 20 <= looks[-1] - first <= 23
+    world.tables.set_port("ge1", 1, world.host.now)
+    world.host.advance(60)
+    flags = [m.flapping for m in world.host.take(world.shard) if isinstance(m, TargetStatus)]
+    assert flags == [True]
+    world.tables.quiet = True
+    world.asks()
+    world.host.advance(120)
+    assert world.told() == [("port", "FAIL")]
+    asked = world.asks()
+    assert [oids for _, oids in asked if oids > 2] == [4] * 4
+    gaps = [b - a for (a, _), (b, _) in itertools.pairwise(asked[-7:])]
+    assert all(8 < gap < 10 for gap in gaps)
+    world.host.close()
+
+
+def test_how_often_until_it_is_as_wanted_is_its_own():
+    """time_between_retries of a monitor counts, also where it is longer than the setting."""
+    world = OneDevice(snmp_interval_active_s=2.0)
+    world.tables.set_port("ge1", 2, 0.0)
+    world.watch(port("ge1", time_between_retries=15))
+    world.host.advance(50)
+    assert [round(at) for at, _ in world.asks()][2:] == [15, 30, 45]
+    world.host.close()
 
 
 def test_hold_options_suppress_what_is_not_positive_at_first(world):

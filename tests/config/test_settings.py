@@ -11,9 +11,11 @@ import pytest
 
 from actors.core.options import Options
 from config.bootstrap import ROOT
+from config.documents import DocumentError
 from config.monitor_types import load_monitor_types
-from config.sections import Secret, Snapshot
+from config.sections import Snapshot
 from config.settings import SettingsError, load
+from config.values import Secret
 
 
 @pytest.fixture
@@ -113,6 +115,12 @@ WRONG = [
     ),
     ("[etcd]\nendpoints = 'http://a:1'", {}, ":2: etcd.endpoints: must be a list"),
     ("[etcd]\nuser = 'a'", {}, ":1: etcd: user and password go together"),
+    (
+        "[snmp]\nprobe_base_s = 60\nprobe_cap_s = 30",
+        {},
+        ":1: snmp: probe_cap_s must not be less than probe_base_s",
+    ),
+    ("[snmp]\nintervals = {physical_port = 0}", {}, "snmp.intervals.physical_port: must be greater than 0"),
     ("[snmp.devices]\n'10.0.0.1' = 'x'", {}, ":1: snmp.devices: '10.0.0.1' must map to host:port, not 'x'"),
     ("[heat]\ncloud = 'a'\nendpoint = 'http://h'", {}, "exclude each other"),
     ("etcd = 5", {}, ":1: etcd: must be a table"),
@@ -192,3 +200,14 @@ def test_the_state_folder_follows_the_desktop_convention(tmp_path):
     assert state.is_absolute()
     assert state.parts[-3:] == (".local", "state", "gatewright")
     assert Path(state).name == "gatewright"
+
+
+def test_intervals_per_monitor_type(read):
+    """A type's intervals come from the settings, others keep theirs; one that there is not is refused by name."""
+    settings = read("[snmp]\nintervals = {physical_port = 120}\n[snmp.intervals_active]\nrouter = 2")
+    types = settings.options(()).monitor_types
+    assert (types["physical_port"].interval_s, types["physical_port"].retry_s) == (120, 0)
+    assert (types["router"].interval_s, types["router"].retry_s) == (0, 2)
+    assert types["switch"].interval_s == 0
+    with pytest.raises(DocumentError, match=r"snmp\.intervals: no such monitor type: 'pysical_port'"):
+        read("[snmp]\nintervals = {pysical_port = 120}").options(())

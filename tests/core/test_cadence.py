@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.cadence import GRID_S, JITTER, WALK_GAP_S, WalkBudget, fraction, next_slot_s, probe_delay_s
-from actors.core.flapping import FLAP_CHANGES, FLAP_WINDOW_S, Flaps
+from actors.core.flapping import FlapRule, Flaps
 from actors.core.rates import GAP_MAX_S, Sample, rate
 
 
@@ -40,10 +40,10 @@ def test_a_missed_slot_is_gone():
 
 def test_probes_become_rare():
     """The delay doubles from 30 s to 300 s, each within 10 %, and devices do not probe in step."""
-    delays = [probe_delay_s(n, "d") for n in range(1, 9)]
+    delays = [probe_delay_s(n, "d", 30.0, 300.0) for n in range(1, 9)]
     for delay, full in zip(delays, [30, 60, 120, 240, 300, 300, 300, 300], strict=True):
         assert 0.9 * full <= delay <= 1.1 * full
-    assert statistics.pstdev(probe_delay_s(9, f"d{i}") for i in range(100)) > 5
+    assert statistics.pstdev(probe_delay_s(9, f"d{i}", 30.0, 300.0) for i in range(100)) > 5
 
 
 def test_fractions_are_the_same_everywhere():
@@ -73,17 +73,18 @@ def test_a_missing_name_is_looked_up_sooner():
     assert walks.next_s(missing=True) == 0
 
 
-def test_what_changes_often_flaps_until_it_is_calm():
-    """Six changes within ten minutes are flapping; it ends when the oldest of them is ten minutes old."""
-    flaps = Flaps()
-    for i in range(FLAP_CHANGES + 1):
+@pytest.mark.parametrize("rule", [FlapRule(), FlapRule(2, 60.0), FlapRule(20, 3600.0)], ids=str)
+def test_what_changes_often_flaps_until_it_is_calm(rule):
+    """So many changes within the window are flapping; it ends when the oldest of them is as old as the window."""
+    flaps = Flaps(rule)
+    for i in range(rule.changes + 1):
         assert not flaps.flapping(10.0 * i)
         flaps.saw("UP" if i % 2 else "DOWN", 10.0 * i)
-    last = 10.0 * FLAP_CHANGES
+    last = 10.0 * rule.changes
     assert flaps.flapping(last)
     flaps.saw(flaps.last, last + 1)
-    assert flaps.flapping(10.0 + FLAP_WINDOW_S - 1)
-    assert not flaps.flapping(10.0 + FLAP_WINDOW_S)
+    assert flaps.flapping(10.0 + rule.window_s - 1)
+    assert not flaps.flapping(10.0 + rule.window_s)
 
 
 def test_steady_or_slow_change_is_no_flapping():
