@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from actors.core.batching import next_batch, size_of
@@ -104,6 +104,7 @@ class Commits:
         self._bridge = bridge
         self._queue = _Queue()
         self._under_way = False
+        self._batch: list[Pending] = []
         self._doubtful: list[Pending] = []
         self._unchanged = Unchanged()
         self.counters = Counters()
@@ -127,6 +128,10 @@ class Commits:
             )
         )
         self.pump()
+
+    def busy(self, vshards: Collection[int]) -> bool:
+        """Whether a write of one of these virtual shards is waiting, under way or in doubt."""
+        return any(p.vshard in vshards for p in chain(self._batch, self._doubtful, self._queue.items))
 
     def refuse(self, vshards: Collection[int], failure: Failure) -> None:
         """These virtual shards are not ours any more: whatever is queued for them was decided before."""
@@ -158,7 +163,7 @@ class Commits:
         if not holdings.valid:
             holdings.check()
             return
-        batch = self._queue.pull(self._choose())
+        self._batch = batch = self._queue.pull(self._choose())
         self._under_way = True
         store, sets = self._bridge.store, [self._slim(p.fenced) for p in batch]
         self._bridge.submit(
@@ -184,7 +189,7 @@ class Commits:
         return WriteSet(kept, write_set.guards)
 
     def _done(self, batch: list[Pending], sets: list[WriteSet], outcome: Done | BaseException) -> None:
-        self._under_way = False
+        self._under_way, self._batch = False, []
         if isinstance(outcome, Done):
             self._written(batch, sets, outcome)
         elif isinstance(outcome, PortError) and outcome.failure.error_class is ErrorClass.IN_DOUBT:

@@ -24,7 +24,8 @@ def place(text: str, count: int) -> int:
 
 @dataclass(slots=True)
 class Desk:
-    """One per shard. `terms`: the virtual shards that this controller owns (`messages.Owned`)."""
+    """One per shard. `terms`: the virtual shards that this controller owns, `leaving`: those of them that it is
+    about to give away (`messages.Owned`)."""
 
     options: Options
     world: World
@@ -33,6 +34,7 @@ class Desk:
     index: int
     wall_offset_s: float = 0.0
     terms: Mapping[int, int] = field(default_factory=dict)
+    leaving: frozenset[int] = frozenset()
 
     def wall_s(self, now: float) -> float:
         """The runtime's clock as seconds since 1970: shown to people, never used to decide."""
@@ -46,6 +48,13 @@ class Desk:
     def term(self, ref: Ref) -> int:
         """The term under which this controller owns the resource now; 0 if it does not."""
         return self.terms.get(vshard(str(ref)), 0)
+
+    def held(self, ref: Ref) -> str:
+        """Why no new job of the resource may be begun; "" if it may."""
+        if self.leaving and vshard(str(ref)) in self.leaving:
+            return "goes to another controller"
+        scope = self.world.paused(ref)
+        return f"paused ({scope})" if scope else ""
 
     @property
     def readings(self) -> Address | None:

@@ -26,9 +26,11 @@ from actors.messages import (
     Boot,
     Commit,
     More,
+    Owned,
     Ping,
     Pong,
     Read,
+    Rested,
     Subscribe,
     Tick,
     Topology,
@@ -53,6 +55,7 @@ class EtcdBridge(IoActor):
         self._generation = 0
         self._boot: Boot | None = None
         self._shards: tuple[Address, ...] = ()
+        self._heat: tuple[Address, ...] = ()
         self._declaring: list[Apply] = []
         self.health = Health(self)
         self.holdings = Holdings(self)
@@ -80,6 +83,8 @@ class EtcdBridge(IoActor):
                 self._reads.add(message, sender)
             case Commit():
                 self.commits.add(message, sender)
+            case Rested():
+                self.holdings.rested(message, sender)
             case Apply():
                 self._declaring.append(message)
                 self._declare()
@@ -116,7 +121,8 @@ class EtcdBridge(IoActor):
 
     def _wired(self, topology: Topology) -> None:
         """Who the shards are now; one that is new must hear what the others know."""
-        self._shards, self._generation = topology.shards, topology.generation
+        self._shards, self._heat = topology.shards, topology.heat
+        self._generation = topology.generation
         self._retell()
 
     def _retell(self) -> None:
@@ -124,7 +130,7 @@ class EtcdBridge(IoActor):
         self.tell_shards(self.health.told)
         owned = self.holdings.told()
         if owned is not None:
-            self.tell_shards(owned)
+            self.tell_workers(owned)
 
     def _ticked(self, what: str) -> None:
         match what:
@@ -163,6 +169,16 @@ class EtcdBridge(IoActor):
         """Tell all shards."""
         for shard in self._shards:
             self.tell(shard, message)
+
+    @property
+    def workers(self) -> tuple[Address, ...]:
+        """Everybody who acts on what is owned."""
+        return (*self._shards, *self._heat)
+
+    def tell_workers(self, message: Owned) -> None:
+        """Tell them what is owned."""
+        for worker in self.workers:
+            self.tell(worker, message)
 
     # ------------------------------------------------------------------------------------- declaring
 

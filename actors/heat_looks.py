@@ -13,6 +13,7 @@ from actors.heat_calls import Call, Calls
 from actors.heat_drive import Drive
 from actors.ports import REQUEST_ID, Stack, Stacks
 
+Work = Callable[[Stacks], object]
 #: Names in one list call: their URL stays below what servers take (8 KB).
 LOOK_MAX = 60
 
@@ -34,9 +35,7 @@ class Looks:
         self._start = start
         self._wanted: dict[str, list[Drive]] = {}
 
-    def call(
-        self, drive: Drive, work: Callable[[Stacks], object], then: Callable[[object], None], *, write: bool
-    ) -> None:
+    def call(self, drive: Drive, work: Work, then: Callable[[object], None], *, write: bool) -> None:
         """One call for one stack, when it is its tenant's turn."""
 
         def tagged(stacks: Stacks) -> object:

@@ -11,7 +11,6 @@ Does not retry what failed for good: that is the requester's decision.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import ClassVar
 
 from actors import heat_drift, rendering
@@ -20,9 +19,10 @@ from actors.core.errors import ErrorClass, Failure
 from actors.core.fairness import FullError, Turns
 from actors.core.options import Options
 from actors.core.stackdrive import Next, Step
+from actors.handover import Calling
 from actors.heat_calls import Calls
 from actors.heat_drive import Drive
-from actors.heat_looks import Looks
+from actors.heat_looks import Looks, Work
 from actors.heat_waits import Waits
 from actors.messages import (
     Address,
@@ -33,6 +33,7 @@ from actors.messages import (
     HeatHealth,
     HeatProgress,
     HeatRequest,
+    Owned,
     Ping,
     Pong,
     Tick,
@@ -74,6 +75,7 @@ class HeatActor(IoActor):
         self._drives: dict[str, Drive] = {}
         self._writers: dict[tuple[str, str], Drive] = {}
         self._ticking = self._admitting = False
+        self._calling = Calling(self, self._drives, self._writers, self._forget)
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that a HeatActor takes."""
@@ -87,6 +89,8 @@ class HeatActor(IoActor):
                 self._begin(message, sender)
             case HeatCompare() if self._calls is not None:
                 heat_drift.compare(self._calls, message, lambda answer: self.tell(sender, answer))
+            case Owned() | Tick("rest"):
+                self._calling.receive(message, sender)
             case Tick():
                 self._tick(message.what)
             case Ping():
@@ -280,9 +284,7 @@ class HeatActor(IoActor):
             case _:
                 self._fail(drive, step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next)))
 
-    def _write(
-        self, drive: Drive, work: Callable[[Stacks], object], sid: str = "", *, acts: bool = False
-    ) -> None:
+    def _write(self, drive: Drive, work: Work, sid: str = "", *, acts: bool = False) -> None:
         """A create, update or delete; then wait for its end. A create returns the id of its stack."""
         drive.writes += 1
         if drive.writes > WRITES_MAX:

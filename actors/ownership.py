@@ -1,15 +1,16 @@
 """Membership and ownership of one controller: the part of the EtcdBridge that takes and gives virtual shards.
 
 Guarantees: one lease per controller; its member key and all its shards hang on it, so they vanish together;
-what is owned is owned in etcd, under a fence that ends with any change of hands; losing the lease, or a shard,
-is told to the shards at once; whatever etcd shows is compared with what we believe, and etcd is right.
+what is owned is owned in etcd, under a fence that ends with any change of hands; what another is to have is
+drained before it is given (`handover`); losing the lease, or a shard, is told to the shards at once; whatever
+etcd shows is compared with what we believe, and etcd is right.
 Does not guarantee that nobody acts after the loss: that is why every write carries the fence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from actors.core.errors import ErrorClass, Failure, PortError
@@ -22,7 +23,8 @@ from actors.core.ownership import (
     shard_key,
     shard_number,
 )
-from actors.messages import Owned, Tick
+from actors.handover import Drain
+from actors.messages import Address, Owned, Rested, Tick
 from actors.ports import Delete, Entry, Guard, Session, Store, WriteSet
 from actors.runtime.host import Timer
 
@@ -56,7 +58,8 @@ class Holdings:
         self._owned: dict[int, Entry] = {}
         self._listed = False
         self._moving = False
-        self._told: Mapping[int, int] | None = None
+        self._told: Owned | None = None
+        self._drain = Drain(bridge)
         self._timer: Timer | None = None
 
     # ------------------------------------------------------------------------------------- questions
@@ -83,7 +86,7 @@ class Holdings:
 
     def told(self) -> Owned | None:
         """What the shards were told last; None before the first time."""
-        return Owned(self._told) if self._told is not None else None
+        return self._told
 
     # -------------------------------------------------------------------------------------- membership
 
@@ -180,8 +183,12 @@ class Holdings:
         if self._moving or not self._listed or session is None or not session.valid():
             return
         moves = self._claims.moves({n: entry.mod_revision for n, entry in self._owned.items()})
-        if moves == Moves((), (), ()):
+        due = self._drain.due([n for n in moves.give if n in self._owned])
+        moves = replace(moves, give=tuple(n for n in moves.give if n in due or n not in self._owned))
+        idle = moves == Moves((), (), ())
+        if idle or (self._told is not None and self._told.round != self._drain.round):
             self._tell()
+        if idle:
             return
         self._moving = True
         fences = {n: self._fence_to_give(n) for n in moves.give}
@@ -192,6 +199,11 @@ class Holdings:
             lambda outcome: self._moved(session, moves, outcome),
             "own",
         )
+
+    def rested(self, message: Rested, sender: Address) -> None:
+        """A shard or a HeatActor has nothing under way of what is to be given."""
+        if self._drain.rested(message, sender):
+            self.balance()
 
     def _fence_to_give(self, number: int) -> int:
         entry = self._owned.get(number)
@@ -243,10 +255,10 @@ class Holdings:
             self._tell()
 
     def _tell(self) -> None:
-        terms = self.terms()
-        if terms != self._told:
-            self._told = terms
-            self._bridge.tell_shards(Owned(terms))
+        owned = Owned(self.terms(), self._drain.leaving, self._drain.round)
+        if owned != self._told:
+            self._told = owned
+            self._bridge.tell_workers(owned)
 
 
 def move(store: Store, session: Session, me: str, moves: Moves, fences: Mapping[int, int]) -> Moved:

@@ -6,12 +6,13 @@ Guarantees: bounded by the number of declared resources; plain values only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.core.model import Ref
 from actors.desk import Desk
-from actors.messages import Report, ResourceStatus
+from actors.messages import Report, ResourceStatus, StoreHealth
 
 if TYPE_CHECKING:
     from actors.board import MonitorBoard
@@ -28,6 +29,10 @@ class Progress:
         old = self._reports.get(report.ref)
         same = old is not None and (old[0].stage, old[0].version) == (report.stage, report.version)
         self._reports[report.ref] = (report, old[1] if same and old is not None else now)
+
+    def reports(self, refs: Iterable[Ref]) -> list[Report]:
+        """The last reports of these, as far as they have made one."""
+        return [self._reports[ref][0] for ref in refs if ref in self._reports]
 
     def awaits(self, ref: Ref) -> tuple[Ref, ...]:
         """Whom it said to be waiting for."""
@@ -89,3 +94,11 @@ class Progress:
             monitoring,
             awaits=report.awaits,
         )
+
+
+def store_text(health: StoreHealth, since_s: float) -> str:
+    """What a person is told of etcd. `since_s`: when it became so, in seconds since 1970."""
+    if not health.up:
+        since = datetime.fromtimestamp(since_s, UTC)
+        return f"down since {since:%H:%M:%S} UTC: {health.reason}"
+    return "; ".join(["up", *(f"{what}: {text}" for what, text in health.conditions.items())])

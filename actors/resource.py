@@ -295,11 +295,11 @@ class ResourceActor(Recorder):
             self.event(Event.READY)
 
     def _paused(self) -> bool:
-        """Whether an operator wants no new job begun; the shard tells when that changes."""
-        scope = self.desk.world.paused(self.ref)
-        if scope:
-            self.reason, self.awaits = f"paused ({scope})", ()
-        return bool(scope)
+        """Whether no new job may be begun; the shard tells when that changes."""
+        held = self.desk.held(self.ref)
+        if held:
+            self.reason, self.awaits = held, ()
+        return bool(held)
 
     def _do_fetch(self) -> None:
         if self._paused():

@@ -9,8 +9,6 @@ Never blocks. Holds nothing that cannot be read again from etcd.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from actors import devices, owed
 from actors.board import MonitorBoard
@@ -20,6 +18,7 @@ from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.desk import Desk
 from actors.devices import Devices
+from actors.handover import Recordings
 from actors.messages import (
     Address,
     Begin,
@@ -36,6 +35,7 @@ from actors.messages import (
     Refused,
     Register,
     Report,
+    Rested,
     Settled,
     Snapshot,
     StatusQuery,
@@ -50,7 +50,7 @@ from actors.messages import (
 )
 from actors.owed import Owed
 from actors.ports import Delete
-from actors.progress import Progress
+from actors.progress import Progress, store_text
 from actors.resource import ResourceActor
 from actors.runtime.actor import BaseActor
 from actors.subscription import Subscription
@@ -68,7 +68,8 @@ class Shard(BaseActor):
         self._ready = False
         self._stale: frozenset[str] = frozenset()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
-        self._terms: Mapping[int, int] = {}
+        self._told = Owned({})
+        self._recordings = Recordings()
         self._live: dict[Ref, Address] = {}
         self._held: set[Ref] = set()
         self._ref_of: dict[Address, Ref] = {}
@@ -91,7 +92,7 @@ class Shard(BaseActor):
             case StoreHealth():
                 self._store = message
             case Owned():
-                self._terms = message.terms
+                self._told = message
                 self._owned()
             case Report():
                 self._reported(message)
@@ -216,23 +217,31 @@ class Shard(BaseActor):
     # ---------------------------------------------------------------------------------------- ownership
 
     def _owned(self) -> None:
-        """Let go of what is not ours any more; look at everything that became ours."""
-        desk = self._desk
+        """Let go of what is not ours any more; look at everything that became ours, or stays after all."""
+        desk, told = self._desk, self._told
         if desk is None:
             return
-        old, desk.terms = desk.terms, self._terms
+        old, desk.terms = desk.terms, told.terms
         changed = {n for n in old.keys() | desk.terms.keys() if old.get(n) != desk.terms.get(n)}
+        stays, desk.leaving = desk.leaving - told.leaving - changed, told.leaving
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
             self.stop_child(self._release(ref))
             self._progress.forget(ref)
         self._queue = {ref: None for ref in self._queue if desk.mine(ref)}
         self._board.release()
-        if self._ready:
+        if self._ready and (changed or stays):
             for ref in (*desk.world.refs(), *desk.world.leftovers()):
-                if vshard(str(ref)) in changed:
+                if vshard(str(ref)) in changed or vshard(str(ref)) in stays:
                     self._consider(ref)
                     self._board.changed(ref)
+        for address in [address for ref, address in self._live.items() if vshard(str(ref)) in stays]:
+            self.tell(address, PoolChanged())  # what it had asked of Heat was let go of
         self._admit()
+        self._rest(self._recordings.begin(told, self._progress.reports(self._live)))
+
+    def _rest(self, answer: Rested | None) -> None:
+        if answer is not None and self._desk is not None:
+            self.tell(self._desk.bridge, answer)
 
     # ---------------------------------------------------------------------------------- resource actors
 
@@ -244,7 +253,7 @@ class Shard(BaseActor):
             return
         if ref in self._live:
             self._nudge(ref)
-        elif desk.world.needs_work(ref) and not desk.world.paused(ref):
+        elif desk.world.needs_work(ref) and not desk.held(ref):
             self._queue[ref] = None
             self._admit()
         elif not desk.world.version(ref):
@@ -258,7 +267,7 @@ class Shard(BaseActor):
         while self._queue and len(self._live) - len(self._held) < desk.options.live_resources_max:
             ref = next(iter(self._queue))
             del self._queue[ref]
-            if ref in self._live or not desk.world.needs_work(ref) or desk.world.paused(ref):
+            if ref in self._live or not desk.world.needs_work(ref) or desk.held(ref):
                 continue
             self._live[ref] = address = self.spawn(ResourceActor)
             self._ref_of[address] = ref
@@ -267,6 +276,7 @@ class Shard(BaseActor):
     def _reported(self, report: Report) -> None:
         self._unwait(report.ref)
         self._progress.report(report, self.now())
+        self._rest(self._recordings.reported(report))
         for ref in report.awaits if report.ref in self._live else ():
             self._waiters.setdefault(ref, set()).add(report.ref)
         assert self._desk is not None, "an actor reported"
@@ -307,6 +317,7 @@ class Shard(BaseActor):
         del self._ref_of[address]
         self._held.discard(ref)
         self._unwait(ref)
+        self._rest(self._recordings.gone(ref))
         return address
 
     def child_exited(self, address: Address) -> None:
@@ -337,11 +348,3 @@ class Shard(BaseActor):
         store = store_text(self._store, desk.wall_s(self._store.since))
         problems = tuple(desk.world.problems.values())
         return StatusReply(query.rid, self._ready, store, counts, rows, problems)
-
-
-def store_text(health: StoreHealth, since_s: float) -> str:
-    """What a person is told of etcd. `since_s`: when it became so, in seconds since 1970."""
-    if not health.up:
-        since = datetime.fromtimestamp(since_s, UTC)
-        return f"down since {since:%H:%M:%S} UTC: {health.reason}"
-    return "; ".join(["up", *(f"{what}: {text}" for what, text in health.conditions.items())])

@@ -65,12 +65,23 @@ class StoreHealth:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """EtcdBridge → Shards: the virtual shards that this controller owns, each with the term of its ownership.
+    """EtcdBridge → Shards and HeatActors: the virtual shards that this controller owns, each with the term of its
+    ownership.
 
-    A term that differs from the one before means that somebody else may have owned it in between.
+    A term that differs from the one before means that somebody else may have owned it in between. `leaving`: those
+    of them that are about to be given to another controller: no new job is begun there; `round` numbers the sets.
     """
 
     terms: Mapping[int, int]
+    leaving: frozenset[int] = frozenset()
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """Shard, HeatActor → EtcdBridge: of what leaves with that round nothing is being recorded, or asked of Heat."""
+
+    round: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ import psutil
 from actors.core import keys
 from actors.core.keys import CONFIG, encode_declared
 from actors.core.model import Json, Ref
-from actors.core.ownership import CONTROLLERS, SHARDS, VSHARDS, shard_key, vshard
+from actors.core.ownership import CONTROLLERS, SHARDS, assign, shard_key, vshard
 from actors.ports import Changes, Compacted, Delete, Entry, Put, WatchEvent, WriteSet
 from config.examples import load_templates
 from config.types import load_types
@@ -190,10 +190,20 @@ class History:
             return {key[len(CONTROLLERS) :] for key in self.values if key.startswith(CONTROLLERS)}
 
     def balanced(self, controllers: Iterable[Controller]) -> bool:
-        """Whether exactly these live, and together own everything."""
+        """Whether exactly these live, and each owns what belongs to it."""
         names = {one.name for one in controllers}
-        holders = self.holders()
-        return self.members() == names and holders.keys() == names and sum(holders.values()) == VSHARDS
+        return self.members() == names and self.holders() == Counter(assign(names))
+
+    def gaps_s(self) -> list[float]:
+        """How long each virtual shard that was given away had no owner, in seconds."""
+        free: dict[str, float] = {}
+        gaps = []
+        for change in self.changes():
+            if change.key.startswith(SHARDS) and change.value is None:
+                free[change.key] = change.seen_s
+            elif change.key in free:
+                gaps.append(change.seen_s - free.pop(change.key))
+        return gaps
 
     def state(self, ref: Ref) -> dict[str, Any] | None:
         """The outcome of a resource, if there is one."""

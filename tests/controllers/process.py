@@ -42,7 +42,8 @@ class Noting:
         self._note({"try": [[write.key for write in one.writes] for one in sets]})
         result = self._store.commit(sets)
         written = [w.key for one, ok in zip(sets, result.accepted, strict=True) if ok for w in one.writes]
-        self._note({"did": written, "revision": result.revision})
+        refused = [w.key for one, ok in zip(sets, result.accepted, strict=True) if not ok for w in one.writes]
+        self._note({"did": written, "revision": result.revision, "refused": refused})
         return result
 
     def _note(self, what: dict[str, Any]) -> None:

