@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.core.errors import PortError
 from actors.core.ownership import CONTROLLERS
 from actors.messages import Tick
 from actors.ports import Store, StoreStatus
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 LOOK_S = 2.0
 #: The owner of this virtual shard compacts.
 COMPACTOR = 0
+NOT_PERMITTED = (
+    "etcd's history cannot be shortened: etcd 3.4.42, 3.5.28 and later permit that to root only. Give our user that "
+    "role, or start etcd with --auto-compaction-mode=periodic --auto-compaction-retention=10m and set "
+    "etcd.history_s = 0"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,11 @@ class History:
 
     def _compact(self, revision: int) -> None:
         def done(outcome: BaseException | None) -> None:
-            if isinstance(outcome, BaseException):
+            refused = isinstance(outcome, PortError) and outcome.failure.kind == "PermissionDenied"
+            self._bridge.note("History", NOT_PERMITTED if refused else "")
+            if refused:
+                self._compacted = revision  # the next time there is more to forget
+            elif isinstance(outcome, BaseException):
                 self._bridge.log.warning("compacting etcd's history: %s", outcome)
             else:
                 self._compacted, self._floor = revision, 0

@@ -147,7 +147,10 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """A server as it sees itself. `bytes_in_use`: of its database, without free space; `alarms`: such as NOSPACE."""
+    """A server as it sees itself. `bytes_in_use`: of its database, without free space; `alarms`: such as NOSPACE.
+
+    `version` is "" and `bytes_in_use` 0 where it tells them to the user root only (etcd 3.4.42, 3.5.28 and later).
+    """
 
     version: str
     bytes_in_use: int

@@ -50,6 +50,11 @@ class RunningCluster:
         """`host:port` of all members."""
         return [member.endpoint for member in self.members]
 
+    @property
+    def version(self) -> str:
+        """Of the binary."""
+        return self._binary.version
+
     def restart(self, number: int) -> None:
         """Start a member that is dead on its data."""
         self.members[number] = self.launch(number)

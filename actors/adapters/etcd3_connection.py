@@ -169,13 +169,20 @@ class Connection:
 
     def status(self) -> StoreStatus:
         """The member that answers. Raises PortError."""
-        answer = self.call(self._client.maintenancestub.Status, rpc.StatusRequest(), writes=False)
+        maintenance = self._client.maintenancestub
+        try:
+            answer = self.call(maintenance.Status, rpc.StatusRequest(), writes=False)
+        except PortError as error:
+            if error.failure.kind != "PermissionDenied":
+                raise
+            found = self.call(maintenance.Alarm, rpc.AlarmRequest(), writes=False).alarms
+            return StoreStatus("", 0, tuple(sorted({rpc.AlarmType.Name(one.alarm) for one in found})))
         # Servers before 3.4 tell the size of the file only, and no alarms.
         alarms = {text.rpartition("alarm:")[2].strip() for text in answer.errors if "alarm:" in text}
         return StoreStatus(str(answer.version), answer.dbSizeInUse or answer.dbSize, tuple(sorted(alarms)))
 
     def version(self) -> str:
-        """The version of the member that answers. Raises PortError."""
+        """The version of the member that answers, see `StoreStatus`. Raises PortError."""
         return self.status().version
 
     def compact(self, revision: int) -> None:

@@ -95,7 +95,7 @@ class EtcdStore:
         return self._connection.status()
 
     def version(self) -> str:
-        """The version of the server that answers, such as "3.5.30"."""
+        """The version of the server that answers, such as "3.5.30"; "" if it does not tell us."""
         return self._connection.version()
 
     def close(self) -> None:

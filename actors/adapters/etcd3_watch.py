@@ -43,7 +43,12 @@ class _BrokenError(Exception):
 
 
 def progress_is_exact(version: str) -> bool:
-    """Whether a progress notice of this server never runs ahead of events (3.4.25 / 3.5.8 and later)."""
+    """Whether a progress notice of this server never runs ahead of events (3.4.25 / 3.5.8 and later).
+
+    A server that does not tell us its version ("") is new enough.
+    """
+    if not version:
+        return True
     try:
         major, minor, patch = (int(part.split("-")[0]) for part in version.split(".")[:3])
     except ValueError:

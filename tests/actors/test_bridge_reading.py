@@ -6,6 +6,7 @@ import pytest
 from thespian.actors import ActorExitRequest
 
 from actors import bridge_feed, bridge_history
+from actors.core.errors import ErrorClass, PortError
 from actors.core.ownership import CONTROLLERS, VSHARDS
 from actors.messages import Mirror
 from actors.ports import Put, WriteSet
@@ -195,4 +196,24 @@ def test_a_burst_is_compacted_before_its_time() -> None:
         rig.etcd.commit([WriteSet((Put("/config/v2.0/networks/big", bytes([number]) * 100_000),))])
         rig.run(bridge_history.LOOK_S / 2)
     assert rig.etcd.bytes_in_use() < 2_000_000
+    assert rig.etcd.compacted > 0
+
+
+def test_history_that_may_not_be_shortened_is_a_named_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Etcd lets only root compact: that is told with its remedy for as long as it is so, and nothing stops."""
+    rig = BridgeRig(history_s=10.0)
+    compact = rig.store.compact
+
+    def refuse(_revision: int) -> None:
+        raise PortError(ErrorClass.TERMINAL, "PermissionDenied", "etcdserver: permission denied")
+
+    monkeypatch.setattr(rig.store, "compact", refuse)
+    fill(rig.etcd, 10)
+    rig.run(30.0)
+    assert "root" in rig.health.conditions["History"]
+    assert rig.health.up
+    monkeypatch.setattr(rig.store, "compact", compact)
+    fill(rig.etcd, 10)
+    rig.run(30.0)
+    assert rig.health.conditions == {}
     assert rig.etcd.compacted > 0

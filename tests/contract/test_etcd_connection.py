@@ -105,6 +105,7 @@ def test_a_password_needs_tls_and_is_not_shown() -> None:
         ("3.5.8", True),
         ("3.6.0-rc.1", True),
         ("?", False),
+        ("", True),  # told to root only, by servers that are newer
     ],
 )
 def test_progress_notices_are_believed_from_fixed_versions_on(version: str, exact: bool) -> None:
