@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from actors.core import keys
@@ -17,8 +18,10 @@ from actors.core.keys import BadValue, ResourceType, TypeTable
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
 from actors.core.outcome import DELETE_COMPLETED
+from actors.core.packing import Packing
 from actors.core.plan import CompiledTemplate, compile_template
 from actors.core.recorded_job import RecordedJob, read_job
+from actors.core.ref_keys import RefKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +34,19 @@ class Outcome:
     revision: int
 
 
-#: How many decoded declarations are kept: those in work, and what they refer to. The others are bytes.
+#: How many decoded declarations are kept: those in work, and what they refer to. The others are packed.
 DECODED_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Config:
-    """A readable `/config` value, as small as it came."""
+    """A readable `/config` value; `packed` against the first one of its type."""
 
-    key: str
-    raw: bytes
+    packed: bytes
     ref: Ref
     version: int
     revision: int
     created: int
-
-
-def _decode(config: _Config) -> Declared:
-    return keys.decode_declared(config.key, config.raw, config.ref, config.revision)
-
-
-class _RefKeys:
-    """A family of keys of which only the presence matters."""
-
-    def __init__(self, types: TypeTable, root: str) -> None:
-        self._types, self._root = types, root
-        self.refs: set[Ref] = set()
-
-    def put(self, key: str, _value: bytes, _revision: int, _created: int) -> Ref | None:
-        ref = self._types.ref(key, self._root)
-        if ref is not None:
-            self.refs.add(ref)
-        return ref
-
-    def delete(self, key: str) -> Ref | None:
-        ref = self._types.ref(key, self._root)
-        if ref is not None:
-            self.refs.discard(ref)
-        return ref
-
-    def keys(self) -> list[str]:
-        return [self._root + self._types.path(ref) for ref in self.refs]
 
 
 class World:
@@ -83,7 +58,8 @@ class World:
         #: key → what is wrong with its value
         self.problems: dict[str, str] = {}
         self._config: dict[Ref, _Config] = {}
-        self._decoded = lru_cache(DECODED_MAX)(_decode)
+        self._packing = Packing()
+        self._decoded = lru_cache(DECODED_MAX)(self._decode)
         self._templates: dict[str, CompiledTemplate] = {}
         self._jobs: dict[Ref, dict[str, RecordedJob]] = {}
         self._job_owner: dict[str, Ref] = {}
@@ -91,9 +67,9 @@ class World:
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring: dict[Ref, bytes] = {}
         self._targets: dict[Ref, tuple[int, tuple[Target, ...]]] = {}
-        self._accepted = _RefKeys(self.types, keys.ACCEPTED)
+        self._accepted = RefKeys(self.types, keys.ACCEPTED, self._ref)
         self._marked: set[Ref] = set()
-        self._requested = _RefKeys(self.types, keys.RECONCILE)
+        self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
         self._paused: set[str] = set()
         self._families: tuple[
             tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
@@ -134,7 +110,7 @@ class World:
     def keys_known(self) -> frozenset[str]:
         """Every key that is mirrored: what a resync compares with."""
         return frozenset(
-            [c.key for c in self._config.values()]
+            [keys.CONFIG + self.types.path(r) for r in self._config]
             + [keys.TEMPLATES + t for t in self._templates]
             + [keys.JOBS + j for j in self._job_owner]
             + [keys.STATE + self.types.path(r) for r in self._outcomes]
@@ -167,9 +143,19 @@ class World:
             # a broken value does not undo what was declared before; it is shown until it is mended
             self.problems[key] = str(error)
             return ref
-        self._config[ref] = _Config(key, value, ref, declared.version, revision, created or revision)
+        packed = self._packing.pack(ref.type, value)
+        # one object for what is the same: etcd tells both numbers, and they mostly are
+        created = revision if created in (0, revision) else created
+        self._config[ref] = _Config(packed, ref, declared.version, revision, created)
         (self._marked.add if declared.marked_for_deletion else self._marked.discard)(ref)
         return ref
+
+    def _decode(self, config: _Config) -> Declared:
+        raw, key = (
+            self._packing.unpack(config.ref.type, config.packed),
+            keys.CONFIG + self.types.path(config.ref),
+        )
+        return keys.decode_declared(key, raw, config.ref, config.revision)
 
     def _delete_config(self, key: str) -> Ref | None:
         ref = self.types.ref(key, keys.CONFIG)
@@ -206,16 +192,17 @@ class World:
         return ref
 
     def _put_state(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
-        ref = self.types.ref(key, keys.STATE)
+        ref = self._ref(key, keys.STATE)
         if ref is not None:
-            self._outcomes[ref] = Outcome(*keys.decode_state(key, value), revision)
+            version, error, worker_state = keys.decode_state(key, value)
+            self._outcomes[ref] = Outcome(version, error, intern(worker_state), revision)
         return ref
 
     def _delete_state(self, key: str) -> Ref | None:
         return self._drop(key, keys.STATE, self._outcomes)
 
     def _put_monitoring(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
-        ref = self.types.ref(key, keys.MONITORING)
+        ref = self._ref(key, keys.MONITORING)
         if ref is not None:
             self._monitoring[ref] = value
         return ref
@@ -224,7 +211,7 @@ class World:
         return self._drop(key, keys.MONITORING, self._monitoring)
 
     def _put_targets(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
-        ref = self.types.ref(key, keys.TARGETS)
+        ref = self._ref(key, keys.TARGETS)
         if ref is None:
             return None
         try:
@@ -235,6 +222,12 @@ class World:
 
     def _delete_targets(self, key: str) -> Ref | None:
         return self._drop(key, keys.TARGETS, self._targets)
+
+    def _ref(self, key: str, root: str) -> Ref | None:
+        """The resource of a key: the very object under which it is declared, so that each is held once."""
+        ref = self.types.ref(key, root)
+        config = self._config.get(ref) if ref is not None else None
+        return config.ref if config is not None else ref
 
     def _drop(self, key: str, root: str, family: dict[Ref, Any]) -> Ref | None:
         ref = self.types.ref(key, root)
