@@ -204,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--real", action="store_true", help="this tier")
     parser.add_argument("--seed", type=int, help="of workload and faults (default: any)")
     parser.add_argument("--minutes", type=float, default=2.0, help="about so long (default: %(default)s)")
-    parser.add_argument("--resources", type=int, default=30, metavar="N", help="of each round")
+    parser.add_argument("--resources", type=int, default=40, metavar="N", help="of each round")
     parser.add_argument("--members", type=int, choices=(1, 3), default=1, help="of etcd")
     parser.add_argument("--controllers", type=int, choices=(1, 2, 3), default=2)
     parser.add_argument("--mean", type=float, default=2.2, metavar="S", help="seconds between two faults")

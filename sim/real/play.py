@@ -20,6 +20,7 @@ from actors.core.model import Ref
 from actors.core.ownership import VSHARDS
 from sim import catalog, workload
 from sim.api_server import ApiServer
+from sim.dice import Dice
 from sim.invariants import Crashed, Stuck, Violation
 from sim.real.checks import Logs, promises
 from sim.real.gateway import Ended, Members, Recorder
@@ -30,6 +31,8 @@ from sim.truth import OURS
 from sim.workload import Op
 
 _STEP_S, _REST_S, _SAY_S = 0.05, 6.0, 10.0
+#: On average a resource is changed every so many seconds while faults are on.
+UNREST_S = 0.4
 #: Faults of one round last so long at most, the calm after them about as long.
 _ROUND_S = 45.0
 
@@ -75,6 +78,14 @@ class Agenda:
             yield heappop(self._things)[2]
 
 
+def _unrest(seed: int, drawn: workload.Workload, faults_s: float) -> Iterator[Op]:
+    """Somebody changes something all the time, so that there is work in flight for every fault."""
+    dice, at = Dice(seed, "unrest"), 1.0
+    while at < faults_s:
+        yield Op(at, "touch", dice.one(drawn.refs), {"note": f"u{dice.below(1000)}"})
+        at += dice.between(0.0, 2 * UNREST_S)
+
+
 class Conductor:
     """One run. `violation`: what was broken, if anything."""
 
@@ -97,7 +108,7 @@ class Conductor:
         self._began = time.monotonic()
         self._heard = 0
         self._said = self._looked = 0.0
-        self._phase = "starting"
+        self._phase, self._awaited = "starting", ""
         self.thread = threading.Thread(target=self._run, name="conductor", daemon=True)
 
     def _run(self) -> None:
@@ -134,7 +145,7 @@ class Conductor:
         self._enter(f"round {self.rounds}: faults for {faults_s:.0f} s")
         api.begin()
         start = agenda.now
-        for op in world.workload.ops:
+        for op in (*world.workload.ops, *_unrest(seed, world.workload, faults_s)):
             agenda.at(start + op.at, lambda op=op: api.apply(op))  # type: ignore[misc]
         if self.rounds == 1:
             self._until(self._owned, "the controllers own everything")
@@ -160,14 +171,14 @@ class Conductor:
     # ------------------------------------------------------------------------------------------- moving on
 
     def _enter(self, phase: str) -> None:
-        self._phase = phase
+        self._phase, self._awaited = phase, ""
         self._tell()
 
     def _tell(self) -> None:
         self._said = time.monotonic()
         self._say(
             f"{self._said - self._began:6.0f} s  {self._phase}; {sum(self._hits.values())} faults, "
-            f"{self.world.finals} outcomes, revision {self.recorder.revision}"
+            f"{self.world.finals} outcomes, revision {self.recorder.revision}{self._awaited}"
         )
 
     def _spin(self, seconds: float) -> None:
@@ -221,7 +232,9 @@ class Conductor:
         while (left := self._unfinished()) is not None:
             if time.monotonic() > limit:
                 raise Stuck("Convergence", f"{when}, within {self.wanted.calm_s:g} s: {left[1]}", left[0])
+            self._awaited = f"; awaited: {left[0] or ''} {left[1]}"
             self._spin(0.2)
+        self._awaited = ""
 
     def _unfinished(self) -> tuple[Ref | None, str] | None:
         """What is not final yet, and why; as far as everything that etcd has was looked at."""

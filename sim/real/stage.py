@@ -46,7 +46,6 @@ class Plan:
     members: int = 1
     controllers: int = 2
     bug: str = ""
-    resource_s: float = 0.3
 
 
 @dataclass(slots=True)
@@ -172,7 +171,8 @@ class Stage:
                     self.all_well(device)
 
     def _start_heat(self) -> heat_launch.RunningHeat:
-        return heat_launch.start(self.heat_folder, self.plan.resource_s, port=self._heat_port)
+        seconds = Dice(self.plan.seed, "real Heat").one((0.2, 0.5, 1.5))
+        return heat_launch.start(self.heat_folder, seconds, port=self._heat_port)
 
     def _start_agents(self) -> None:
         rows = [

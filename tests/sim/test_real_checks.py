@@ -205,6 +205,15 @@ def ahead(paper: Paper) -> None:
     paper.write((STATE, {**paper.state(3), "error": "x"}))
 
 
+def test_what_vanished_may_end_at_its_last_version(paper: Paper) -> None:
+    """A declaration that is deleted without a mark: the deletion bears the version that was there."""
+    paper.declared()
+    paper.write((STATE, {**paper.state(1), "error": "x"}))
+    paper.change((CONFIG, None))
+    paper.write((STATE, paper.state(outcome="DELETE_COMPLETED")))
+    assert paper.checked()["OneOutcome"] == 2
+
+
 def twice(paper: Paper) -> None:
     """The same outcome again."""
     for _ in range(2):
