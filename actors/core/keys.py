@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from actors.core.mapping_ast import Expression
 from actors.core.model import (
     Action,
     Declared,
@@ -67,12 +68,14 @@ class ResourceType:
 
 
 class TypeTable:
-    """All resource types, found by name or by the path in a key. Immutable once built."""
+    """All resource types, found by name or by the path in a key. Immutable once built, but for what is `parsed`."""
 
     def __init__(self, types: Sequence[ResourceType]) -> None:
         self._by_name = {t.name: t for t in types}
         self._by_path = {t.path: t for t in types}
         self._relations = {t.name: t.relations for t in types}
+        #: (type, handler) → its `template_path`, as far as anybody has parsed it.
+        self.parsed: dict[tuple[str, Handler], Expression] = {}
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self._by_name.values())

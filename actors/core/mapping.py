@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from actors.core.mapping_ast import (
     ByComputedName,
@@ -38,6 +38,7 @@ from actors.core.mapping_parse import parse
 from actors.core.model import Json, JsonObject, Param, ParamType, Ref
 
 __all__ = [
+    "Constant",
     "Context",
     "Expression",
     "MappingError",
@@ -113,8 +114,7 @@ def json_equal(left: Json, right: Json) -> bool:
 # ------------------------------------------------------------------------------------------- the machine
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(NamedTuple):
     """Where evaluation stands: the current object and its type ("" for an element of a loop)."""
 
     context: Context
@@ -123,8 +123,7 @@ class _Scope:
     current: Json
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(NamedTuple):
     value: Json
     resources: tuple[Ref, ...] = ()
     type: ParamType = ParamType.VALUE
@@ -196,7 +195,7 @@ def _nested(names: tuple[str, ...], scope: _Scope) -> Json:
     for name in names:
         if value is None:
             return None
-        value = _property(replace(scope, current=value), name)
+        value = _property(scope._replace(current=value), name)
     return value
 
 
@@ -232,7 +231,7 @@ def _loop(expression: Loop, scope: _Scope) -> _Result:
     elements = [] if source.value in (None, "") else source.value
     if not isinstance(elements, list):
         raise MappingError(f"{expression.over.name!r} must be an array to loop over")
-    results = [_evaluate(expression.body, replace(scope, type="", current=element)) for element in elements]
+    results = [_evaluate(expression.body, scope._replace(type="", current=element)) for element in elements]
     resources = source.resources + tuple(ref for result in results for ref in result.resources)
     late = [result.type is not ParamType.VALUE for result in results] or [late_bound(expression.body)]
     if not any(late):

@@ -9,7 +9,7 @@ for; if that chain leads back, the cycle is named.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.core.keys import TypeTable
 from actors.core.mapping import MissingResource
@@ -140,9 +140,9 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
     """
     edges = {}
     for ref in world.marked():
-        other, outcome = world.declaration(ref), world.outcome(ref)
-        if other is not None and (outcome is None or outcome.version < other.version):
-            edges[ref] = references(OrderedView(world, other), other)
+        outcome = world.outcome(ref)
+        if outcome is None or outcome.version < world.version(ref):
+            edges[ref] = refers_to(world, ref)
     edges[declared.ref] = references(OrderedView(world, declared), declared)
     needed = _reached(edges, declared.ref)
     return tuple(
@@ -150,6 +150,50 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
         for ref, refers in edges.items()
         if ref != declared.ref and declared.ref in refers and not (ref in needed and declared.ref < ref)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """Resources that a declaration refers to, and what was read to tell: as long as that stands, so does this."""
+
+    refers: tuple[Ref, ...]
+    declarations: Mapping[Ref, object]
+    templates: Mapping[str, CompiledTemplate | None]
+
+    def stands(self, world: World) -> bool:
+        return all(world.stamp(ref) is then for ref, then in self.declarations.items()) and all(
+            world.template(name) is then for name, then in self.templates.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes(OrderedView):
+    """A view that notes what was read through it."""
+
+    declarations: dict[Ref, object] = field(default_factory=dict)
+    templates: dict[str, CompiledTemplate | None] = field(default_factory=dict)
+
+    def declared(self, ref: Ref) -> JsonObject | None:
+        self.declarations[ref] = self.world.stamp(ref)
+        return OrderedView.declared(self, ref)
+
+    def template(self, template_id: str) -> CompiledTemplate | None:
+        found = self.templates[template_id] = self.world.template(template_id)
+        return found
+
+
+def refers_to(world: World, ref: Ref) -> tuple[Ref, ...]:
+    """`references` of a declared resource, evaluated again only after something that it was read from changed."""
+    known = world.walked.get(ref)
+    if isinstance(known, _Walked) and known.stands(world):
+        return known.refers
+    declared = world.declaration(ref)
+    if declared is None:
+        return ()
+    notes = _Notes(world, declared, declarations={ref: world.stamp(ref)})
+    refers = references(notes, declared)
+    world.walked[ref] = _Walked(refers, notes.declarations, notes.templates)
+    return refers
 
 
 def _reached(edges: Mapping[Ref, tuple[Ref, ...]], start: Ref) -> set[Ref]:
@@ -184,7 +228,7 @@ def find_cycle(world: World, start: Ref, first: Iterable[Ref]) -> tuple[Ref, ...
         declared = world.declaration(here)
         if declared is None or not is_unplanned(world, here):
             continue
-        for ref in references(OrderedView(world, declared), declared):
+        for ref in refers_to(world, here):
             if ref == start:
                 return (start, *reversed(_back(trail, here, start)), start)
             if ref not in trail:

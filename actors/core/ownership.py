@@ -81,6 +81,7 @@ class Claims:
         self.holders: dict[int, Holder] = {}
         self._assigned: tuple[str, ...] = ()
         self._assigned_to: frozenset[str] = frozenset()
+        self._mine: frozenset[int] = frozenset()
 
     def listed(self, entries: Iterable[tuple[str, str, int]]) -> None:
         """A full listing as (key, value, mod_revision): what is not in it is not there."""
@@ -107,28 +108,26 @@ class Claims:
 
     def target(self, number: int) -> str:
         """To whom a virtual shard belongs by the present members; "" if there are none."""
+        self._assign()
+        return self._assigned[number] if self._assigned else ""
+
+    def _assign(self) -> None:
         if self._assigned_to != self.members:
             self._assigned_to = frozenset(self.members)
             self._assigned = assign(self._assigned_to)
-        return self._assigned[number] if self._assigned else ""
+            self._mine = frozenset(n for n, member in enumerate(self._assigned) if member == self.me)
 
     def moves(self, owned: Mapping[int, int]) -> Moves:
         """What to take, to give and to verify. `owned`: number → revision at which we took it.
 
         Nothing while we are not among the members ourselves: then we do not know enough to give anything.
         """
+        held = {number: holder.revision for number, holder in self.holders.items() if holder.owner == self.me}
+        doubtful = () if held == owned else tuple(n for n in owned if held.get(n) != owned[n])
         if self.me not in self.members:
-            return Moves((), (), self._doubtful(owned))
-        take, give = [], []
-        for number in range(VSHARDS):
-            holder = self.holders.get(number)
-            ours = number in owned or (holder is not None and holder.owner == self.me)
-            if self.target(number) != self.me:
-                if ours:
-                    give.append(number)
-            elif number not in owned and (holder is None or ours):
-                take.append(number)
-        return Moves(tuple(take), tuple(give), self._doubtful(owned))
-
-    def _doubtful(self, owned: Mapping[int, int]) -> tuple[int, ...]:
-        return tuple(n for n, revision in owned.items() if self.holders.get(n) != Holder(self.me, revision))
+            return Moves((), (), doubtful)
+        self._assign()
+        ours = owned.keys() | held.keys()
+        free = self._mine - owned.keys()
+        take = sorted(n for n in free if n in held or n not in self.holders)
+        return Moves(tuple(take), tuple(sorted(ours - self._mine)), doubtful)

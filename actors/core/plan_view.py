@@ -12,6 +12,7 @@ from typing import Protocol
 from actors.core.errors import ErrorClass, Failure
 from actors.core.keys import TypeTable
 from actors.core.mapping import (
+    Constant,
     Context,
     Expression,
     MappingError,
@@ -126,7 +127,13 @@ def named_templates(view: PlanView, declared: Declared) -> dict[Handler, str]:
     named: dict[Handler, str] = {}
     for handler, raw in kind.template_path.items():
         try:
-            value = evaluate(parse(raw), context_of(view, declared)).value
+            path = view.types.parsed.get((kind.name, handler))
+            if path is None:
+                path = view.types.parsed[kind.name, handler] = parse(raw)
+            if isinstance(path, Constant):
+                value = path.value
+            else:
+                value = evaluate(path, context_of(view, declared)).value
         except MissingResource:
             raise
         except MappingError as error:

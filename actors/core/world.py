@@ -71,6 +71,8 @@ class World:
         self._marked: set[Ref] = set()
         self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
         self._paused: set[str] = set()
+        #: what `ordering.refers_to` knows of declared resources
+        self.walked: dict[Ref, Any] = {}
         self._families: tuple[
             tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
         ] = (
@@ -161,6 +163,7 @@ class World:
         ref = self.types.ref(key, keys.CONFIG)
         if ref is not None:
             self._config.pop(ref, None)
+            self.walked.pop(ref, None)
             self._marked.discard(ref)
         return ref
 
@@ -264,6 +267,10 @@ class World:
         config = self._config.get(ref)
         return self._decoded(config) if config is not None else None
 
+    def stamp(self, ref: Ref) -> object:
+        """Something that is another one after every write of the declaration; None if there is none."""
+        return self._config.get(ref)
+
     def version(self, ref: Ref) -> int:
         """The version of the newest readable declaration; 0 if there is none. Decodes nothing."""
         config = self._config.get(ref)
@@ -271,13 +278,11 @@ class World:
 
     def created(self, ref: Ref) -> int:
         """The revision at which it was first declared; 0 if it is not."""
-        config = self._config.get(ref)
-        return config.created if config is not None else 0
+        return self._config[ref].created if ref in self._config else 0
 
     def body(self, ref: Ref) -> JsonObject | None:
         """The newest readable body."""
-        declared = self.declaration(ref)
-        return declared.body if declared is not None else None
+        return declared.body if (declared := self.declaration(ref)) is not None else None
 
     def template(self, template_id: str) -> CompiledTemplate | None:
         """The newest template of that id."""
