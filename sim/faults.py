@@ -121,15 +121,21 @@ class Injector:
         self.active = True
         self.hits: Counter[str] = Counter()
         self.names: list[str] = []
-        self._counts: dict[tuple[str, str], int] = {}
+        #: (kind, place) → the number of the place, and how many opportunities there were
+        self._counts: dict[tuple[str, str], list[int]] = {}
 
     def hit(self, kind: str, place: str) -> bool:
         """Whether the fault happens at this opportunity."""
-        rate = self.rates.get(kind)
-        if rate is None or not self.active:
+        if not self.active:
             return False
-        count = self._counts[kind, place] = self._counts.get((kind, place), 0) + 1
-        if unit_at(self.seed, crc32(f"{kind}@{place}".encode()), count) >= rate:
+        rate = self.rates.get(kind)
+        if rate is None:
+            return False
+        known = self._counts.get((kind, place))
+        if known is None:
+            known = self._counts[kind, place] = [crc32(f"{kind}@{place}".encode()), 0]
+        known[1] = count = known[1] + 1
+        if unit_at(self.seed, known[0], count) >= rate:
             return False
         return self._inject(kind, f"{kind}@{place}#{count}")
 

@@ -8,6 +8,7 @@ progress only. Over COVERAGE_SEEDS seeds or more each kind of fault and each tra
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
@@ -153,7 +154,7 @@ def _results(parsed: argparse.Namespace, began: float) -> Iterator[Result]:
         results: Iterable[Result] = map(_run, cases)
         yield from _until(results, parsed, began)
         return
-    with multiprocessing.get_context("fork").Pool(parsed.jobs) as pool:
+    with multiprocessing.get_context("fork").Pool(parsed.jobs, _frozen) as pool:
         yield from _until(pool.imap_unordered(_run, cases, chunksize=2), parsed, began)
 
 
@@ -175,7 +176,16 @@ def _until(results: Iterable[Result], parsed: argparse.Namespace, began: float) 
 
 
 def _run(case: Case) -> Result:
-    return Player(case).run()
+    try:
+        return Player(case).run()
+    finally:
+        gc.collect()  # nobody does while a run lasts
+
+
+def _frozen() -> None:
+    """What is there before the first run stays: nobody need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _progress(results: Iterable[Result], tally: Tally, began: float) -> Iterator[Result]:

@@ -8,11 +8,13 @@ are given that is not the product's is a host and three ports. Takes no real tim
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from actors.core import keys
 from actors.core.model import Json, Ref
+from actors.core.monitor_types import MonitorType
 from actors.core.options import Options
 from actors.core.stackdrive import MARK
 from actors.messages import Boot, Wiring
@@ -108,7 +110,7 @@ class World:
     def _options(self) -> Options:
         dice = self._dice
         return replace(
-            Options(types=catalog.TYPES, monitor_types=load_monitor_types()),
+            Options(types=catalog.TYPES, monitor_types=_monitor_types()),
             shards=dice.one((1, 1, 2)),
             heat_actors=dice.one((1, 2)),
             snmp_actors=dice.one((1, 2)),
@@ -273,6 +275,11 @@ def _invariants() -> Sequence[type]:
     from sim.invariants import ALL  # the promises know the world
 
     return ALL
+
+
+@cache
+def _monitor_types() -> Mapping[str, MonitorType]:
+    return load_monitor_types()
 
 
 class SimEtcd(FakeEtcd):
