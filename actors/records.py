@@ -12,7 +12,8 @@ from actors.core import keys
 from actors.core.model import Action, Declared, Handler, Ref
 from actors.core.outcome import Realised, choose_action
 from actors.core.resume import Records
-from actors.core.world import Outcome
+from actors.core.world import Outcome, World
+from actors.messages import ReadDone
 from actors.ports import Entry
 from actors.transactions import Paths, handlers_built
 
@@ -21,6 +22,7 @@ def record_keys(p: Paths, job_ids: Iterable[str]) -> tuple[str, ...]:
     """The keys to read together; `job_ids`: the jobs that the mirror knows of."""
     jobs = tuple(keys.JOBS + job_id for job_id in job_ids)
     return (
+        p.config,
         p.accepted,
         p.job_state,
         p.heat_stack,
@@ -48,6 +50,19 @@ def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping
         if key.startswith(keys.JOBS)
     )
     return Records(declared, accepted, outcome, jobs, results, bool(handlers_built(entries, p)))
+
+
+def is_behind(p: Paths, read: ReadDone, world: World, seen: int) -> bool:
+    """Whether what was read shows something that the mirror at revision `seen` did not have yet.
+
+    What is planned from such a mirror is refused, or planned a second time: declaration and jobs are the mirror's.
+    """
+    entries = (read.entries.get(key) for key in (p.config, p.accepted, p.state))
+    if any(entry is not None and entry.mod_revision > seen for entry in entries):
+        return True
+    ref = world.types.ref(p.config, keys.CONFIG)
+    gone = p.config not in read.entries and world.revision <= read.revision
+    return gone and ref is not None and world.stamp(ref) is not None
 
 
 def action_for(declared: Declared, records: Records, built: frozenset[Handler]) -> Action:

@@ -32,11 +32,11 @@ from actors.messages import (
     Tick,
 )
 from actors.recording import Recorder
-from actors.records import action_for, read_records, record_keys
+from actors.records import action_for, is_behind, read_records, record_keys
 from actors.transactions import Paths, handlers_built, paths
 
-#: A mirror that is behind is looked at again after this.
-MIRROR_PAUSE_S = 0.25
+#: A mirror that is behind is looked at again after this: at first, and at most.
+MIRROR_PAUSE_S = (0.25, 2.0)
 #: How each state counts in the bill of a resource; RUNNING counts as heat or device.
 BILL = {State.WAITING: "waiting", State.PLANNING: "waiting", State.BACKING_OFF: "backing-off"}
 #: States in which an answer of the bridge is awaited.
@@ -59,7 +59,7 @@ class ResourceActor(Recorder):
         self.ref = Ref("", "")
         self.awaits: tuple[Ref, ...] = ()
         self.held_since: float | None = None
-        self.mirror_revision = 0
+        self.mirror_revision = self.pauses = 0
         self._entered = self.now()
         self._events: deque[Event] = deque()
         self._busy = False
@@ -207,12 +207,12 @@ class ResourceActor(Recorder):
         self.read_keys(record_keys(self.paths, (job.id for job in self.desk.world.jobs_of(self.ref))))
 
     def _loaded(self, message: ReadDone) -> None:
-        mirrored = (message.entries.get(key) for key in (self.paths.accepted, self.paths.state))
-        if any(entry is not None and entry.mod_revision > self.mirror_revision for entry in mirrored):
-            # which jobs there are is known from the mirror alone: one that is behind would have them planned again
+        if is_behind(self.paths, message, self.desk.world, self.mirror_revision):
             self.reason = "waiting for the mirror of etcd to catch up"
-            self.arm(MIRROR_PAUSE_S, "overdue")
+            self.pauses += 1
+            self.arm(backoff.delay_s(self.pauses, *MIRROR_PAUSE_S, str(self.ref)), "overdue")
             return
+        self.pauses = 0
         self.read = message.entries
         self.declared = self.desk.world.declaration(self.ref)
         try:

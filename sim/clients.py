@@ -72,9 +72,15 @@ class SimStore(FakeStore):
     """etcd's client in one process. `held`: what it ever took."""
 
     def __init__(
-        self, host: SimHost, etcd: FakeEtcd, process: Process, note: Callable[[Writer | None], None]
+        self,
+        host: SimHost,
+        etcd: FakeEtcd,
+        process: Process,
+        note: Callable[[Writer | None], None],
+        refused: Callable[[WriteSet, Writer], None],
     ) -> None:
         super().__init__(etcd, scheduler=self._later, faults=self._fault)
+        self._refused = refused
         self.etcd = etcd
         self.process = process
         self.held: dict[str, Entry] = {}
@@ -90,11 +96,16 @@ class SimStore(FakeStore):
 
     def commit(self, sets: Sequence[WriteSet]) -> CommitResult:
         """See the port; whoever looks at the new revision is told who wrote it."""
-        self._note(Writer(self.process, self.held, sets))
+        writer = Writer(self.process, self.held, sets)
+        self._note(writer)
         try:
-            return super().commit(sets)
+            result = super().commit(sets)
         finally:
             self._note(None)
+        for one, accepted in zip(sets, result.accepted, strict=True):
+            if not accepted:
+                self._refused(one, writer)
+        return result
 
     def session(self, ttl_s: float) -> FakeSession:
         """See the port."""

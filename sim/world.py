@@ -18,7 +18,7 @@ from actors.core.monitor_types import MonitorType
 from actors.core.options import Options
 from actors.core.stackdrive import MARK
 from actors.messages import Boot, Wiring
-from actors.ports import Agent, Stacks, Store
+from actors.ports import Agent, Stacks, Store, WriteSet
 from actors.supervisor import Supervisor
 from config.monitor_types import load_monitor_types
 from sim import catalog
@@ -142,7 +142,7 @@ class World:
     def _store(self) -> Store:
         process = self.host.current
         assert process is not None, "ports are made in the process that uses them"
-        store = SimStore(self.host, self.etcd, process, self._note)
+        store = SimStore(self.host, self.etcd, process, self._note, self._refused)
         self.stores = [one for one in self.stores if not one.closed]
         self.stores.append(store)
         return store
@@ -155,6 +155,10 @@ class World:
 
     def _note(self, writer: Writer | None) -> None:
         self._writer = writer
+
+    def _refused(self, refused: WriteSet, writer: Writer) -> None:
+        for invariant in self.invariants:
+            invariant.refused(refused, writer)
 
     def _call_s(self, cell: Cell) -> tuple[float, float]:
         """How long a request travels: etcd is near, Heat is not."""

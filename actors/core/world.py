@@ -8,7 +8,7 @@ when read. Does not decide anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
 from typing import Any
@@ -142,8 +142,11 @@ class World:
         try:
             declared = keys.decode_declared(key, value, ref, revision)
         except BadValue as error:
-            # a broken value does not undo what was declared before; it is shown until it is mended
+            # a broken value does not undo what was declared before (whose writes are guarded by what stands there
+            # now); it is shown until it is mended
             self.problems[key] = str(error)
+            if (known := self._config.get(ref)) is not None:
+                self._config[ref] = replace(known, revision=revision)
             return ref
         packed = self._packing.pack(ref.type, value)
         # one object for what is the same: etcd tells both numbers, and they mostly are
@@ -252,7 +255,12 @@ class World:
 
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
-        return sorted(ref for ref in {*self._jobs, *self._accepted.refs} if ref not in self._config)
+        return sorted(ref for ref in {*self._jobs, *self._accepted.refs} if not self._stands(ref))
+
+    def _stands(self, ref: Ref) -> bool:
+        """Whether a declaration stands in etcd, readable or not: what cannot be read has not vanished."""
+        known = ref.type in self.types
+        return known and (ref in self._config or keys.CONFIG + self.types.path(ref) in self.problems)
 
     def requested(self, ref: Ref) -> bool:
         """Whether an operator asked that it be looked at again."""
@@ -333,7 +341,7 @@ class World:
         """Whether its declared version has no outcome yet, or something of it is left over."""
         config = self._config.get(ref)
         if config is None:
-            return ref in self._jobs or ref in self._accepted.refs
+            return (ref in self._jobs or ref in self._accepted.refs) and not self._stands(ref)
         outcome = self._outcomes.get(ref)
         if outcome is None or outcome.version < config.version:
             return True

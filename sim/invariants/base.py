@@ -9,7 +9,7 @@ from actors.core.model import Ref
 from sim.truth import Write, Writer
 
 if TYPE_CHECKING:
-    from actors.ports import StackSpec
+    from actors.ports import StackSpec, WriteSet
     from sim.world import World
 
 
@@ -53,6 +53,9 @@ class Invariant:
 
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """A create, update or delete reaches Heat and has not yet taken effect."""
+
+    def refused(self, refused: WriteSet, writer: Writer) -> None:
+        """A write of the product whose guards did not hold."""
 
     def looked(self) -> None:
         """Every few seconds."""

@@ -10,7 +10,7 @@ from actors.core import keys
 from actors.core.model import Action, Handler, Ref
 from actors.core.outcome import DELETE_COMPLETED
 from actors.core.stackdrive import MARK
-from actors.ports import StackSpec
+from actors.ports import Put, StackSpec, WriteSet
 from sim.invariants.base import Invariant
 from sim.truth import Write, Writer, needs, ref_of
 from sim.world import World
@@ -109,7 +109,8 @@ class Dependencies(Invariant):
 
 
 class Patience(Invariant):
-    """Nobody is hammered: at most 12 writes to Heat for one stack, and 12 retries of a resource, within 10 s."""
+    """Nobody is hammered: at most 12 writes to Heat for one stack, 12 retries of a resource, and 12 writes to
+    etcd of the jobs of a resource that are refused, within 10 s."""
 
     LIMIT, WITHIN_S = 12, 10.0
 
@@ -126,6 +127,15 @@ class Patience(Invariant):
         for write in writes:
             if write.root == keys.ATTEMPTS and not write.deleted and write.ref is not None:
                 self._count(f"retries of {write.ref}", write.ref)
+
+    def refused(self, refused: WriteSet, writer: Writer) -> None:
+        """Each refusal of a plan: whoever is behind must wait, and not ask again and again."""
+        job = next(
+            (w.key for w in refused.writes if isinstance(w, Put) and w.key.startswith(keys.JOBS)), None
+        )
+        if job is not None:
+            _, _, kind, rid, *_ = job[len(keys.JOBS) :].split(":")
+            self._count(f"refused plans of {kind}:{rid}", Ref(kind, rid))
 
     def _count(self, what: str, ref: Ref) -> None:
         self.checks += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,11 +41,33 @@ def test_a_broken_value_stops_nothing_and_is_named(mirror: Mirror) -> None:
     """The last readable declaration stays; the problem names the key, and goes when it is mended."""
     before = mirror.declare(NET)
     mirror.put("/config/v2.0/nets/n", b"{")
-    assert mirror.world.declaration(NET) == before
+    kept = mirror.world.declaration(NET)
+    assert kept is not None
+    assert kept.body == before.body
     assert list(mirror.world.problems) == ["/config/v2.0/nets/n"]
     assert "/config/v2.0/nets/n: value is not JSON" in mirror.world.problems["/config/v2.0/nets/n"]
     mirror.declare(NET, 2)
     assert not mirror.world.problems
+
+
+def test_writes_are_guarded_by_what_stands_there(mirror: Mirror) -> None:
+    """The declaration that is kept under a broken value has the revision of that value: else no plan of it could
+    ever be recorded (sim swarm seed 5: planned and refused without a pause)."""
+    before = mirror.declare(NET)
+    mirror.put("/config/v2.0/nets/n", b"{")
+    kept = mirror.world.declaration(NET)
+    assert kept == replace(before, revision=mirror.revision)
+
+
+def test_what_cannot_be_read_has_not_vanished(mirror: Mirror) -> None:
+    """A broken value that is all we ever saw of a declaration: nothing of it is taken down (sim swarm seed 29)."""
+    mirror.put("/esi-worker/config/v2.0/nets/n", b"{}")
+    mirror.put("/config/v2.0/nets/n", b"{")
+    assert list(mirror.world.leftovers()) == []
+    assert not mirror.world.needs_work(NET)
+    mirror.world.delete("/config/v2.0/nets/n")
+    assert list(mirror.world.leftovers()) == [NET]
+    assert mirror.world.needs_work(NET)
 
 
 @pytest.mark.parametrize(

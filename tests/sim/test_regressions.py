@@ -1,0 +1,69 @@
+"""What the simulator has found, each as the few events that bring it about, in calm weather."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.core.model import Ref
+from sim.play import Player, Result
+from sim.workload import Op
+from sim.world import Case, World
+
+NET = Ref("net", "net0")
+
+
+def played(*events: tuple[float, Callable[[World], None]]) -> Result:
+    """A calm run of a few resources in which these things happen."""
+
+    def prepare(world: World) -> None:
+        world.api.apply(Op(0.0, "declare", NET, {"id": NET.id, "tenant_id": "t0", "note": "n0"}))
+        for at, event in events:
+            world.host.at(at, lambda event=event: event(world))  # type: ignore[misc]
+
+    return Player(Case(2, 4, "calm"), prepare).run()
+
+
+def apply(kind: str, **body: str) -> Callable[[World], None]:
+    """The API server does something."""
+    return lambda world: world.api.apply(Op(0.0, kind, NET, dict(body)))
+
+
+def stall(world: World) -> None:
+    """The watches are silent for 15 seconds, without an error."""
+    for store in world.stores:
+        store.stalled_until = world.host.now + 15
+
+
+def restart(world: World) -> None:
+    """The controller dies and is started again."""
+    root = world.controllers[0].root
+    assert root is not None
+    world.host.crash(root.process, "for the test")
+
+
+def test_a_silent_watch_is_waited_for() -> None:
+    """Planned from a mirror that is behind, a version is refused: it is not planned again and again (swarm seed 8)."""
+    result = played((20, apply("touch", note="n1")), (20.001, stall), (20.0012, apply("touch", note="n2")))
+    assert result.violation is None
+
+
+def test_a_declaration_that_vanished_in_silence_is_waited_for() -> None:
+    """The same where the declaration is gone and the mirror still shows it."""
+    again = apply("declare", id="net0", tenant_id="t0", note="x")
+    touch, vanish = apply("touch", note="n1"), apply("vanish")
+    result = played((20, touch), (20.001, stall), (20.0012, vanish), (28, again))
+    assert result.violation is None
+
+
+def test_a_broken_value_over_a_known_declaration_can_be_planned() -> None:
+    """A version that is declared and at once overwritten with something unreadable is built all the same."""
+    result = played(
+        (20, apply("touch", note="n1")), (20.0001, apply("garble")), (50, apply("touch", note="n2"))
+    )
+    assert result.violation is None
+
+
+def test_what_cannot_be_read_after_a_restart_is_left_alone() -> None:
+    """A controller that has never seen it readable takes nothing down (swarm seed 29)."""
+    result = played((7, apply("garble")), (8, restart))
+    assert result.violation is None
