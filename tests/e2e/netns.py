@@ -51,6 +51,28 @@ class Namespace:
         if up:
             self(f"link set {name}-f up")
 
+    def lossy(self, percent: int) -> None:
+        """So many of 100 SNMP packets in each direction are lost from now on; skips the test without nftables."""
+        nft = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+        if nft is None:
+            pytest.skip("nftables is not installed")
+        rule = f"numgen random mod 100 < {percent} drop"
+        script = f"""
+            table inet loss
+            delete table inet loss
+            table inet loss {{
+                chain arriving {{
+                    type filter hook input priority 0;
+                    udp dport 161 {rule}
+                    udp sport 161 {rule}
+                }}
+            }}
+        """
+        command = [self._ip, "netns", "exec", self.name, nft, "-f", "-"]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"nftables cannot be used here: {done.stderr.strip()}")
+
     def agent(self, directory: Path) -> Snmpd:
         """An agent inside, not started yet."""
         return Snmpd(directory, prefix=(self._ip, "netns", "exec", self.name))

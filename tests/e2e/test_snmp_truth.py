@@ -1,4 +1,4 @@
-"""A real snmpd with real interfaces: flipped, renumbered, swapped, rebooted. Only true changes are told.
+"""A real snmpd with real interfaces: flipped, renumbered, swapped, rebooted, hardly reachable: only truth is told.
 
 The DeviceActor and its poller run on a manual clock, the agent and the kernel in earnest.
 """
@@ -175,3 +175,26 @@ def test_an_agent_that_is_stopped_and_started(stage):
     stage.snmpd.start(*CONFIG)
     stage.until_shown(pa=1, pb=2)
     assert sorted(stage.told(120)) == [("pa", "UP"), ("pb", "DOWN")]
+
+
+def test_packet_loss_is_never_a_port_that_is_down(stage):
+    """A third of all packets is lost each way: nothing false is told, a true change is, and in the end all is right."""
+    stage.net.lossy(33)
+    told = stage.told(200)
+    assert {status for _, status in told} <= {"UP", "FAIL"}
+    stage.net.lossy(0)
+    stage.net("link set pa-f down")
+    stage.until_shown(pa=2)
+    stage.net.lossy(33)
+    for _ in range(30):
+        told += stage.told(60)
+        if ("pa", "DOWN") in told:
+            break
+    assert ("pa", "DOWN") in told
+    stage.net.lossy(0)
+    told += stage.told(400)  # the rarest probe comes every 330 s
+    assert ("pb", "DOWN") not in told
+    assert dict([("pb", "UP"), *told]) == {"pa": "DOWN", "pb": "UP"}
+    channel = stage.agent._socket
+    assert channel is not None
+    assert channel.repeated > 0
