@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -21,10 +22,21 @@ from tests.e2e.harness import Product, eventually, run_once
 GATEWAY, PORT, SUBNET, LOGICAL = "5c241c51", "327f59b7", "e1353d56", "b04853c4"
 SWITCH_PORT = "xe-0/0/3.1025"
 #: Never to be seen anywhere: what declarations and settings keep secret.
-SECRETS = ("lab-password", "a-secret-community", "a-secret-token")
+SETTINGS_SECRETS = (
+    "a-secret-community",
+    "a-secret-token",
+    "a-secret-key",
+    "a-private-key",
+    "a-store-password",
+)
+SECRETS = ("lab-password", *SETTINGS_SECRETS)
 SETTINGS: dict[str, Any] = {
     "STANDALONE__RESOURCE_SECONDS": 0.2,
     "SNMP__COMMUNITIES": json.dumps({"ESE_NODE_COMMUNITY": "a-secret-community"}),
+    "SNMP__USERS": json.dumps({"V3": {"auth_key": "a-secret-key", "priv_key": "a-private-key"}}),
+    "SNMP__OPENTSDB_URL": "http://writer:a-store-password@127.0.0.1:9",  # nobody is there, which is logged
+    "SNMP__INTERVAL_ACTIVE_S": 1,
+    "SNMP__READINGS_INTERVAL_S": 1,
     "HTTP__TOKEN": "a-secret-token",
 }
 
@@ -299,7 +311,8 @@ def test_hanging_up_takes_the_settings_anew(tour: Tour) -> None:
 
 
 def test_no_secret_is_shown_anywhere(tour: Tour) -> None:
-    """Passwords, communities and tokens are in no output, no log and no answer of this whole tour."""
+    """Passwords, communities, keys and tokens are in no output, no log and no answer of this whole tour; those of
+    the settings are in no key and no value of etcd either."""
     for question in (
         "status",
         f"explain {LOGICAL}",
@@ -312,8 +325,24 @@ def test_no_secret_is_shown_anywhere(tour: Tour) -> None:
     for path in ("/api/v1/status", f"/api/v1/resources/{LOGICAL}", "/metrics"):
         assert tour.get(path)[0] == 200
     everything = "\n".join([*tour.said, tour.product.out, tour.product.err])
+    assert "the time-series store does not take values" in everything
     for secret in SECRETS:
         assert secret not in everything
+    stored = everything_in_etcd(tour)
+    assert b"ESE_NODE_COMMUNITY" in stored
+    for secret in SETTINGS_SECRETS:
+        assert secret.encode() not in stored
+
+
+def everything_in_etcd(tour: Tour) -> bytes:
+    """All keys and values, by etcd's own JSON gateway."""
+    running = json.loads((tour.product.state_dir / "running.json").read_text())
+    first = base64.b64encode(b"\0").decode()
+    body = json.dumps({"key": first, "range_end": first}).encode()
+    request = urllib.request.Request(f"{running['etcd'][0]}/v3/kv/range", body, method="POST")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        pairs = json.loads(answer.read())["kvs"]
+    return b"\n".join(base64.b64decode(pair.get(part, "")) for pair in pairs for part in ("key", "value"))
 
 
 def test_drain_ends_it_within_ten_seconds(tour: Tour) -> None:
