@@ -17,6 +17,7 @@ from actors.messages import Address, Owned, Report, Rested, Tick
 if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
     from actors.heat_drive import Drive
+    from actors.runtime.host import Timer
 
 #: A drain takes no longer than this; the whole hand-over stays below a second.
 DRAIN_S = 0.7
@@ -37,7 +38,7 @@ class Drain:
         self.round = 0
         self._since: dict[int, float] = {}
         self._rested: set[Address] = set()
-        self._look_s = 0.0
+        self._timer: Timer | None = None
 
     def due(self, wanted: Collection[int]) -> tuple[int, ...]:
         """Which of these may be given away now. Begins to drain what is new among them; whatever is not among them
@@ -52,9 +53,9 @@ class Drain:
             return ()
         if self._rested.issuperset(self._bridge.workers) and not self._bridge.commits.busy(self.leaving):
             return tuple(sorted(self.leaving))
-        if self._look_s <= now:
-            self._look_s = now + LOOK_S
-            self._bridge.after(LOOK_S, Tick("balance"))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._bridge.after(LOOK_S, Tick("balance"))
         return tuple(sorted(n for n, since in self._since.items() if now - since >= DRAIN_S))
 
     def rested(self, message: Rested, sender: Address) -> bool:

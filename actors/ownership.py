@@ -127,6 +127,8 @@ class Holdings:
         if not self.session.valid():
             self.end("the lease could not be kept alive")
             return
+        if self._listed and self._claims.me not in self._claims.members:
+            self._renew_member()  # the last attempt may have failed, and nobody tells of that
         self.balance()
         if self._timer is not None:
             self._timer.cancel()

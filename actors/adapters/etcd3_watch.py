@@ -32,6 +32,9 @@ _LONGEST_PAUSE_S = 2.0
 #: A stream that lived this long was a good one: the next break begins with a short pause again.
 _GOOD_STREAM_S = 2.0
 _SILENT_BEATS = 3
+#: A server may think for long before it sends much history: cutting a message into fragments costs it the square of
+#: the number of events (20,000 deletions at one revision: 11 s). Cut off each time, it would never get through.
+_PATIENCE_MAX = 16
 
 
 class _HistoryGoneError(Exception):
@@ -83,6 +86,8 @@ class EtcdWatch:
         self._heard = time.monotonic()
         self._delivering = False
         self._silence = ""
+        self._created = False
+        self._patience = 1  # how many times longer a stream that was created may be silent
         self._buffer: list[Any] = []
         self._threads = (
             threading.Thread(target=self._run, daemon=True, name=f"etcd-watch {prefix}"),
@@ -141,7 +146,7 @@ class EtcdWatch:
         )
         requests.put(rpc.WatchRequest(create_request=create))
         self._buffer = []
-        self._silence = ""
+        self._silence, self._created = "", False
         self._heard = time.monotonic()
         call = self._connection.open_watch(iter(requests.get, None))
         with self._lock:
@@ -168,8 +173,11 @@ class EtcdWatch:
             self._connection.forget_token()
             raise sort_error("CANCELLED", response.cancel_reason or "watch cancelled", writes=False)
         if response.created:
+            self._created = True
             self._established(response.header)
-        elif response.events:
+            return
+        self._patience = 1
+        if response.events:
             self._buffer.extend(event for event in response.events if event.kv.mod_revision > self._last)
             self._hand_over(complete=not response.fragment)
         elif self._exact_progress and not self._buffer:
@@ -245,8 +253,11 @@ class EtcdWatch:
                 if call is None or requests is None:
                     continue
                 silent_s = time.monotonic() - self._heard
-                if silent_s > _SILENT_BEATS * self._heartbeat_s:
+                patience = self._patience if self._created else 1
+                if silent_s > _SILENT_BEATS * self._heartbeat_s * patience:
                     self._silence = f"no sign of life from etcd for {silent_s:.1f} s"
+                    if self._created:
+                        self._patience = min(2 * patience, _PATIENCE_MAX)
                     call.cancel()
                 else:
                     requests.put(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))

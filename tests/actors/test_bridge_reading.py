@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from thespian.actors import ActorExitRequest
 
@@ -9,8 +11,9 @@ from actors import bridge_feed, bridge_history
 from actors.core.errors import ErrorClass, PortError
 from actors.core.ownership import CONTROLLERS, VSHARDS
 from actors.messages import Mirror
-from actors.ports import Put, WriteSet
+from actors.ports import Delete, Entry, Put, WriteSet
 from sim.fake_etcd import FakeEtcd
+from sim.fake_store import FakeSession
 from tests.actors.bridge_rig import BridgeRig
 
 
@@ -217,3 +220,25 @@ def test_history_that_may_not_be_shortened_is_a_named_condition(monkeypatch: pyt
     rig.run(30.0)
     assert rig.health.conditions == {}
     assert rig.etcd.compacted > 0
+
+
+def test_a_member_key_that_was_deleted_comes_back_even_if_the_first_try_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody deletes it, and etcd does not answer at that moment: it is tried again, and nothing is lost."""
+    rig = BridgeRig(owner_ttl_s=10.0)
+    before = dict(rig.terms)
+    take, failed = FakeSession.take, list[int]()
+
+    def fail_once(self: FakeSession, names: Sequence[str], owner: str) -> Mapping[str, Entry]:
+        if not failed:
+            failed.append(1)
+            raise PortError(ErrorClass.TRANSIENT, "Timeout", "by the test")
+        return take(self, names, owner)
+
+    monkeypatch.setattr(FakeSession, "take", fail_once)
+    rig.etcd.commit([WriteSet((Delete(CONTROLLERS + "me"),))])
+    rig.run(5.0)
+    assert failed
+    assert rig.get(CONTROLLERS + "me") == b"me"
+    assert rig.terms == before

@@ -43,7 +43,7 @@ class Stage:
         self.controllers.append(Controller(self.folder, [self.etcd.endpoint], self.heat.url, **given))
         return self.controllers[-1]
 
-    def balanced(self, *controllers: Controller, timeout_s: float = 60.0) -> None:
+    def balanced(self, *controllers: Controller, timeout_s: float = 90.0) -> None:
         """Wait until these own everything."""
         until(lambda: self.history.balanced(controllers), timeout_s)
 
