@@ -111,7 +111,7 @@ class Run:
             self._display.say("starting")
             self._settings = self._services.start()
             self._announce("")
-            self._start_system()
+            self._begin()
             if self._apply is not None:
                 self._declare(self._apply)
             return self._watch()
@@ -276,7 +276,14 @@ class Run:
         if self._system is not None:
             self._system.stop()
         self._starts.clear()
-        self._start_system()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start the tree; one that dies while it starts, or does not take its orders, has died like any other."""
+        try:
+            self._start_system()
+        except (system.SystemGoneError, system.NoAnswerError):
+            self._restart()
 
     def _restart(self) -> None:
         """The tree died (its root, or the admin process): everything is in etcd, so begin again."""

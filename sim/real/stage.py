@@ -73,7 +73,6 @@ class Stage:
     controllers: list[Controller] = field(default_factory=list)
     devices: list[Seen] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
-    restarts: int = 0
     _heat_port: int = 0
     _agents_config: dict[str, Any] = field(default_factory=dict)
     _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -142,7 +141,6 @@ class Stage:
                 if code not in EXPECTED_ENDS:
                     self.crashed.append(f"{life} ended with {code}: see {life.log.name}")
             if controller.due():
-                self.restarts += 1
                 self._start(controller)
 
     def end_of_faults(self) -> None:

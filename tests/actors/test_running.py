@@ -1,0 +1,88 @@
+"""The main job when the tree of actors dies while it starts: begun again, given up in the end, never a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.cli import running
+from actors.cli.controller import NoServices
+from actors.runtime.system import NoAnswerError, SystemGoneError
+from config.sections import EtcdSection, HeatSection, PathsSection, Snapshot
+
+
+class Tree:
+    """An actor system of which only the start matters. `deaths`: what the next starts die of."""
+
+    deaths: list[Exception]
+    started: int
+
+    def tell(self, _message: object) -> None:
+        """Take the orders, or do not."""
+        Tree.started += 1
+        if Tree.deaths and isinstance(Tree.deaths[0], NoAnswerError):
+            raise Tree.deaths.pop(0)
+
+    def pids(self) -> list[int]:
+        """No processes."""
+        return []
+
+    def stop(self) -> None:
+        """It is over."""
+
+
+def start(*_: Any, **__: Any) -> Tree:
+    """In place of `actors.runtime.system.start`."""
+    if Tree.deaths and isinstance(Tree.deaths[0], SystemGoneError):
+        raise Tree.deaths.pop(0)
+    return Tree()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[running.Run]:
+    """A controller that is about to start; what it does to signals is undone."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    Tree.deaths, Tree.started = [], 0
+    monkeypatch.setattr("actors.runtime.system.start", start)
+    settings = Snapshot(
+        etcd=EtcdSection(endpoints=("http://127.0.0.1:1",)),
+        heat=HeatSection(endpoint="http://127.0.0.1:1/v1"),
+        paths=PathsSection(state_dir=tmp_path),
+    )
+    parsed = argparse.Namespace(once=False, declare=None, state_dir=None, config=None)
+    yield running.Run(settings, lambda known, _say: NoServices(known), parsed)
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+
+
+GONE, DEAF = SystemGoneError("a part died"), NoAnswerError("nobody took it")
+
+
+@pytest.mark.parametrize("deaths", [[GONE], [DEAF], [GONE, DEAF, GONE]])
+def test_a_tree_that_dies_at_its_start_is_begun_again(run: running.Run, deaths: list[Exception]) -> None:
+    """Whether a part died or the orders were not taken: the next start counts."""
+    Tree.deaths = list(deaths)
+    run._begin()
+    assert Tree.deaths == []
+    assert Tree.started == 1 + sum(isinstance(death, NoAnswerError) for death in deaths)
+
+
+def test_a_tree_that_never_starts_is_given_up(run: running.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """After four starts within a minute the exit code is 70, and a sentence says why."""
+    Tree.deaths = [GONE, DEAF] * 4
+    assert run.run() == 70
+    assert "died four times within a minute" in capsys.readouterr().out
+
+
+def test_a_death_during_a_reload_does_not_end_it(run: running.Run) -> None:
+    """SIGHUP, and a process that dies at that moment: the tree is begun again with the new settings."""
+    run._begin()
+    Tree.deaths = [DEAF]
+    run._take_settings()
+    assert Tree.started == 3
