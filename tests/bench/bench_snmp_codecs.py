@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.adapters.pysnmp_v3 import V3User
 from actors.core.polling import IF_NAME, PollRequest
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from sim.snmp_agents import launch
+from tests.bench.v3_agent import KEY, USER, snmpd_v3
 from tests.contract.agent_rig import port, request_for
 
 OPER = "1.3.6.1.2.1.2.2.1.8"
@@ -50,13 +52,15 @@ def cpu_s() -> float:
     return sum(resource.getrusage(kind).ru_utime + resource.getrusage(kind).ru_stime for kind in kinds)
 
 
-def ours(codec: Any) -> Way:
-    """The product: one poll of 50 ports by names whose indexes are known, all checks included."""
+def ours(codec: Any, v3: DeviceAddress | None = None) -> Way:
+    """The product: one poll of 50 ports by names whose indexes are known, all checks included. `v3`: where a v3
+    agent with the same ports is asked instead, as the user USER."""
 
     def way(where: DeviceAddress, times: int) -> tuple[int, float]:
         async def work() -> int:
-            agent = PysnmpAgent({}, AgentTimeouts(), codec=codec, local_host="127.0.0.1")
-            request: PollRequest = request_for(where, *(port(f"ge{i}") for i in range(PORTS)))
+            users = {USER: V3User(USER, KEY, "SHA256", KEY, "AES")} if v3 is not None else {}
+            agent = PysnmpAgent({}, AgentTimeouts(), codec=codec, local_host="127.0.0.1", users=users)
+            request: PollRequest = request_for(v3 or where, *(port(f"ge{i}") for i in range(PORTS)))
             for _ in range(times):
                 answer = await poll(agent, request)
                 assert set(answer.found) == {"UP"}
@@ -148,7 +152,22 @@ def gufo(python: str) -> Way:
     return way
 
 
-def ways(gufo_python: str) -> dict[str, tuple[Way, int]]:
+def snmpget_v3(v3: DeviceAddress) -> Way:
+    """net-snmp's command line over v3, a process per PDU."""
+    oids = [f"{OPER}.{501 + i}" for i in range(PORTS)]
+    login = ["-v3", "-lauthPriv", "-u", USER, "-aSHA-256", "-A", KEY, "-xAES", "-X", KEY]
+
+    def way(_where: DeviceAddress, times: int) -> tuple[int, float]:
+        for _ in range(times):
+            call = ["snmpget", *login, "-Oqn", f"{v3.host}:{v3.port}", *oids]
+            done = subprocess.run(call, check=True, capture_output=True, env={**os.environ, "MIBS": ""})
+            assert len(done.stdout.splitlines()) == PORTS
+        return times * PORTS, times
+
+    return way
+
+
+def ways(gufo_python: str, v3: DeviceAddress | None) -> dict[str, tuple[Way, int]]:
     """Everything that can be compared here, and how many times in a round."""
     statuses = [f"{OPER}.{501 + i}" for i in range(PORTS)]
     found: dict[str, tuple[Way, int]] = {
@@ -161,6 +180,10 @@ def ways(gufo_python: str) -> dict[str, tuple[Way, int]]:
     if shutil.which("snmpget"):
         found["net-snmp snmpget, a process for 50"] = (command("snmpget", *statuses), 20)
         found["net-snmp snmpbulkwalk of ifOperStatus, a process"] = (command("snmpbulkwalk", OPER), 5)
+    if v3 is not None:
+        found["ours, SNMPv3 SHA-256/AES on pysnmp's engine"] = (ours("fast", v3), 10)
+    if v3 is not None and shutil.which("snmpget"):
+        found["net-snmp snmpget, SNMPv3, a process for 50"] = (snmpget_v3(v3), 20)
     if gufo_python:
         found["gufo-snmp, GET of 50, nothing checked"] = (gufo(gufo_python), 3000)
     return found
@@ -184,19 +207,25 @@ def main() -> None:
         ]
     }
     with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as directory:
-        agents = launch.start(config, Path(directory) / "control")
+        agents, snmpd = launch.start(config, Path(directory) / "control"), None
+        v3 = None
+        if shutil.which("snmpd", path=os.environ.get("PATH", "") + ":/usr/sbin"):
+            snmpd = snmpd_v3(Path(directory), tuple(f"ge{i}" for i in range(PORTS)))
+            v3 = DeviceAddress("127.0.0.1", snmpd.port, USER)
         try:
             where = DeviceAddress(*agents.addresses["d"], "bench")
             measured: dict[str, list[float]] = {}
             pdus: dict[str, float] = {}
             for _ in range(asked.rounds):
-                for name, (way, times) in ways(asked.gufo).items():
+                for name, (way, times) in ways(asked.gufo, v3).items():
                     began = cpu_s()
                     looks, sent = way(where, times)
                     measured.setdefault(name, []).append((cpu_s() - began) / looks * 1e6)
                     pdus[name] = sent / looks
         finally:
             agents.stop()
+            if snmpd is not None:
+                snmpd.stop()
     best = statistics.median(next(iter(measured.values())))
     for name, values in measured.items():
         micros = statistics.median(values)

@@ -1,6 +1,7 @@
 """100,000 ports in earnest: DeviceActors in one process, one poller process, real UDP agents. Prints, asserts nothing.
 
 python -m tests.bench.bench_snmp_paced [--devices 2000] [--ports 50] [--dead 200] [--seconds 60] [--codec fast]
+`--codec v3`: SNMPv3 (SHA-256, AES) against one snmpd of net-snmp that answers on every address.
 The first seconds (registration, walks, first polls) are shown apart; then the interval of 30 s rules.
 """
 
@@ -44,6 +45,8 @@ from actors.runtime.system import System, start
 from actors.snmp_pool import SnmpPollerActor
 from config.monitor_types import load_monitor_types
 from sim.snmp_agents import launch
+from tests.bench.v3_agent import KEY, USER, snmpd_v3
+from tests.contract.snmpd import Snmpd
 
 LAG_EVERY_S = 0.1
 
@@ -80,6 +83,11 @@ def agent(codec: Any) -> Agent:
     """The real adapter."""
     from actors.adapters.pysnmp_agent import PysnmpAgent
 
+    if codec == "v3":
+        from actors.adapters.pysnmp_v3 import V3User
+
+        users = {USER: V3User(USER, KEY, "SHA256", KEY, "AES")}
+        return PysnmpAgent({}, AgentTimeouts(1.0, 2), users=users, local_host="127.0.0.1")
     return PysnmpAgent({}, AgentTimeouts(1.0, 2), codec=codec, local_host="127.0.0.1")
 
 
@@ -182,32 +190,36 @@ def report(system: System, seconds: float, title: str) -> None:
     sys.stdout.flush()
 
 
+def embedded(
+    directory: Path, count: int, ports: tuple[str, ...]
+) -> tuple[launch.RunningAgents, dict[str, str]]:
+    """So many v2c agents of ours, and where each listens."""
+    device = {"community": "bench", "interfaces": list(ports), "max_bytes": 1472}
+    hosts = {f"d{i}": f"127.1.{i // 250}.{i % 250 + 1}" for i in range(count)}
+    config = {"devices": [{"name": name, "host": host, **device} for name, host in hosts.items()]}
+    agents = launch.start(config, directory / "control", 60)
+    return agents, {name: "{}:{}".format(*agents.addresses[name]) for name in hosts}
+
+
+def real(directory: Path, count: int, ports: tuple[str, ...]) -> tuple[Snmpd, dict[str, str]]:
+    """One snmpd that stands for so many v3 devices with the same ports."""
+    running = snmpd_v3(directory, ports)
+    return running, {f"d{i}": f"127.1.{i // 250}.{i % 250 + 1}:{running.port}" for i in range(count)}
+
+
 def main() -> None:
     """Start agents and actors, measure the beginning and then the pace."""
     parser = argparse.ArgumentParser()
     for name, default in (("devices", 2000), ("ports", 50), ("dead", 0), ("seconds", 60), ("interval", 30)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--codec", choices=("fast", "pysnmp"), default="fast")
+    parser.add_argument("--codec", choices=("fast", "pysnmp", "v3"), default="fast")
     asked = parser.parse_args()
     ports = tuple(f"xe-0/0/{i}" for i in range(asked.ports))
     system = start(BenchShard, log_config=LogConfig(level="ERROR"))
     alive = asked.devices - asked.dead
-    config = {
-        "devices": [
-            {
-                "name": f"d{i}",
-                "community": "bench",
-                "interfaces": list(ports),
-                "max_bytes": 1472,
-                "host": f"127.1.{i // 250}.{i % 250 + 1}",
-            }
-            for i in range(alive)
-        ]
-    }
     with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as directory:
-        agents = launch.start(config, Path(directory) / "control", 60)
+        agents, places = (real if asked.codec == "v3" else embedded)(Path(directory), alive, ports)
         try:
-            places = {f"d{i}": "{}:{}".format(*agents.addresses[f"d{i}"]) for i in range(alive)}
             places |= {f"dead{i}": f"127.2.{i // 250}.{i % 250 + 1}:1161" for i in range(asked.dead)}
             began = time.monotonic()
             system.ask(Go(tuple(places), ports, places, asked.codec, asked.interval), 120, str)
