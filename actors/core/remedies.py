@@ -66,7 +66,12 @@ REMEDIES: Final[tuple[tuple[str, str], ...]] = (
     ("Unauthenticated", "etcd refuses our login: check etcd.user and etcd.password (`doctor`)"),
     ("PermissionDenied", "the account may not do this: give it the role it needs (`doctor`)"),
     ("Forbidden", "the account may not do this: give it the role it needs (`doctor`)"),
-    ("NoSpace", "etcd is full: compact, defragment, disarm the alarm, or raise --quota-backend-bytes"),
+    (
+        "NoSpace",
+        "etcd is full. Delete what is not needed, or start it with a larger --quota-backend-bytes. Then `etcdctl "
+        "compact REVISION` (that of `etcdctl endpoint status -w json`), `etcdctl defrag --endpoints=…` of one member "
+        "after the other, `etcdctl alarm disarm`. What waits is written by itself after that",
+    ),
     (
         "TooLarge",
         "the document is larger than etcd takes (1.5 MB): make it smaller, or raise --max-request-bytes",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from actors.core.errors import PortError
 from actors.ports import Delete, Put, WriteSet
-from tests.contract.etcd_worlds import until
+from tests.contract.etcd_worlds import ROOT, until
 from tests.controllers.conftest import Stage
+from tests.controllers.test_command import environment
 
 
 def fill(store: Any) -> int:
@@ -40,6 +44,28 @@ def make_room(store: Any, count: int) -> None:
         connection.call(maintenance.Alarm, alarm, writes=True)
 
 
+def doctor(play: Stage) -> dict[str, dict[str, str]]:
+    """What the command finds of etcd, by check."""
+    settings = environment(
+        play.folder,
+        ETCD__ENDPOINTS=f'["http://{play.etcd.endpoint}"]',
+        HEAT__ENDPOINT=play.heat.url + "/v1",
+    )
+    words = [
+        sys.executable,
+        str(ROOT / "run.py"),
+        "--state-dir",
+        str(play.folder / "doctor"),
+        "doctor",
+        "--json",
+    ]
+    done = subprocess.run(
+        words, env=settings, cwd=play.folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    return {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
 def test_nothing_is_lost_when_the_quota_is_used_up_and_freed(stage: Callable[..., Stage]) -> None:
     """Results that come while etcd is full are written when there is room again; the condition has a name."""
     play = stage(seconds=2.0, extra=("--quota-backend-bytes=16777216",))
@@ -49,7 +75,9 @@ def test_nothing_is_lost_when_the_quota_is_used_up_and_freed(stage: Callable[...
     until(lambda: play.history.open_jobs() >= 35)
     written = fill(play.store)
     until(lambda: "NoSpace" in only.said())
-    time.sleep(3.0)  # the stacks become complete meanwhile, and nobody can write it down
+    found = doctor(play)  # the stacks become complete meanwhile, and nobody can write it down
+    assert "NOSPACE" in found["etcd alarm"]["text"]
+    assert all(words in found["etcd alarm"]["remedy"] for words in ("compact", "defrag", "alarm disarm"))
     assert play.history.open_jobs() >= 35
     assert play.history.members() == {only.name}
     make_room(play.store, written)

@@ -45,7 +45,8 @@ def fake_binary(path: Path, version: str) -> Path:
 
 
 def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ETCD_BIN first, then PATH, then the cache; a version that loses data only if there is no other."""
+    """ETCD_BIN first, then PATH, then the cache, but the one without known bugs before the other; one that loses
+    data only if there is no other."""
     named = fake_binary(tmp_path / "named", "3.5.30")
     (tmp_path / "bin").mkdir()
     on_path = fake_binary(tmp_path / "bin" / "etcd", "3.5.31")
@@ -60,6 +61,8 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find() == named
     monkeypatch.delenv("ETCD_BIN")
     assert find() == on_path
+    fake_binary(on_path, "3.5.16")  # has known bugs, and another one is here that has none
+    assert find() == cached
     fake_binary(on_path, "3.5.1")
     assert find() == cached
     cached.unlink()
