@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from actors.core.knowledge import without_job_ids
 from actors.messages import ResourceStatus, StatusReply
 
 STYLES = {
@@ -39,7 +40,7 @@ def what_of(row: ResourceStatus) -> str:
         return row.error
     if row.stage == "settled":
         return " ".join(f"{key}={value}" for key, value in row.monitoring.items()) or row.reason
-    return row.reason
+    return without_job_ids(row.reason)
 
 
 def settled(reply: StatusReply) -> bool:

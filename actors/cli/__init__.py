@@ -7,6 +7,7 @@ that only asks or steers never starts anything. Each group adds its own argument
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from config.types import TypesError
 
 __all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
 
+#: As a shell reports a process that SIGPIPE ended.
+PIPE_CLOSED = 141
 GROUPS = (running, controller, applying, seeing, asking, steering, doctor, configuring)
 
 
@@ -29,7 +32,12 @@ def main(arguments: Sequence[str], make_services: MakeServices) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         settings = load(parsed.config, overrides=overrides_of(parsed))
-        return int(parsed.run(Context(settings, make_services, parsed, overrides_of(parsed))))
+        code = int(parsed.run(Context(settings, make_services, parsed, overrides_of(parsed))))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except (SettingsError, TypesError, DocumentError, UsageError) as error:
         return _failed(error, 2)
     except NotFoundError as error:

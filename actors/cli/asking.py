@@ -174,11 +174,23 @@ def _plan(context: Context) -> int:
                 {"plan": plan, "expected_seconds": None if expected is None else round(expected, 3)}
             )
         else:
-            for planned in plans:
+            left = [planned for planned in plans if not (parsed.live and _is_done(planned))]
+            for planned in left:
                 output.console().print(_planned_text(planned), soft_wrap=True)
-            if expected is not None:
+            if parsed.live and len(left) < len(plans):
+                done = f"{len(plans) - len(left)} of {len(plans)} are as declared"
+                print(done if left else f"{done}: nothing is to be done")
+            if expected is not None and left:
                 print(f"expected to take {duration(expected)} (median of what it took before)")
         return 1 if any(planned.error for planned in plans) else 0
+
+
+def _is_done(planned: Planned) -> bool:
+    return not (planned.error or planned.waits or planned.jobs or planned.action or _has_failed(planned))
+
+
+def _has_failed(planned: Planned) -> bool:
+    return not planned.action and planned.outcome.endswith("_FAILED")
 
 
 def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
@@ -249,7 +261,9 @@ def _planned_text(planned: Planned) -> Text:
     if planned.waits:
         return text.append(f"{label} would wait: {planned.waits}", "yellow")
     if not planned.jobs:
-        done = f"is {planned.outcome} already" if not planned.action else f"{planned.outcome}, no job needed"
+        if _has_failed(planned):
+            return text.append(f"{label} is {planned.outcome}: `retry` would try it once more", "red")
+        done = f"is {planned.outcome} already" if _is_done(planned) else f"{planned.outcome}, no job needed"
         return text.append(f"{label} {done}", "dim")
     jobs = ", then ".join(f"{job.action.value} by {job.handler.value}" for job in planned.jobs)
     text.append(f"{planned.action} {label} version {planned.version}: {jobs}")

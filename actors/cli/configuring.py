@@ -22,7 +22,9 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     """`config`."""
     config = commands.add_parser("config", help="check, show or describe the settings")
     kinds = config.add_subparsers(dest="what", metavar="check|show|reference", required=True)
-    check = kinds.add_parser("check", help="whether they can be taken; names file, line, key, allowed values")
+    check = output.with_json(
+        kinds.add_parser("check", help="whether they can be taken; names file, line, key, allowed values")
+    )
     check.set_defaults(run=_check)
     show = output.with_json(
         kinds.add_parser("show", help="what differs from the defaults, and where it comes from")
@@ -37,7 +39,11 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 
 def _check(context: Context) -> int:
     types = types_of(context.settings.types)  # what the settings point to must be usable too
-    print(f"settings from {context.settings.origin} can be taken; {len(list(types))} resource types")
+    origin, number = context.settings.origin, len(list(types))
+    if context.parsed.json:
+        output.emit_json({"origin": origin, "types": number})
+    else:
+        print(f"settings from {origin} can be taken; {number} resource types")
     return 0
 
 

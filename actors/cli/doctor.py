@@ -25,12 +25,12 @@ from actors import wiring
 from actors.cli import output
 from actors.cli.context import Context
 from actors.cli.reach import Installation, UnreachableError, effective, installation
-from actors.cli.steering import scopes
 from actors.core import keys
 from actors.core.errors import PortError
 from actors.core.etcd_versions import Grade, grade_version
 from actors.core.monitors import Target
 from actors.core.ownership import CONTROLLERS
+from actors.core.pauses import resume
 from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
@@ -222,12 +222,13 @@ def _template_problem(key: str, value: bytes) -> str:
 
 def state(found: Installation) -> Iterator[Finding]:
     """What is paused, and what failed."""
-    for scope, told in sorted(scopes(found).items()):
-        text = f"{scope} is paused by {told.get('by', 'somebody')}"
-        yield Finding("paused", "info", text, "`resume` of the same scope lets it go on")
+    for pause in found.known.pauses():
+        text = f"{pause.scope} is paused by {pause.by}"
+        yield Finding("paused", "info", text, f"`{resume(pause.scope)}` lets it go on")
     failed = [ref for ref in found.known.refs() if found.known.status(ref).stage == "failed"]
     if failed:
-        text = f"{len(failed)} resources are failed, for instance {failed[0]}"
+        is_ = "resource is" if len(failed) == 1 else "resources are"
+        text = f"{len(failed)} {is_} failed, for instance {failed[0]}"
         yield Finding("resources", "warn", text, "`status --stage failed`, `explain RESOURCE`, then `retry`")
 
 

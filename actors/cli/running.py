@@ -61,10 +61,19 @@ def _port(context: Context) -> int:
     what, name = context.parsed.what, context.parsed.name
     answer = context.make_services(context.settings, print).control(f"port {what} {name}")
     if not answer.get("ok"):
-        print(f"gatewright: {answer.get('error', answer)}", file=sys.stderr)
+        print(f"gatewright: {_port_problem(context, name, answer)}", file=sys.stderr)
         return 1
     print(f"{name} is {what} now; watch the running system see it")
     return 0
+
+
+def _port_problem(context: Context, name: str, answer: dict[str, Any]) -> str:
+    """What is wrong, and the ports that there are, if the name is."""
+    listed = context.make_services(context.settings, print).control("list").get("devices", {})
+    ports = {port for device in listed.values() for port in device["ports"]}
+    if not ports or name in ports:
+        return str(answer.get("error", answer))
+    return f"no embedded device has a port {name!r}; there are {', '.join(sorted(ports))}"
 
 
 class Unrestartable(RuntimeError):
@@ -165,13 +174,16 @@ class Run:
 
     def _declare(self, apply: Apply) -> None:
         """Ask until it is answered: whoever holds the question may die, and what died is mended meanwhile."""
-        wait_s = DECLARE_FIRST_S
+        wait_s, others = DECLARE_FIRST_S, "were there"
         while True:
             assert self._system is not None, "declared only while running"
             try:
                 applied = self._system.ask(apply, wait_s, Applied)
             except system.NoAnswerError:
-                wait_s = min(2 * wait_s, DECLARE_CAP_S)
+                wait_s, others = (
+                    min(2 * wait_s, DECLARE_CAP_S),
+                    "were there, or were written at an earlier try",
+                )
                 self._services.mend()
                 reply = self._status()
                 if reply is not None:
@@ -183,7 +195,7 @@ class Run:
         if applied.failure is not None:
             raise RuntimeError(f"declaring failed: {applied.failure}")
         total = len(apply.documents)
-        self._display.say(f"declared {applied.written} of {total} documents (the others were there)")
+        self._display.say(f"declared {applied.written} of {total} documents (the others {others})")
 
     def _log_fd(self) -> int:
         """A table and log lines do not go together: on a terminal the log goes to a file."""

@@ -25,9 +25,13 @@ from actors.core.explain import duration
 from actors.core.find import find
 from actors.core.knowledge import FINAL, Knowledge, Line, Status
 from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
+from actors.core.pauses import resume
 from actors.display import STYLES
 
 ROWS_SHOWN = 40
+PROBLEMS_SHOWN = 10
+#: Lines of the counts that are shown at least, however small the terminal is.
+MATRIX_MIN = 4
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 
@@ -73,7 +77,7 @@ def _watch(context: Context, found: Installation) -> int:
         while True:
             view = _View(found, parsed)
             if screen is not None:
-                screen.update(view.render(screen.console.height - 8), refresh=True)
+                screen.update(view.render(screen.console.height - 1), refresh=True)
             elif parsed.json:
                 output.emit_json(view.to_json())
             else:
@@ -144,6 +148,7 @@ class _View:
             "revision": self._found.known.world.revision,
             "counts": dict(self.counts),
             "groups": {name: dict(counts) for name, counts in self.groups().items()},
+            "paused": [pause.to_json() for pause in self._found.known.pauses()],
             "problems": sorted(self._found.known.world.problems.values()),
             "rows": [self._row_json(row) for row in self.rows],
         }
@@ -160,34 +165,50 @@ class _View:
             "error": row.error,
             "since_seconds": row.since_s,
             "awaits": [str(ref) for ref in row.awaits],
-            "monitoring": monitoring(known, row),
+            "monitoring": dict(known.monitoring(row.ref)),
+            "drift": known.drift(row.ref),
         }
 
-    def render(self, height: int = ROWS_SHOWN) -> Group:
-        """For people."""
-        status = self._found.status
+    def render(self, height: int = 0) -> Group:
+        """For people. `height`: lines there are, 0 for as many as it takes; what asks for somebody stands first."""
+        known, status = self._found.known, self._found.status
         where = (
             "no controller answers: this is what etcd holds" if status is None else f"etcd {status['store']}"
         )
         counts = ", ".join(f"{number} {stage}" for stage, number in sorted(self.counts.items()))
         head = Text(f"{len(self.rows)} resources: {counts or 'none'}  ({where})")
-        parts: list[Any] = [head, self._matrix()]
-        open_rows = [row for row in self.rows if row.stage != "settled"]
-        if open_rows:
-            parts.append(self._table(open_rows, max(5, height)))
-        parts.extend(
-            Text(f"problem: {p}", "red") for p in sorted(self._found.known.world.problems.values())[:10]
-        )
+        lines = [head]
+        for pause in known.pauses():
+            ago = f" for {duration(known.now_s - pause.since_s)}" if pause.since_s is not None else ""
+            how = f"`{resume(pause.scope)}` lets it go on"
+            lines.append(Text(f"paused: {pause.scope} by {pause.by}{ago}; {how}", "yellow"))
+        lines += [
+            Text(f"problem: {p}", "red") for p in sorted(known.world.problems.values())[:PROBLEMS_SHOWN]
+        ]
+        if height:
+            for line in lines:
+                line.no_wrap, line.overflow = True, "ellipsis"
+        wanting = [row for row in self.rows if row.stage != "settled" or known.drift(row.ref)]
+        left = max(MATRIX_MIN, height - len(lines)) if height else ROWS_SHOWN + len(self.groups()) + 2
+        matrix = min(len(self.groups()), max(MATRIX_MIN, left - len(wanting) - 2)) if wanting else left - 1
+        parts: list[Any] = [*lines]
+        if wanting:
+            parts.append(self._table(wanting, max(5, left - matrix - 2)))
+        parts.append(self._matrix(max(1, matrix)))
         return Group(*parts)
 
-    def _matrix(self) -> Table:
+    def _matrix(self, height: int) -> Table:
         stages = sorted(self.counts, key=lambda stage: (stage in FINAL, stage))
         table = Table(box=None, pad_edge=False)
         table.add_column(self._by, no_wrap=True)
         for stage in stages:
             table.add_column(Text(stage, STYLES.get(stage, "")), justify="right")
-        for name, counts in sorted(self.groups().items()):
+        groups = sorted(self.groups().items(), key=lambda group: (set(group[1]) == {"settled"}, group[0]))
+        shown = groups if len(groups) <= height else groups[: max(1, height - 1)]
+        for name, counts in shown:
             table.add_row(name, *(str(counts[stage] or "·") for stage in stages))
+        if len(shown) < len(groups):
+            table.add_row(f"… {len(groups) - len(shown)} more", *("" for _ in stages))
         return table
 
     def _table(self, rows: Iterable[Status], height: int) -> Table:
@@ -196,29 +217,29 @@ class _View:
             table.add_column(
                 heading, ratio=ratio, no_wrap=ratio is None or sys.stdout.isatty(), overflow="ellipsis"
             )
-        chosen = sorted(rows, key=lambda row: (row.stage != "failed", row.stage))
+        chosen = sorted(rows, key=lambda row: (row.stage != "failed", row.stage == "settled", row.stage))
         for row in chosen[:height]:
-            since = duration(row.since_s) if row.since_s is not None and row.stage not in FINAL else ""
+            since = duration(row.since_s) if row.since_s is not None else ""
             name = self._found.known.name(row.ref)
             label = f"{row.ref.type} {row.ref.id[:8]}" + (f" {name}" if name else "")
             stage = Text(row.stage, STYLES.get(row.stage, ""))
-            table.add_row(label, str(row.version), stage, short(row.error or row.reason), since)
+            table.add_row(label, str(row.version), stage, short(self._why(row)), since)
         if len(chosen) > height:
             table.caption = f"and {len(chosen) - height} more"
         return table
+
+    def _why(self, row: Status) -> str:
+        if row.stage != "settled":
+            return row.error or row.reason
+        known = self._found.known
+        seen = known.monitoring(row.ref)
+        wrong = (f"{name} is {seen.get(name)}, wanted {to}" for name, to in known.drift(row.ref).items())
+        return f"its device: {', '.join(wrong)}"
 
 
 def short(text: str) -> str:
     """Ids by their beginning, which is what people type."""
     return _UUID.sub(r"\1", text)
-
-
-def monitoring(known: Knowledge, row: Status) -> dict[str, Any]:
-    """What monitoring sees: as a controller says, else as etcd holds it."""
-    told = known.live.get(row.ref)
-    if told is not None and told.monitoring:
-        return dict(told.monitoring)
-    return known.monitored(row.ref)
 
 
 # ------------------------------------------------------------------------------------------------ history

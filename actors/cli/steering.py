@@ -8,6 +8,7 @@ flight end cleanly; asking twice is the same as asking once. Only the key spaces
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from actors.cli import output, rendezvous
 from actors.cli.context import Context, UsageError
 from actors.cli.reach import Installation, installation, who
 from actors.core import keys
-from actors.core.find import find
+from actors.core.find import SHOWN_MAX, NotFoundError, find
 from actors.core.model import Ref
 from actors.ports import Delete, Put, WriteSet
 
@@ -48,8 +49,10 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     retry.add_argument("resource", metavar="RESOURCE", nargs="*", help="none: everything that failed")
     retry.add_argument("--type", metavar="TYPE", help="only of this type")
     retry.set_defaults(run=_retry)
-    drain = commands.add_parser(
-        "drain", help="end the system of this state folder: no new work, checkpoint, exit"
+    drain = output.with_json(
+        commands.add_parser(
+            "drain", help="end the system of this state folder: no new work, checkpoint, exit"
+        )
     )
     drain.set_defaults(run=_drain)
 
@@ -62,10 +65,12 @@ def _scope(found: Installation, parsed: argparse.Namespace) -> str:
         return "all"
     if parsed.type:
         if parsed.type not in found.types:
-            raise UsageError(f"no such type {parsed.type!r}")
+            close = difflib.get_close_matches(parsed.type, [kind.name for kind in found.types], 3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise UsageError(f"no such type {parsed.type!r}{hint}")
         return f"type/{parsed.type}"
     if parsed.tenant:
-        return f"tenant/{parsed.tenant}"
+        return f"tenant/{_tenant(found, parsed.tenant)}"
     return f"resource/{found.path(find(found.known, parsed.resource))}"
 
 
@@ -75,7 +80,10 @@ def _pause(context: Context) -> int:
         value = keys.compact({"by": who(), "since": round(time.time(), 3)})
         found.store.commit([WriteSet((Put(keys.PAUSE + scope, value),))])
         refs = [ref for ref in found.known.refs() if _in_scope(found, ref, scope)]
-        return _said(context, f"paused ({scope}): no new job of {len(refs)} resources is begun", scope=scope)
+        text = f"paused ({scope}): no new job of {_resources(len(refs))} is begun"
+        if not refs:
+            text = f"paused ({scope}): nothing of that is declared at present; what will be has to wait"
+        return _said(context, text, scope=scope, resources=len(refs))
 
 
 def _resume(context: Context) -> int:
@@ -85,20 +93,27 @@ def _resume(context: Context) -> int:
         found.store.commit([WriteSet((Delete(keys.PAUSE + scope),))])
         if not present:
             return _said(context, f"{scope} was not paused", scope=scope)
-        left = sorted(scopes(found))
+        left = sorted(pause.scope for pause in found.known.pauses() if pause.scope != scope)
         rest = f"; still paused: {', '.join(left)}" if left else ""
         return _said(context, f"resumed ({scope}){rest}", scope=scope)
 
 
-def scopes(found: Installation) -> dict[str, dict[str, Any]]:
-    """What is paused at present: scope → who and since when."""
-    paused = {}
-    for entry in found.store.page(keys.PAUSE).entries:
-        try:
-            paused[entry.key[len(keys.PAUSE) :]] = keys.decode_object(entry.key, entry.value)
-        except keys.BadValue:
-            paused[entry.key[len(keys.PAUSE) :]] = {}
-    return paused
+def _tenant(found: Installation, text: str) -> str:
+    """The whole id: as it is if some resource has it or none begins so, else the only one that begins so.
+
+    Raises NotFoundError for several.
+    """
+    known = sorted({found.known.tenant(ref) for ref in found.known.refs()} - {""})
+    begins = [tenant for tenant in known if tenant.startswith(text)]
+    if text in known or not begins:
+        return text
+    if len(begins) > 1:
+        raise NotFoundError(f"{text!r} may mean {len(begins)} tenants: {', '.join(begins[:SHOWN_MAX])}")
+    return begins[0]
+
+
+def _resources(number: int) -> str:
+    return "1 resource" if number == 1 else f"{number} resources"
 
 
 def _in_scope(found: Installation, ref: Ref, scope: str) -> bool:
@@ -170,8 +185,8 @@ def _drain(context: Context) -> int:
     os.kill(running.pid, signal.SIGTERM)
     while time.monotonic() - began < DRAIN_S:
         if rendezvous.read(state_dir) is None:
-            print(f"drained and stopped after {time.monotonic() - began:.1f} s")
-            return 0
+            seconds = time.monotonic() - began
+            return _said(context, f"drained and stopped after {seconds:.1f} s", seconds=round(seconds, 3))
         time.sleep(0.05)
     output.fail(f"process {running.pid} has not ended within {DRAIN_S:g} s")
     return 1

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 
 from actors.core.durations import Durations
-from actors.core.knowledge import FINAL, Knowledge, Line, Status, ref_of, ref_of_job
+from actors.core.knowledge import FINAL, Knowledge, Status, ref_of, ref_of_job
 from actors.core.model import Handler, Json, Ref
+from actors.core.pauses import resume
 from actors.core.remedies import remedy
 
 _FAILED_JOB = re.compile(r"dependency failed: (\S+?):? ")
@@ -85,7 +86,7 @@ class Explainer:
             blockers = [r for r in self._blockers(here, status) if r not in seen]
             after = max(blockers, key=self._depth_of) if blockers else None
             others = tuple(r for r in blockers if r != after)
-            steps.append(self._step(status, others))
+            steps.append(self._step(status, others, after))
             here = after
         root = self._of(steps[-1].ref)
         return Explanation(tuple(steps), self._remedy(root))
@@ -118,8 +119,8 @@ class Explainer:
 
     # -------------------------------------------------------------------------------------------- sentences
 
-    def _step(self, status: Status, others: tuple[Ref, ...]) -> Step:
-        known, ref = self._known, status.ref
+    def _step(self, status: Status, others: tuple[Ref, ...], after: Ref | None) -> Step:
+        known, ref, since_s = self._known, status.ref, status.since_s
         facts = list(self._facts(status))
         facts.extend(
             problem
@@ -127,17 +128,20 @@ class Explainer:
             if ref.type in known.world.types and key.endswith("/" + known.world.types.path(ref))
         )
         text = status.error if status.stage == "failed" and status.error else status.reason
-        return Step(
-            ref, known.name(ref), status.version, status.stage, text, status.since_s, tuple(facts), others
-        )
+        blamed = _FAILED_JOB.search(text + " ") if status.stage == "failed" and after is not None else None
+        if blamed is not None:  # the rest of its error is what the next link says
+            text = f"{text[: blamed.start()]}dependency failed: {after}"
+        if status.stage in FINAL:
+            last = known.last(ref, status.version)
+            since_s = max(0.0, known.now_s - last.ended_s) if last is not None else None
+        return Step(ref, known.name(ref), status.version, status.stage, text, since_s, tuple(facts), others)
 
     def _facts(self, status: Status) -> list[str]:
         known, ref = self._known, status.ref
         if status.stage == "unknown" and known.world.declaration(ref) is None:
             return ["it is not declared: nothing will happen until it is"]
-        lines = known.history(ref)
         if status.stage in FINAL:
-            return _final_facts(known, status, lines[-1] if lines else None)
+            return _final_facts(known, status)
         facts = []
         jobs = known.jobs(ref)
         if status.stage == "running" and jobs:
@@ -154,19 +158,29 @@ class Explainer:
         tries = known.attempts(ref)
         if tries:
             facts.append(f"tried again {tries} times so far")
-        if status.stage == "paused" or "paused (" in status.reason:
-            facts.append("an operator paused it: `resume` of the same scope lets it go on")
+        facts.extend(self._pause_facts(ref, status))
         if not known.asked:
             facts.append("no controller was asked: this is what etcd holds")
         return facts
+
+    def _pause_facts(self, ref: Ref, status: Status) -> list[str]:
+        if not _held(status):
+            return []
+        scope = self._known.world.paused(ref)
+        by = next((p for p in self._known.pauses() if p.scope == scope), None)
+        if by is None:
+            return []
+        ago = f" {duration(max(0.0, self._known.now_s - by.since_s))} ago" if by.since_s is not None else ""
+        return [f"{by.by} paused that{ago}"]
 
     def _remedy(self, root: Status) -> str:
         if root.stage == "failed":
             return remedy(root.error)
         if root.stage in FINAL:
             return ""
-        if root.stage == "paused" or "paused (" in root.reason:
-            return "`resume` it"
+        if _held(root):
+            scope = self._known.world.paused(root.ref)
+            return f"`{resume(scope)}`" if scope else ""
         if root.stage == "unknown":
             return "declare it, or correct the id that refers to it"
         if root.stage == "backing-off" or (root.stage == "planning" and not root.awaits):
@@ -174,13 +188,24 @@ class Explainer:
         return ""
 
 
-def _final_facts(known: Knowledge, status: Status, last: Line | None) -> list[str]:
+def _held(status: Status) -> bool:
+    """Whether an operator's pause is the reason."""
+    return status.stage == "paused" or "paused (" in status.reason
+
+
+def _final_facts(known: Knowledge, status: Status) -> list[str]:
     facts = []
-    told = known.live.get(status.ref)
-    if told is not None and told.monitoring:
-        facts.append("its device says " + ", ".join(f"{k}={v}" for k, v in told.monitoring.items()))
-    if last is not None and last.version == status.version:
-        spent = ", ".join(f"{span.kind} {span.seconds:.2f} s" for span in last.spans if span.seconds >= 0.005)
+    seen, wrong = known.monitoring(status.ref), known.drift(status.ref)
+    if seen:
+        facts.append("its device says " + ", ".join(f"{k}={v}" for k, v in seen.items()))
+    if wrong:
+        facts.append("that is not as it should be: " + ", ".join(f"{k}={v}" for k, v in wrong.items()))
+    last = known.last(status.ref, status.version)
+    if last is not None:
+        totals: dict[str, float] = {}
+        for span in last.spans:
+            totals[span.kind] = totals.get(span.kind, 0.0) + span.seconds
+        spent = ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in totals.items() if seconds >= 0.005)
         ago = max(0.0, known.now_s - last.ended_s)
         facts.append(f"{last.action} ended {duration(ago)} ago" + (f" after {spent}" if spent else ""))
         if last.retries:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from actors.core import keys
+from actors.core import keys, pauses
 from actors.core.history import read as read_history
 from actors.core.keys import BadValue, ResourceType
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
 from actors.core.outcome import Realised, choose_action
+from actors.core.pauses import Pause
 from actors.core.plan import PlanError
 from actors.core.recorded_job import RecordedJob
 from actors.core.resume import in_order
@@ -45,8 +46,8 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where one resource is. `since_s`: seconds in this stage, None if only etcd is known; `awaits`: whom it
-    waits for; `live`: whether a controller says so."""
+    """Where one resource is. `since_s`: seconds in an unfinished stage, None if that is not known; `awaits`: whom
+    it waits for; `live`: whether a controller says so."""
 
     ref: Ref
     version: int
@@ -101,6 +102,7 @@ class Knowledge:
         self._histories: dict[Ref, bytes] = {}
         self._attempts: dict[Ref, bytes] = {}
         self._jobs: dict[str, bytes] = {}
+        self._pauses: dict[str, Pause] = {}
 
     def put(self, key: str, value: bytes, mod_revision: int, create_revision: int = 0) -> None:
         """Take over one value."""
@@ -112,6 +114,9 @@ class Knowledge:
             return
         if key.startswith(keys.JOBS):
             self._jobs[key] = value
+        if key.startswith(keys.PAUSE):
+            scope = key[len(keys.PAUSE) :]
+            self._pauses[scope] = pauses.read(scope, value)
         self.world.put(key, value, mod_revision, create_revision)
 
     def delete(self, key: str) -> None:
@@ -123,6 +128,7 @@ class Knowledge:
                 extra[1].pop(ref, None)
             return
         self._jobs.pop(key, None)
+        self._pauses.pop(key[len(keys.PAUSE) :] if key.startswith(keys.PAUSE) else "", None)
         self.world.delete(key)
 
     def _extra(self, key: str) -> tuple[str, dict[Ref, bytes]] | None:
@@ -165,6 +171,22 @@ class Knowledge:
             return {}
         return {k: v for k, v in value.items() if k != "version"} if isinstance(value, dict) else {}
 
+    def monitoring(self, ref: Ref) -> Mapping[str, Json]:
+        """What monitoring sees: as a controller says, else as etcd holds it."""
+        told = self.live.get(ref)
+        return told.monitoring if told is not None and told.monitoring else self.monitored(ref)
+
+    def drift(self, ref: Ref) -> dict[str, str]:
+        """Its targets that are not seen as they should be: name → what is wanted. Only of what is built."""
+        registered, seen = self.world.targets(ref), self.monitoring(ref)
+        if registered is None or self.world.needs_work(ref):
+            return {}
+        return {t.name: t.wanted for t in registered[1] if seen.get(t.name, t.wanted) != t.wanted}
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """Everything that is paused, by scope."""
+        return tuple(self._pauses[scope] for scope in sorted(self._pauses))
+
     def attempts(self, ref: Ref) -> int:
         """How often the present version was tried again."""
         try:
@@ -178,6 +200,11 @@ class Knowledge:
         raw = self._histories.get(ref)
         return tuple(_line(ref, line) for line in read_history(raw)) if raw else ()
 
+    def last(self, ref: Ref, version: int) -> Line | None:
+        """How that version ended, if it is the last that did."""
+        lines = self.history(ref)
+        return lines[-1] if lines and lines[-1].version == version else None
+
     def histories(self) -> Iterable[Ref]:
         """Every resource with a history."""
         return self._histories.keys()
@@ -187,8 +214,8 @@ class Knowledge:
         told, recorded = self.live.get(ref), self._recorded(ref)
         if told is None or told.version != recorded.version:
             return recorded
-        if told.stage in FINAL and recorded.stage not in FINAL:
-            return recorded
+        if told.stage in FINAL or told.stage == "paused":
+            return replace(recorded, live=True) if recorded.stage == told.stage else recorded
         awaits = told.awaits or (recorded.awaits if told.stage == "waiting" else ())
         return Status(
             ref,

@@ -129,17 +129,19 @@ def test_a_failure_leads_to_the_one_that_failed_first(insight: Insight) -> None:
     )
     explained = Explainer(insight.known).explain(PORT)
     assert [(step.ref, step.stage) for step in explained.steps] == [(PORT, "failed"), (NET, "failed")]
+    assert explained.steps[0].text == "DependencyFailed: dependency failed: net:n"  # the rest stands below
     assert explained.remedy == remedy("StackFailed: no host")
     assert explained.remedy not in ("", GENERAL)
 
 
 def test_a_paused_resource_says_who_can_let_it_go_on(insight: Insight) -> None:
-    """The scope of the pause is the reason, `resume` the remedy."""
+    """The scope of the pause is the reason, who paused it and when a fact, the `resume` of that scope the remedy."""
     insight.declare(NET)
-    insight.put(keys.PAUSE + "type/net", {"by": "me"})
+    insight.put(keys.PAUSE + "type/net", {"by": "me", "since": NOW - 60})
     explained = Explainer(insight.known).explain(NET)
-    assert explained.root.text == "paused (type/net)"
-    assert explained.remedy == "`resume` it"
+    assert (explained.root.text, explained.root.since_s) == ("paused (type/net)", None)
+    assert "me paused that 1 min 0 s ago" in explained.root.facts
+    assert explained.remedy == "`resume --type net`"
 
 
 def test_who_waits_for_several_follows_the_one_that_ends_last(waiting: Insight) -> None:

@@ -1,0 +1,53 @@
+"""What operators have paused: the values below `/gatewright/pause/`, read, and how to end each.
+
+Guarantees: an unreadable value pauses all the same, and is by somebody since an unknown time; the command that is
+named ends exactly that scope. Times in seconds since 1970, by the clock of whoever paused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from actors.core.model import Json
+
+SOMEBODY = "somebody"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`scope`: `all`, `type/<type>`, `tenant/<id>` or `resource/<path>`; `since_s` None: it does not say."""
+
+    scope: str
+    by: str = SOMEBODY
+    since_s: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """`all`, `type`, `tenant` or `resource`."""
+        return self.scope.partition("/")[0]
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain values."""
+        return {"scope": self.scope, "by": self.by, "since": self.since_s, "resume": resume(self.scope)}
+
+
+def read(scope: str, raw: bytes) -> Pause:
+    """The pause of one scope."""
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return Pause(scope)
+    if not isinstance(value, dict):
+        return Pause(scope)
+    by, since = value.get("by"), value.get("since")
+    since_s = float(since) if isinstance(since, int | float) and not isinstance(since, bool) else None
+    return Pause(scope, str(by) if by else SOMEBODY, since_s)
+
+
+def resume(scope: str) -> str:
+    """The command that ends it: `resume --type subnet`."""
+    kind, _, name = scope.partition("/")
+    if kind in ("type", "tenant"):
+        return f"resume --{kind} {name}"
+    return "resume --all" if kind == "all" else f"resume {name.rpartition('/')[2]}"
