@@ -6,14 +6,17 @@ nothing is sent unless asked. Classes keep the names of the actors they count, a
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import ClassVar
 
 from actors import etcd_bridge, heat_pool, shard, snmp_pool
 from actors.core import keys
+from actors.core.errors import ErrorClass
 from actors.core.exposition import Sample
 from actors.core.machine import State
 from actors.core.model import Ref
+from actors.core.pauses import KINDS, kind_of
 from actors.messages import Address, Boot, Mirror, Report, TargetStatus, Wiring
 from actors.messages.telemetry import MetricsQuery
 from actors.metering import SafeMeter, metered_agent, metered_stacks, metered_store
@@ -22,16 +25,28 @@ from actors.runtime.actor import BaseActor
 
 #: Declarations of which the age is remembered, at most.
 DECLARED_MAX = 100_000
+#: How long things take, whatever they are.
+TIMES = (
+    "first_time_to_reconcile_seconds",
+    "first_time_to_readiness_seconds",
+    "deletion_seconds",
+    "drift_seconds",
+    "own_seconds",
+)
 
 
 class Metered(BaseActor):
     """Mixed in before an actor class."""
 
     role: ClassVar[str] = ""
+    #: The port whose errors it counts.
+    port: ClassVar[str] = ""
 
     def started(self) -> None:
         """Nothing is counted yet."""
         self.meter = SafeMeter(self.role)
+        for error_class in ErrorClass if self.port else ():
+            self.meter.begin(f"{self.port}_errors_total", **{"class": error_class.value})
         super().started()
 
     def receive(self, message: object, sender: Address) -> None:
@@ -68,6 +83,7 @@ class EtcdBridge(Metered, etcd_bridge.EtcdBridge):
     """Counts requests to etcd."""
 
     role: ClassVar = "bridge"
+    port: ClassVar = "etcd"
 
     def wired(self, wiring: Wiring) -> Wiring:
         """The store, counted."""
@@ -82,6 +98,7 @@ class HeatActor(Metered, heat_pool.HeatActor):
     """Counts requests to Heat."""
 
     role: ClassVar = "heat"
+    port: ClassVar = "heat"
 
     def wired(self, wiring: Wiring) -> Wiring:
         """The stacks, counted."""
@@ -92,6 +109,7 @@ class SnmpPollerActor(Metered, snmp_pool.SnmpPollerActor):
     """Counts requests to devices."""
 
     role: ClassVar = "snmp"
+    port: ClassVar = "snmp"
 
     def wired(self, wiring: Wiring) -> Wiring:
         """The agent, counted."""
@@ -106,6 +124,10 @@ class Shard(Metered, shard.Shard):
     def started(self) -> None:
         """Nothing is remembered."""
         super().started()
+        for outcome in ("completed", "failed"):
+            self.meter.begin("finished_total", outcome=outcome)
+        for name in ("retries_total", *TIMES):
+            self.meter.begin(name)
         self._declared: dict[Ref, float] = {}
         self._begun: set[Ref] = set()
         self._entered: dict[Ref, tuple[str, float]] = {}
@@ -187,11 +209,14 @@ class Shard(Metered, shard.Shard):
         oldest: dict[str, float] = {}
         for stage, since in self._entered.values():
             oldest[stage] = max(oldest.get(stage, 0.0), round(now - since, 3))
+        paused = Counter(map(kind_of, desk.world.pauses()))
         up = 1.0 if self._store.up else 0.0
         return (
             *(Sample("resources", (("stage", stage),), float(n)) for stage, n in counts.items()),
             *(Sample("stage_oldest_seconds", (("stage", stage),), age) for stage, age in oldest.items()),
             Sample("queue_depth", (), float(len(self._queue))),
+            Sample("queue_oldest_seconds", (), round(now - next(iter(self._queue.values()), now), 3)),
+            *(Sample("paused_scopes", (("kind", kind),), float(paused[kind])) for kind in KINDS),
             Sample("live_actors", (), float(len(self._live))),
             Sample("devices", (), float(len(self._devices))),
             Sample("drifted_targets", (), float(len(self._drifted))),

@@ -54,6 +54,11 @@ class SafeMeter:
         with self._lock:
             self._meter.count(f"{port}_errors_total", **{"class": error.failure.error_class.value})
 
+    def begin(self, name: str, /, **labels: str) -> None:
+        """As Meter.begin."""
+        with self._lock:
+            self._meter.begin(name, **labels)
+
     def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
         """As Meter.count."""
         with self._lock:
@@ -196,6 +201,7 @@ def process_samples(name: str, pid: int) -> list[Sample]:
                 Sample("process_resident_bytes", labels, float(process.memory_info().rss)),
                 Sample("process_cpu_seconds_total", labels, cpu.user + cpu.system),
                 Sample("process_open_files", labels, float(process.num_fds())),
+                Sample("process_open_files_limit", labels, float(process.rlimit(psutil.RLIMIT_NOFILE)[0])),
             ]
     except psutil.Error:
         return []

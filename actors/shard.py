@@ -73,7 +73,7 @@ class Shard(BaseActor):
         self._live: dict[Ref, Address] = {}
         self._held: set[Ref] = set()
         self._ref_of: dict[Address, Ref] = {}
-        self._queue: dict[Ref, None] = {}
+        self._queue: dict[Ref, float] = {}  # since when
         self._waiters: dict[Ref, set[Ref]] = {}
         self._progress = Progress()
 
@@ -227,7 +227,7 @@ class Shard(BaseActor):
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
             self.stop_child(self._release(ref))
             self._progress.forget(ref)
-        self._queue = {ref: None for ref in self._queue if desk.mine(ref)}
+        self._queue = {ref: since for ref, since in self._queue.items() if desk.mine(ref)}
         self._board.release()
         if self._ready and (changed or stays):
             for ref in (*desk.world.refs(), *desk.world.leftovers()):
@@ -254,7 +254,7 @@ class Shard(BaseActor):
         if ref in self._live:
             self._nudge(ref)
         elif desk.world.needs_work(ref) and not desk.held(ref):
-            self._queue[ref] = None
+            self._queue.setdefault(ref, self.now())
             self._admit()
         elif not desk.world.version(ref):
             self._unwait(ref)
@@ -308,7 +308,7 @@ class Shard(BaseActor):
         # cleared away by the API server while the outcome was being written: nobody will tell of it again
         gone = message.version > 0 and not world.version(message.ref) and world.needs_work(message.ref)
         if newer or gone or message.again or world.requested(message.ref):
-            self._queue[message.ref] = None
+            self._queue.setdefault(message.ref, self.now())
         self._admit()
 
     def _release(self, ref: Ref) -> Address:

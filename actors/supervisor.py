@@ -106,6 +106,7 @@ class Supervisor(BaseActor):
             *([("telemetry", Telemetry)] if counted else []),
         ]
         self._members = [Member(role, cls, self.spawn(cls)) for role, cls in parts]
+        self._replaced.update({role: 0 for role, _ in parts})
         for member in self._members:
             self.tell(member.address, boot)
         self._announce()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from actors.core import keys
-from actors.core.exposition import Sample, merge, render
-from actors.core.knowledge import Knowledge, Live
+from actors.core.exposition import Sample, lasting, merge, render
+from actors.core.knowledge import Knowledge
 from actors.core.measurements import Measurements
 from actors.core.model import Ref
 from actors.http import api
@@ -82,6 +82,7 @@ class Telemetry(IoActor):
         self._complete, self._stale = False, set[str]()
         self._wanting: list[Callable[[], None]] = []
         self._replies: dict[Address, MetricsReply] = {}
+        self._past: list[Sample] = []  # counted by processes that are gone
         self._metrics: Collecting | None = None
         self._asked_at, self._status_at = -1e9, -1e9
         self._status: StatusReply | None = None
@@ -160,7 +161,8 @@ class Telemetry(IoActor):
     def _rewire(self, topology: Topology) -> None:
         old, self._topology = self._topology, topology
         alive = {topology.bridge, *topology.heat, *topology.snmp, *topology.shards}
-        self._replies = {address: reply for address, reply in self._replies.items() if address in alive}
+        dead = [self._replies.pop(address) for address in [*self._replies] if address not in alive]
+        self._past = merge([*self._past, *(s for reply in dead for s in lasting(reply.samples))])
         if old is not None and old.bridge != topology.bridge and self._known is not None:
             self._subscribe()
 
@@ -198,7 +200,7 @@ class Telemetry(IoActor):
         assert known is not None, "the mirror was asked for"
         assert boot is not None, "Boot comes first"
         known.now_s = self.now() + boot.wall_offset_s
-        known.live, known.asked = _live(self._status), True
+        known.live, known.asked = api.live(self._status), True
         view = api.View(known, boot.options.heat_tick_s)
         wanted = view.histories(request.name, request.query)[:HISTORIES_MAX]
         self._with_histories(wanted, lambda: request.reply(*view.answer(request.name, request.query)))
@@ -261,7 +263,7 @@ class Telemetry(IoActor):
             then()
 
     def _exposition(self) -> str:
-        samples = [sample for reply in self._replies.values() for sample in reply.samples]
+        samples = [*self._past, *(sample for reply in self._replies.values() for sample in reply.samples)]
         status = self._status
         if status is not None:
             samples += [
@@ -339,11 +341,3 @@ class Telemetry(IoActor):
             if known is not None:
                 known.put(entry.key, entry.value, entry.mod_revision)
         self._reads.pop(message.rid, lambda: None)()
-
-
-def _live(status: StatusReply | None) -> dict[Ref, Live]:
-    rows = status.rows if status is not None else ()
-    return {
-        r.ref: Live(r.version, r.stage, r.reason, r.in_stage_s, r.error, r.monitoring, r.awaits, r.seconds)
-        for r in rows
-    }

@@ -24,6 +24,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "resources": ("gauge", "Declared resources by stage."),
     "stage_oldest_seconds": ("gauge", "Age of the resource that is longest in a stage, in seconds."),
     "queue_depth": ("gauge", "Resources that wait for an actor."),
+    "queue_oldest_seconds": ("gauge", "How long the first of those has been waiting; 0 if none is."),
     "live_actors": ("gauge", "Resources with an actor: in flight."),
     "devices": ("gauge", "Monitored devices of this controller."),
     "first_time_to_reconcile_seconds": (
@@ -57,12 +58,14 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "vshards_owned": ("gauge", "Virtual shards that this controller owns (its leases)."),
     "etcd_up": ("gauge", "Whether etcd is usable: 1 or 0."),
     "ready": ("gauge", "Whether the mirror is complete: 1 or 0."),
-    "paused": ("gauge", "Resources that an operator has paused."),
+    "paused": ("gauge", "Resources with work to do that an operator has paused."),
+    "paused_scopes": ("gauge", "Pauses in force, by kind: all, type, tenant, resource."),
     "problems": ("gauge", "Values in etcd that cannot be read."),
     "restarts_total": ("counter", "Processes that were replaced, by role."),
     "process_resident_bytes": ("gauge", "Resident memory, by process."),
     "process_cpu_seconds_total": ("counter", "Processor time, by process."),
     "process_open_files": ("gauge", "Open file descriptors, by process."),
+    "process_open_files_limit": ("gauge", "File descriptors that are allowed, by process."),
     "runtime": ("gauge", "Counters of the actor runtime in a process, by name."),
     "messages_unanswered": ("gauge", "Processes that did not answer the last question for metrics."),
 }
@@ -75,6 +78,8 @@ _FOLD: Final[Mapping[str, Callable[[float, float], float]]] = {
     "etcd_revision": max,
     "etcd_watch_lag_revisions": max,
     "stage_oldest_seconds": max,
+    "queue_oldest_seconds": max,
+    "paused_scopes": max,
 }
 
 
@@ -115,6 +120,13 @@ class Meter:
         """Forget all values of a gauge, whatever their labels."""
         for key in [key for key in self._values if key[0] == name]:
             del self._values[key]
+
+    def begin(self, name: str, /, **labels: str) -> None:
+        """Show it from the beginning, as 0: a counter that is born with its first event has no increase then."""
+        if FAMILIES[name][0] == "histogram":
+            self._histograms.setdefault(_key(name, labels), [0.0] * (len(BUCKETS) + 2))
+        else:
+            self.count(name, 0.0, **labels)
 
     def observe(self, name: str, seconds: float, /, **labels: str) -> None:
         """Add an observation to a histogram."""
@@ -157,6 +169,11 @@ def merge(samples: Iterable[Sample]) -> list[Sample]:
             values[key] = sample.value
     plain = [Sample(name, labels, value) for (name, labels), value in values.items()]
     return plain + [Sample(name, labels, value) for (name, labels), value in shaped.items()]
+
+
+def lasting(samples: Iterable[Sample]) -> list[Sample]:
+    """What must not be forgotten with the process that counted it: a sum that shrinks would look like a restart."""
+    return [sample for sample in samples if FAMILIES[sample.name][0] != "gauge"]
 
 
 def render(samples: Iterable[Sample]) -> str:

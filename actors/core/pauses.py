@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from actors.core.model import Json
 
 SOMEBODY = "somebody"
+KINDS = ("all", "type", "tenant", "resource")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,6 @@ class Pause:
     scope: str
     by: str = SOMEBODY
     since_s: float | None = None
-
-    @property
-    def kind(self) -> str:
-        """`all`, `type`, `tenant` or `resource`."""
-        return self.scope.partition("/")[0]
 
     def to_json(self) -> dict[str, Json]:
         """Plain values."""
@@ -43,6 +39,11 @@ def read(scope: str, raw: bytes) -> Pause:
     by, since = value.get("by"), value.get("since")
     since_s = float(since) if isinstance(since, int | float) and not isinstance(since, bool) else None
     return Pause(scope, str(by) if by else SOMEBODY, since_s)
+
+
+def kind_of(scope: str) -> str:
+    """One of KINDS, for any scope that can mean something."""
+    return scope.partition("/")[0]
 
 
 def resume(scope: str) -> str:

@@ -7,7 +7,7 @@ when read. Does not decide anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
@@ -336,6 +336,10 @@ class World:
         tenant = (self.body(ref) or {}).get("tenant_id", "")
         scopes = ("all", f"type/{ref.type}", f"tenant/{tenant}", f"resource/{self.types.path(ref)}")
         return next((scope for scope in scopes if scope in self._paused), "")
+
+    def pauses(self) -> Collection[str]:
+        """Every scope that is paused."""
+        return self._paused
 
     def needs_work(self, ref: Ref) -> bool:
         """Whether its declared version has no outcome yet, or something of it is left over."""

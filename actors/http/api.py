@@ -13,7 +13,7 @@ from actors.core import graph_view
 from actors.core.critical_path import critical_path
 from actors.core.explain import Explainer
 from actors.core.find import NotFoundError, find
-from actors.core.knowledge import Knowledge, Status
+from actors.core.knowledge import Knowledge, Live, Status
 from actors.core.model import Ref
 from actors.core.past import explain_at
 from actors.messages import ResourceStatus, StatusReply
@@ -57,6 +57,15 @@ def status(reply: StatusReply | None, controller: str, query: Query) -> dict[str
         "processes": dict(reply.pids),
         "restarts": dict(reply.restarts),
         "rows": [live_row(row) for row in reply.rows[:limit]],
+    }
+
+
+def live(reply: StatusReply | None) -> dict[Ref, Live]:
+    """What a controller says of each resource."""
+    rows = reply.rows if reply is not None else ()
+    return {
+        r.ref: Live(r.version, r.stage, r.reason, r.in_stage_s, r.error, r.monitoring, r.awaits, r.seconds)
+        for r in rows
     }
 
 

@@ -35,6 +35,7 @@ FILES = {
 #: What needs no token: probes, and files without data.
 OPEN = frozenset({*FILES, "/healthz", "/readyz", "/openapi.json"})
 ANSWER_S = 10.0
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -149,7 +150,8 @@ class Server:
             except TimeoutError:
                 status, body = 503, {"error": f"no answer within {ANSWER_S:g} s"}
             if isinstance(body, str):
-                return web.Response(text=body, status=status, content_type="text/plain", charset="utf-8")
+                kind = EXPOSITION if name == "metrics" else "text/plain; charset=utf-8"
+                return web.Response(body=body.encode(), status=status, headers={"Content-Type": kind})
             return web.Response(
                 text=json.dumps(body, ensure_ascii=False), status=status, content_type="application/json"
             )
