@@ -143,7 +143,8 @@ class Telemetry(IoActor):
         options = self._boot.options
         if options.http_port is None:
             return
-        server = Server(options.http_host, options.http_port, self._boot.wiring.token(), self.post)
+        token, before = self._boot.wiring.token(), options.http_port_before
+        server = Server(options.http_host, options.http_port, token, self.post, before=before)
         self._server = server
         asyncio.run_coroutine_threadsafe(server.start(), self.start_loop())
 

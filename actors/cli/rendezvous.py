@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "running.json"
+PORT_NAME = "http.port"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,19 @@ def read(state_dir: Path) -> Running | None:
     devices = value.get("devices")
     places = {str(k): str(v) for k, v in devices.items()} if isinstance(devices, dict) else {}
     return Running(value["pid"], endpoints, devices=places, **texts)
+
+
+def port_before(state_dir: Path) -> int:
+    """The HTTP port that was open the last time, 0 if that is not known. It outlives `remove`."""
+    try:
+        return int((state_dir / PORT_NAME).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def remember_port(state_dir: Path, address: str) -> None:
+    """For `port_before`. `address`: host:port."""
+    (state_dir / PORT_NAME).write_text(address.rpartition(":")[2], encoding="ascii")
 
 
 def remove(state_dir: Path) -> None:

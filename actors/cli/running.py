@@ -157,6 +157,7 @@ class Run:
         )
         rendezvous.write(settings.paths.state_dir, running)
         if http:
+            rendezvous.remember_port(settings.paths.state_dir, http)
             self._display.say(f"dashboard: http://{http}/   metrics: http://{http}/metrics")
 
     def _start_system(self) -> None:
@@ -164,6 +165,8 @@ class Run:
         options = self._settings.options(
             tuple(self._types), terminal=self._log is None and sys.stderr.isatty()
         )
+        before = rendezvous.port_before(self._settings.paths.state_dir)
+        options = replace(options, http_port_before=before)
         level = logging.getLevelName(self._settings.log.level.upper())
         self._system = system.start(
             Supervisor, log_config=LogConfig(level=level, as_json=options.log_json, fd=self._log_fd())

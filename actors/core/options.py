@@ -69,6 +69,8 @@ class Options:
     # the HTTP port: None: there is none; 0: any free one
     http_host: str = "127.0.0.1"
     http_port: int | None = None
+    #: the free one that was taken the last time: taken again if it is still free
+    http_port_before: int = 0
     # log
     log_level: str = "info"
     log_json: bool = False

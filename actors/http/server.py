@@ -68,8 +68,11 @@ class Request:
 class Server:
     """The port. `post` hands requests and news to the actor."""
 
-    def __init__(self, host: str, port: int, token: str, post: Callable[[object], None]) -> None:
+    def __init__(
+        self, host: str, port: int, token: str, post: Callable[[object], None], *, before: int = 0
+    ) -> None:
         self._host, self._port, self._token, self._post = host, port, token, post
+        self._before = before
 
     async def start(self) -> None:
         """Open the port; what becomes of that is posted as HttpAt."""
@@ -83,9 +86,8 @@ class Server:
             app.router.add_get(path, self._ask(described["name"]))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, self._host, self._port)
         try:
-            await site.start()
+            await self._listen(runner)
         except OSError as error:
             await runner.cleanup()
             self._post(HttpAt("", f"{self._host}:{self._port}: {error.strerror or error}"))
@@ -94,6 +96,18 @@ class Server:
         host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
         self._port = int(address[1])  # opened again, it is the same
         self._post(HttpAt(f"{host}:{address[1]}"))
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        """At the port that is set; where any will do, at the one that people know already."""
+        from aiohttp import web
+
+        if self._port == 0 and self._before:
+            try:
+                await web.TCPSite(runner, self._host, self._before).start()
+                return
+            except OSError:
+                self._before = 0  # somebody else has it now
+        await web.TCPSite(runner, self._host, self._port).start()
 
     # ------------------------------------------------------------------------------------------- guarding
 
