@@ -146,7 +146,13 @@ class View:
             text = f"{ref} {known.name(ref)} {row.stage} {row.reason} {row.error}".lower()
             if all(word in text for word in words):
                 chosen.append(row)
-        chosen.sort(key=lambda row: (ORDER.index(row.stage) if row.stage in ORDER else len(ORDER), row.ref))
+        last = len(ORDER) + 1
+        chosen.sort(
+            key=lambda row: (
+                ORDER.index(row.stage) if row.stage in ORDER else last - bool(known.drift(row.ref)),
+                row.ref,
+            )
+        )
         offset, limit = (
             number(query.get("offset", ""), 0),
             min(number(query.get("limit", ""), ROWS), ROWS_MAX),
@@ -155,15 +161,13 @@ class View:
         for row in chosen:
             counts[row.stage] = counts.get(row.stage, 0) + 1
         rows = [self.row(row) for row in chosen[offset : offset + limit]]
-        return {"total": len(chosen), "counts": counts, "types": types, "offset": offset, "rows": rows}
+        paused = [pause.to_json() for pause in known.pauses()]
+        page = {"total": len(chosen), "counts": counts, "types": types, "offset": offset}
+        return {**page, "paused": paused, "rows": rows}
 
     def row(self, row: Status) -> dict[str, Any]:
         """One row of the table."""
         known = self._known
-        told = known.live.get(row.ref)
-        monitoring = (
-            dict(told.monitoring) if told is not None and told.monitoring else known.monitored(row.ref)
-        )
         return {
             "resource": str(row.ref),
             "type": row.ref.type,
@@ -175,7 +179,8 @@ class View:
             "reason": row.error or row.reason,
             "since_seconds": None if row.since_s is None else round(row.since_s, 1),
             "awaits": [str(ref) for ref in row.awaits],
-            "monitoring": monitoring,
+            "monitoring": dict(known.monitoring(row.ref)),
+            "drift": known.drift(row.ref),
         }
 
     def _resource(self, ref: Ref) -> dict[str, Any]:
@@ -185,6 +190,7 @@ class View:
         graph = graph_view.build(known, ref, [leg.ref for leg in path.legs] if path is not None else ())
         return {
             **self.row(known.status(ref)),
+            "seconds": dict(known.live[ref].seconds) if ref in known.live else {},
             "explanation": Explainer(known, self._look_s).explain(ref).to_json(),
             "history": [line.to_json() for line in known.history(ref)],
             "graph": graph.to_json(),

@@ -13,8 +13,10 @@ function make(name, attributes, ...children) {
   return node;
 }
 
+// Names often differ in their ends.
 function short(text) {
-  return text.length > LETTERS ? `${text.slice(0, LETTERS - 1)}…` : text;
+  const half = Math.floor((LETTERS - 1) / 2);
+  return text.length > LETTERS ? `${text.slice(0, half)}…${text.slice(-half)}` : text;
 }
 
 // Longest path from what needs nothing; relaxed a bounded number of times, so a ring does no harm.
@@ -64,7 +66,7 @@ export function drawGraph(graph, here) {
     const box = make("g", { class: kind, transform: `translate(${x},${y})` },
       make("rect", { width: WIDTH, height: HEIGHT, rx: 6 }),
       make("text", { x: 8, y: 17 }, short(node.name || id.slice(0, 8))),
-      make("text", { x: 8, y: 33, class: "small" }, short(`${type} · ${node.stage}`)),
+      make("text", { x: 8, y: 33, class: "small" }, `${short(type)}${node.stage === "settled" ? "" : ` · ${node.stage}`}`),
       make("title", {}, `${node.resource} ${node.name} is ${node.stage}`));
     const anchor = make("a", { href: `#/resource/${encodeURIComponent(node.resource)}`,
       "aria-label": `${type} ${node.name || id} is ${node.stage}` }, box);

@@ -28,7 +28,7 @@ function part(parent, id, made) {
 
 function link(resource, text) {
   const label = text || resource;
-  const shown = label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label;
+  const shown = cut(short(label));
   return element("a", { href: `#/resource/${encodeURIComponent(resource)}`, title: shown === label ? null : label }, shown);
 }
 
@@ -44,8 +44,22 @@ export function seconds(value) {
   return `${Math.floor(value / 86400)} d ${Math.floor((value % 86400) / 3600)} h`;
 }
 
-function sees(monitoring) {
-  return Object.entries(monitoring).map(([name, value]) => `${name} ${value}`).join(", ");
+// Ids by their beginning, which is what people type.
+function short(text) {
+  return text.replace(/\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, "$1");
+}
+
+function cut(text) {
+  if (text.length <= LONGEST) return text;
+  const half = Math.floor((LONGEST - 1) / 2);
+  return `${text.slice(0, half)}…${text.slice(-half)}`; // names often differ in their ends
+}
+
+// What devices say; what is not as it should be stands out, and says what is wanted.
+function sees(row) {
+  const parts = Object.entries(row.monitoring).map(([name, value]) => (row.drift[name]
+    ? element("b", { class: "failed" }, `${name} ${value}, wanted ${row.drift[name]}`) : `${name} ${value}`));
+  return element("span", {}, ...parts.flatMap((each, i) => (i ? [", ", each] : [each])));
 }
 
 export function showCounts(parent, status, query, go) {
@@ -64,12 +78,21 @@ export function showCounts(parent, status, query, go) {
     made.append(button);
   }
   part(parent, "count-row", made);
-  const text = status.problems && status.problems.length ? status.problems.join(" · ") : "";
-  part(parent, "problems", element("p", { class: "failed" }, text));
+  const lines = (status.problems || []).map((text) => element("li", {}, text));
+  part(parent, "problems", element("ul", { class: "notes failed", hidden: lines.length ? null : "" }, ...lines));
+}
+
+// What operators have paused, and how each is ended.
+function pauses(paused) {
+  const lines = paused.map((each) => element("li", {}, `paused: ${short(each.scope)} by ${each.by}`,
+    each.since ? `, since ${new Date(each.since * 1000).toLocaleString()}` : "", " · ",
+    element("code", {}, each.resume), " lets it go on"));
+  return element("ul", { class: "notes paused", hidden: lines.length ? null : "" }, ...lines);
 }
 
 export function showTable(parent, answer, query, go) {
   if (!document.getElementById("table-card")) buildTable(parent, answer, query, go);
+  part(document.getElementById("table-head"), "pauses", pauses(answer.paused));
   const body = element("tbody");
   for (const row of answer.rows) {
     body.append(element("tr", {},
@@ -77,13 +100,13 @@ export function showTable(parent, answer, query, go) {
         ` ${row.type}`)),
       element("td", {}, stage(row.stage)),
       element("td", { class: "num" }, `v${row.version}`),
-      element("td", { class: "why" }, row.stage === "settled" ? "" : row.reason),
-      element("td", { class: "sees" }, sees(row.monitoring)),
+      element("td", { class: "why" }, row.stage === "settled" ? "" : short(row.reason)),
+      element("td", { class: "sees" }, sees(row)),
       element("td", { class: "num" }, row.stage === "settled" || row.stage === "failed" ? "" : seconds(row.since_seconds))));
   }
   part(document.querySelector("#table-card table"), "rows", body);
   const left = answer.total - answer.rows.length;
-  const text = `${answer.total} resources${left > 0 ? `, ${answer.rows.length} shown: narrow the filter` : ""}`;
+  const text = `${answer.total} ${answer.total === 1 ? "resource" : "resources"}${left > 0 ? `, ${answer.rows.length} shown: narrow the filter` : ""}`;
   const caption = document.querySelector("#table-card caption");
   if (caption.textContent !== text) caption.textContent = text;
 }
@@ -106,7 +129,7 @@ function buildTable(parent, answer, query, go) {
   const head = element("tr", {});
   for (const [text, kind] of [["resource", ""], ["stage", ""], ["version", "num"], ["why", ""], ["monitoring", ""],
     ["since", "num"]]) head.append(element("th", { scope: "col", class: kind }, text));
-  parent.append(element("section", { class: "card", id: "table-card" },
+  parent.append(element("section", { class: "card", id: "table-card" }, element("div", { id: "table-head" }),
     element("div", { class: "filter" }, search, types),
     element("table", { class: "rows" }, element("caption"), element("thead", {}, head), element("tbody", { id: "rows" }))));
 }
@@ -118,13 +141,15 @@ export function showResource(parent, answer) {
     return;
   }
   const title = answer.name ? `${answer.name}` : answer.id;
-  const monitoring = sees(answer.monitoring);
+  const seen = Object.keys(answer.monitoring).length > 0;
   part(parent, "title", element("section", { class: "card" },
-    element("p", {}, element("a", { href: "#/" }, "← all resources")),
+    element("a", { href: "#/" }, "← all resources"),
     element("h2", {}, title, " ", stage(answer.stage)),
-    element("p", { class: "dim" }, `${answer.resource} · version ${answer.version}`,
-      monitoring ? ` · its device says ${monitoring}` : "")));
+    element("div", { class: "dim" }, `${answer.resource} · version ${answer.version}`,
+      seen ? " · its device says " : "", seen ? sees(answer) : "")));
   part(parent, "explain", element("section", { class: "card" }, element("h3", {}, "Why"), chain(answer.explanation)));
+  if (answer.stage !== "settled" && answer.stage !== "failed") part(parent, "so-far", soFar(answer));
+  else document.getElementById("so-far")?.remove();
   if (answer.history.length) {
     part(parent, "waterfall", waterfall(answer.history[answer.history.length - 1]));
     if (answer.critical_path) part(parent, "critical", critical(answer.critical_path));
@@ -142,9 +167,9 @@ function chain(explanation) {
   for (const step of explanation.chain) {
     const since = step.since_seconds !== null && step.stage !== "settled" ? ` for ${seconds(step.since_seconds)}` : "";
     const item = element("li", {}, link(step.resource, step.name || step.resource), ` version ${step.version} is `,
-      stage(step.stage), `${since}: ${step.text}`);
+      stage(step.stage), `${since}: ${short(step.text)}`);
     const facts = [...step.facts];
-    if (step.others.length) facts.push(`besides it waits for ${step.others.join(", ")}`);
+    if (step.others.length) facts.push(`besides it waits for ${short(step.others.join(", "))}`);
     if (facts.length) item.append(element("ul", { class: "facts" }, ...facts.map((fact) => element("li", {}, fact))));
     list.append(item);
     const inner = element("ul", { class: "chain" });
@@ -178,30 +203,51 @@ function legend(parts) {
   return made;
 }
 
+// How long it has taken so far, for what has not ended.
+function soFar(answer) {
+  const parts = Object.entries(answer.seconds).filter(([, value]) => value > 0);
+  const total = parts.reduce((sum, [, value]) => sum + value, 0);
+  if (!total) return element("section", { hidden: "" });
+  return element("section", { class: "card" }, element("h3", {}, `Where the time went so far: ${seconds(total)}`),
+    bar(parts, total, words(parts)), legend(parts));
+}
+
+function words(parts) {
+  return parts.map(([kind, value]) => `${KINDS[kind] || kind} ${seconds(value)}`).join(", ");
+}
+
+// One row of a waterfall: what it is, a bar at its place within the whole, how long it took.
+function stretch(label, parts, begins, took, whole) {
+  const box = bar(parts, took, words(parts));
+  box.style.marginLeft = `${(100 * begins) / (whole || 1)}%`;
+  box.style.width = `${Math.max(0.5, (100 * took) / (whole || 1))}%`;
+  return element("li", {}, element("span", { class: "what" }, label), element("span", { class: "took" }, seconds(took)),
+    element("div", { class: "track" }, box));
+}
+
 function waterfall(line) {
-  const parts = line.spans.map((span) => [span.kind, span.seconds, span.blocker]);
-  const label = parts.map(([kind, value]) => `${KINDS[kind] || kind} ${seconds(value)}`).join(", ");
+  const rows = element("ol", { class: "stretches" });
+  let begins = 0;
+  for (const span of line.spans) {
+    const what = KINDS[span.kind] || span.kind;
+    const label = span.blocker ? element("span", {}, "waiting for ", link(span.blocker)) : what;
+    rows.append(stretch(label, [[span.kind, span.seconds, span.blocker]], begins, span.seconds, line.seconds));
+    begins += span.seconds;
+  }
   return element("section", { class: "card" },
     element("h3", {}, `Where the time of version ${line.version} went: ${seconds(line.seconds)}`),
-    bar(parts, line.seconds, label), legend(parts));
+    rows, legend(line.spans.map((span) => [span.kind, span.seconds])));
 }
 
 function critical(path) {
-  const made = element("section", { class: "card" }, element("h3", {}, `Critical path: ${seconds(path.wall_seconds)} of wall time`));
-  const body = element("tbody");
+  const rows = element("ol", { class: "stretches" });
   for (const leg of path.legs) {
-    const parts = Object.entries(leg.parts);
-    const cell = element("td", {});
-    const box = bar(parts, leg.ends - leg.begins, parts.map(([k, v]) => `${KINDS[k] || k} ${seconds(v)}`).join(", "));
-    box.style.marginLeft = `${(100 * leg.begins) / (path.wall_seconds || 1)}%`;
-    box.style.width = `${Math.max(0.5, (100 * (leg.ends - leg.begins)) / (path.wall_seconds || 1))}%`;
-    cell.append(box);
-    cell.style.width = "55%";
-    body.append(element("tr", {}, element("td", {}, link(leg.resource, leg.name || leg.resource)), cell,
-      element("td", { class: "num" }, seconds(leg.ends - leg.begins))));
+    const label = link(leg.resource, leg.name || leg.resource);
+    rows.append(stretch(label, Object.entries(leg.parts), leg.begins, leg.ends - leg.begins, path.wall_seconds));
   }
-  made.append(element("table", {}, body), legend(Object.entries(path.totals)));
-  return made;
+  return element("section", { class: "card" },
+    element("h3", {}, `Critical path: ${seconds(path.wall_seconds)} of wall time`), rows,
+    legend(Object.entries(path.totals)));
 }
 
 function historyTable(lines) {
@@ -216,13 +262,13 @@ function historyTable(lines) {
   for (const line of [...lines].reverse()) {
     const skipped = line.skipped.length ? ` (skipped ${line.skipped.join(", ")})` : "";
     body.append(element("tr", {},
-      element("td", {}, `${line.version}${skipped}`),
+      element("td", {}, `v${line.version}${skipped}`),
       element("td", {}, new Date(line.ended * 1000).toLocaleString()),
       element("td", {}, element("span", { class: line.error ? "failed" : "" }, `${line.outcome}`),
-        line.error ? element("div", {}, line.error) : ""),
-      element("td", { class: "num" }, seconds(line.seconds)),
-      element("td", {}, line.retries ? String(line.retries) : "")));
+        line.error ? element("div", {}, short(line.error)) : ""),
+      element("td", { class: "took" }, seconds(line.seconds)),
+      element("td", { class: "tries" }, line.retries ? `tried again ${line.retries} times` : "")));
   }
-  made.append(element("table", {}, element("thead", {}, head), body));
+  made.append(element("table", { class: "past" }, element("thead", {}, head), body));
   return made;
 }
