@@ -184,7 +184,7 @@ class Telemetry(IoActor):
                 self._with_status(lambda: request.reply(*api.readiness(self._fresh())))
             case "status":
                 self._with_status(
-                    lambda: request.reply(200, api.status(self._status, self._controller, request.query))
+                    lambda: request.reply(*api.status(self._status, self._controller, request.query))
                 )
             case _:
                 self._with_world(lambda: self._with_status(lambda: self._view(request)))

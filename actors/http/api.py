@@ -6,6 +6,7 @@ bounded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,12 +44,16 @@ def readiness(status: StatusReply | None) -> Answer:
     return 200, {"ready": True, "reason": ""}
 
 
-def status(reply: StatusReply | None, controller: str, query: Query) -> dict[str, Any]:
+def status(reply: StatusReply | None, controller: str, query: Query) -> Answer:
     """Counts and live rows."""
+    try:
+        limit = number(query, "limit", ROWS_MAX)
+    except ValueError as error:
+        return 400, {"error": str(error)}
     if reply is None:
-        return {"ready": False, "store": "unknown: the controller does not answer", "counts": {}, "rows": []}
-    limit = number(query.get("limit", ""), ROWS_MAX)
-    return {
+        silent = "unknown: the controller does not answer"
+        return 200, {"ready": False, "store": silent, "counts": {}, "rows": []}
+    return 200, {
         "ready": reply.ready,
         "store": reply.store,
         "controller": controller,
@@ -84,9 +89,25 @@ def live_row(row: ResourceStatus) -> dict[str, Any]:
     }
 
 
-def number(text: str, default: int) -> int:
-    """A count out of a query; the default for what is none. Never negative."""
-    return int(text) if text.isascii() and text.isdigit() else default
+def number(query: Query, name: str, default: int) -> int:
+    """A count out of a query. Raises ValueError."""
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ValueError(f"{name} must be a whole number that is not negative, not {text[:40]!r}")
+    return int(text)
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 out of a query. Raises ValueError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f"at must be seconds since 1970, for instance 1795631814.2, not {text[:40]!r}")
+    return seconds
 
 
 class View:
@@ -153,10 +174,7 @@ class View:
                 row.ref,
             )
         )
-        offset, limit = (
-            number(query.get("offset", ""), 0),
-            min(number(query.get("limit", ""), ROWS), ROWS_MAX),
-        )
+        offset, limit = number(query, "offset", 0), min(number(query, "limit", ROWS), ROWS_MAX)
         counts: dict[str, int] = {}
         for row in chosen:
             counts[row.stage] = counts.get(row.stage, 0) + 1
@@ -199,7 +217,7 @@ class View:
 
     def _explain(self, ref: Ref, at: str) -> dict[str, Any]:
         if at:
-            return explain_at(self._known, ref, float(at)).to_json()
+            return explain_at(self._known, ref, moment(at)).to_json()
         return Explainer(self._known, self._look_s).explain(ref).to_json()
 
     def _history(self, ref: Ref) -> dict[str, Any]:

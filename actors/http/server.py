@@ -82,8 +82,8 @@ class Server:
         for path in FILES:
             app.router.add_get(path, self._file)
         app.router.add_get("/openapi.json", self._openapi)
-        for path, described in PATHS.items():
-            app.router.add_get(path, self._ask(described["name"]))
+        for path, view in PATHS.items():
+            app.router.add_get(path, self._ask(view.name))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:

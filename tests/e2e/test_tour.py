@@ -18,6 +18,7 @@ import pytest
 from tests.e2e import browser as web
 from tests.e2e.browser import Browser
 from tests.e2e.harness import Product, eventually, run_once
+from tests.e2e.schema import mismatches
 
 GATEWAY, PORT, SUBNET, LOGICAL = "5c241c51", "327f59b7", "e1353d56", "b04853c4"
 SWITCH_PORT = "xe-0/0/3.1025"
@@ -60,10 +61,10 @@ class Tour:
         """One command with --json; its answer."""
         return json.loads(self.do(*arguments, "--json", code=code))
 
-    def get(self, path: str, *, token: str = "a-secret-token") -> tuple[int, str]:
-        """One GET of the HTTP port."""
+    def get(self, path: str, *, token: str = "a-secret-token", method: str = "GET") -> tuple[int, str]:
+        """One request to the HTTP port."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        request = urllib.request.Request(self.http + path, headers=headers)
+        request = urllib.request.Request(self.http + path, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 status, text = answer.status, answer.read().decode()
@@ -185,6 +186,10 @@ def test_pause_is_seen_everywhere_and_resume_ends_it(tour: Tour) -> None:
     assert "paused (type/subnet)" in tour.do("explain", SUBNET)
     eventually(lambda: tour.metric("paused") == 1, what="paused in metrics")
     assert any(f["check"] == "paused" for f in tour.ask("doctor")["findings"])
+    status = tour.ask("status")
+    assert [pause["scope"] for pause in status["paused"]] == ["type/subnet"]
+    assert status["paused"][0]["resume"] == "resume --type subnet"
+    assert tour.metric("paused_scopes") == 1
     lines = len(_lines(tour, SUBNET))
     tour.do("resume", "--type", "subnet")
     eventually(lambda: len(_lines(tour, SUBNET)) == lines + 1, what="reconciled after resume")
@@ -198,6 +203,8 @@ def test_a_pulled_cable_is_drift_until_it_is_plugged_again(tour: Tour) -> None:
     eventually(lambda: tour.metric("drifted_targets") == 1, what="drift in metrics")
     rows = {row["resource"].split(":")[1][:8]: row for row in tour.ask("status")["rows"]}
     assert rows[LOGICAL]["monitoring"] == {"logical_port": "DOWN"}
+    assert rows[LOGICAL]["drift"] == {"logical_port": "UP"}
+    assert "logical_port is DOWN, wanted UP" in tour.do("status")
     tour.do("port", "up", SWITCH_PORT)
     eventually(lambda: tour.metric("drift_seconds_count") == 1, what="drift measured")
     assert tour.metric("drifted_targets") == 0
@@ -219,15 +226,35 @@ def test_metrics_tell_what_was_done(tour: Tour) -> None:
 
 
 def test_the_api_is_what_its_description_says(tour: Tour) -> None:
-    """Every path of the OpenAPI document answers; without the token only probes and files do."""
+    """Every path of the OpenAPI document answers in the form that it says; without the token only what it says does."""
     document = json.loads(tour.get("/openapi.json", token="")[1])
-    for path in document["paths"]:
-        status, _ = tour.get(path.replace("{resource}", GATEWAY))
+    for path, described in document["paths"].items():
+        status, text = tour.get(path.replace("{resource}", GATEWAY))
         assert status == 200, path
-        guarded = path not in ("/healthz", "/readyz")
-        assert (tour.get(path.replace("{resource}", GATEWAY), token="")[0] == 401) is guarded
-    assert tour.get("/api/v1/resources/nothing")[0] == 404
+        content = described["get"]["responses"]["200"]["content"]
+        if "application/json" in content:
+            assert mismatches(json.loads(text), content["application/json"]["schema"], document) == [], path
+        status, text = tour.get(path.replace("{resource}", GATEWAY), token="")
+        assert (status == 401) is bool(described["get"]["security"])
+    for path, status in (
+        ("/api/v1/resources/nothing", 404),
+        ("/api/v1/status?limit=-1", 400),
+        ("/api/v1/resources?offset=x", 400),
+        (f"/api/v1/resources/{GATEWAY}/explain?at=nan", 400),
+        ("/api/v1/graph?format=png", 400),
+    ):
+        refused = tour.get(path)
+        assert refused[0] == status, path
+        assert mismatches(json.loads(refused[1]), document["components"]["schemas"]["Error"], document) == []
     assert tour.get("/api/v1/status", token="wrong")[0] == 401
+
+
+def test_the_api_only_reads(tour: Tour) -> None:
+    """No method but GET (and HEAD) is taken by any path, with the right token too."""
+    paths = json.loads(tour.get("/openapi.json")[1])["paths"]
+    for path in paths:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert tour.get(path.replace("{resource}", GATEWAY), method=method)[0] == 405
 
 
 def test_doctor_finds_nothing_that_stops_work(tour: Tour) -> None:
@@ -260,7 +287,7 @@ def test_the_dashboard_can_be_used(tour: Tour, tmp_path: Path) -> None:
         page.shows("22 resources", "T0011CF000", "logical_port UP")
         page.shot(pictures / "table.png")
         page.type("#q", "gateway")
-        page.shows("1 resources", selector="caption")
+        page.shows("1 resource", selector="caption")
         assert page.script("return document.activeElement.id") == "q"
         page.press("\ue004")  # the select
         page.press("\ue004")  # the first row's link
@@ -268,6 +295,7 @@ def test_the_dashboard_can_be_used(tour: Tour, tmp_path: Path) -> None:
         page.shows("T0011CF000", "Why", "CREATE_COMPLETED", "Critical path", "History")
         assert page.script("return document.querySelectorAll('svg a').length") > 3
         assert page.script("return document.querySelectorAll('#waterfall .bar i').length") > 2
+        assert page.script("return document.querySelectorAll('#waterfall li').length") > 2
         page.shot(pictures / "resource.png")
         page.size(420, 900)
         eventually(lambda: page.script("return document.documentElement.scrollWidth <= window.innerWidth"))
@@ -305,7 +333,7 @@ def test_hanging_up_takes_the_settings_anew(tour: Tour) -> None:
     tour.product.process.send_signal(signal.SIGHUP)
     tour.product.said("settings read again")
     eventually(lambda: tour.ask("status")["live"], what="the API at its new address")
-    tour.http = re.findall(r"dashboard: (http://[\d.]+:\d+)/", tour.product.out)[-1]
+    assert re.findall(r"dashboard: (http://[\d.]+:\d+)/", tour.product.out)[-1] == tour.http  # people know it
     assert tour.ask("status")["counts"] == {"settled": 22}
     assert tour.get("/readyz")[0] == 200
 
