@@ -29,7 +29,9 @@ if __name__ == "__main__":
 
         sys.exit(replay(arguments[1:]))
 
-    from actors.cli import main
-    from sim.standalone import Services
+    from importlib import import_module
 
-    sys.exit(main(arguments, Services))
+    from actors.cli import main
+
+    # the embedded services are imported when something of them is wanted: most commands only ask or steer
+    sys.exit(main(arguments, lambda *given: import_module("sim.standalone").Services(*given)))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.core import keys
+from actors.core.mirrored import MIRRORED
 from actors.core.ownership import CONTROLLERS, SHARDS
 from actors.messages import Address, Mirror, More, Snapshot, Subscribe, Tick
 from actors.ownership import PREFIXES
@@ -21,17 +21,6 @@ from actors.ports import Changes, Compacted, Down, Entry, Page, Store, Up, Watch
 if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
 
-#: What shards mirror. The results of workflows are read on demand instead.
-MIRRORED = (
-    keys.CONFIG,
-    keys.JOBS,
-    keys.STATE,
-    keys.MONITORING,
-    keys.TARGETS,
-    keys.ACCEPTED,
-    keys.RECONCILE,
-    keys.PAUSE,
-)
 #: Everything of interest is below this prefix: one watch gives one order.
 ROOT = "/"
 RETRY_S = 0.5

@@ -16,14 +16,8 @@ from rich.text import Text
 
 from actors.core.knowledge import without_job_ids
 from actors.messages import ResourceStatus, StatusReply
+from actors.styles import STYLES
 
-STYLES = {
-    "settled": "green",
-    "failed": "red",
-    "running": "cyan",
-    "waiting": "yellow",
-    "backing-off": "magenta",
-}
 #: A table that is longer than this says how much it leaves out.
 ROWS_MAX = 40
 FINAL = frozenset({"settled", "failed"})

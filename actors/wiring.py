@@ -7,14 +7,19 @@ other (gRPC and fork do not mix). Secrets travel inside the settings snapshot on
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from actors.messages import Wiring
 from actors.ports import Agent, AgentTimeouts, PointSink, Stacks, Store
 from config.sections import Snapshot
+
+if TYPE_CHECKING:
+    from actors.messages import Wiring
 
 
 def wiring(settings: Snapshot) -> Wiring:
     """Factories for the real world, as configured."""
+    from actors.messages import Wiring  # commands that only ask need no message
+
     return Wiring(
         partial(etcd, settings),
         partial(heat, settings),

@@ -26,7 +26,7 @@ from actors.core.find import find
 from actors.core.keys import CONFIG, decode_declared, encode_declared
 from actors.core.model import Ref
 from actors.core.past import explain_at
-from actors.display import STYLES
+from actors.styles import STYLES
 from config.examples import read_documents
 
 RESOURCE = "type:id, id, beginning of an id, or name"

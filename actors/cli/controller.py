@@ -11,7 +11,6 @@ import argparse
 from typing import Any
 
 from actors.cli.context import Context
-from actors.cli.running import Run
 from config.sections import Snapshot
 from config.settings import SettingsError
 
@@ -51,4 +50,6 @@ def _controller(context: Context) -> int:
         raise SettingsError("a controller needs an etcd: set etcd.endpoints (GATEWRIGHT_ETCD__ENDPOINTS)")
     if settings.heat.source == "embedded":
         raise SettingsError("a controller needs a Heat: set heat.endpoint, heat.cloud or OS_* variables")
+    from actors.cli.main_job import Run
+
     return Run(settings, lambda known, _say: NoServices(known), context.parsed).run()

@@ -34,7 +34,6 @@ from actors.core.pauses import resume
 from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
-from actors.template_engine import syntax_error
 from config.sections import Snapshot
 
 TIMEOUT_S = 5.0
@@ -217,6 +216,8 @@ def _template_problem(key: str, value: bytes) -> str:
         template = keys.decode_template(key, value, 0)
     except keys.BadValue:
         return ""  # named already
+    from actors.template_engine import syntax_error
+
     return compile_template(template).error or syntax_error(template.source)
 
 

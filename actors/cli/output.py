@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from actors.display import STYLES
+from actors.styles import STYLES
 
 #: Width of tables that do not go to a terminal.
 PIPE_WIDTH = 160

@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from actors import wiring
-from actors.bridge_feed import MIRRORED
 from actors.cli import rendezvous
 from actors.cli.context import Context
 from actors.cli.rendezvous import Running
 from actors.core.errors import PortError
 from actors.core.keys import TypeTable
 from actors.core.knowledge import EXTRA, Knowledge, Live, ref_of
+from actors.core.mirrored import MIRRORED
 from actors.core.model import Ref
 from actors.ports import Store
 from config.sections import Snapshot

@@ -26,7 +26,7 @@ from actors.core.find import find
 from actors.core.knowledge import FINAL, Knowledge, Line, Status
 from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
 from actors.core.pauses import resume
-from actors.display import STYLES
+from actors.styles import STYLES
 
 ROWS_SHOWN = 40
 PROBLEMS_SHOWN = 10

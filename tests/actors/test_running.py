@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.cli import running
+from actors.cli import main_job
 from actors.cli.controller import NoServices
 from actors.runtime.system import NoAnswerError, SystemGoneError
 from config.sections import EtcdSection, HeatSection, PathsSection, Snapshot
@@ -44,7 +44,7 @@ def start(*_: Any, **__: Any) -> Tree:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[running.Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[main_job.Run]:
     """A controller that is about to start; what it does to signals is undone."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.getsignal(number) for number in numbers]
@@ -56,7 +56,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[running.Run
         paths=PathsSection(state_dir=tmp_path),
     )
     parsed = argparse.Namespace(once=False, declare=None, state_dir=None, config=None)
-    yield running.Run(settings, lambda known, _say: NoServices(known), parsed)
+    yield main_job.Run(settings, lambda known, _say: NoServices(known), parsed)
     for number, handler in zip(numbers, handlers, strict=True):
         signal.signal(number, handler)
 
@@ -65,7 +65,7 @@ GONE, DEAF = SystemGoneError("a part died"), NoAnswerError("nobody took it")
 
 
 @pytest.mark.parametrize("deaths", [[GONE], [DEAF], [GONE, DEAF, GONE]])
-def test_a_tree_that_dies_at_its_start_is_begun_again(run: running.Run, deaths: list[Exception]) -> None:
+def test_a_tree_that_dies_at_its_start_is_begun_again(run: main_job.Run, deaths: list[Exception]) -> None:
     """Whether a part died or the orders were not taken: the next start counts."""
     Tree.deaths = list(deaths)
     run._begin()
@@ -73,14 +73,14 @@ def test_a_tree_that_dies_at_its_start_is_begun_again(run: running.Run, deaths: 
     assert Tree.started == 1 + sum(isinstance(death, NoAnswerError) for death in deaths)
 
 
-def test_a_tree_that_never_starts_is_given_up(run: running.Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tree_that_never_starts_is_given_up(run: main_job.Run, capsys: pytest.CaptureFixture[str]) -> None:
     """After four starts within a minute the exit code is 70, and a sentence says why."""
     Tree.deaths = [GONE, DEAF] * 4
     assert run.run() == 70
     assert "died four times within a minute" in capsys.readouterr().out
 
 
-def test_a_death_during_a_reload_does_not_end_it(run: running.Run) -> None:
+def test_a_death_during_a_reload_does_not_end_it(run: main_job.Run) -> None:
     """SIGHUP, and a process that dies at that moment: the tree is begun again with the new settings."""
     run._begin()
     Tree.deaths = [DEAF]
