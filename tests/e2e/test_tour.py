@@ -73,6 +73,22 @@ class Tour:
         self.said.append(text)
         return status, text
 
+    def api(self, path: str) -> Any:
+        """What the API says: as `ask`, without a process for each look."""
+        status, text = self.get(f"/api/v1/{path}")
+        assert status == 200, text
+        return json.loads(text)
+
+    def counts(self) -> dict[str, int]:
+        """Resources by stage."""
+        counts: dict[str, int] = self.api("status?limit=0")["counts"]
+        return counts
+
+    def lines(self, resource: str) -> list[dict[str, Any]]:
+        """Its history."""
+        found: list[dict[str, Any]] = self.api(f"resources/{resource}/history")["lines"]
+        return found
+
     def metric(self, name: str) -> float:
         """The sum over all labels of a metric."""
         rows = re.findall(rf"^gatewright_{name}(?:{{.*}})? (\S+)$", self.get("/metrics")[1], re.MULTILINE)
@@ -104,7 +120,6 @@ def test_status_counts_what_there_is(tour: Tour) -> None:
     assert status["groups"]["port"] == {"settled": 3}
     assert {row["resource"].partition(":")[0] for row in status["rows"]} == set(status["groups"])
     assert tour.ask("status", "--type", "port", "--by", "stage")["groups"] == {"settled": {"settled": 3}}
-    assert "22 settled" in tour.do("status")
 
 
 def test_etcd_alone_answers_the_same_questions(tour: Tour) -> None:
@@ -132,7 +147,7 @@ def test_the_critical_path_sums_to_the_wall_time(tour: Tour) -> None:
     wall = path["wall_seconds"]
     assert sum(path["totals"].values()) == pytest.approx(wall, rel=0.01)
     lines = [
-        line for ref in ("network:f2de53ae", "common_function_gateway:5c241c51") for line in _lines(tour, ref)
+        line for ref in ("network:f2de53ae", "common_function_gateway:5c241c51") for line in tour.lines(ref)
     ]
     ends = max(line["ended"] for line in lines)
     assert path["ended"] == pytest.approx(ends, abs=0.002)
@@ -141,22 +156,16 @@ def test_the_critical_path_sums_to_the_wall_time(tour: Tour) -> None:
     assert "* network" in tour.do("graph", GATEWAY, "--critical-path")
 
 
-def _lines(tour: Tour, resource: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tour.ask("history", resource)["lines"]
-    return found
-
-
 def test_a_resource_that_is_not_there_is_its_own_exit_code(tour: Tour) -> None:
-    """3 for none and for more than one, 2 for a wrong argument."""
+    """3 for none, 2 for a wrong argument."""
     tour.do("explain", "nothing-of-that-name", code=3)
-    tour.do("explain", "port:", code=3)
     tour.do("explain", GATEWAY, "--at", "yesterday", code=2)
     tour.do("pause", "--type", "nonsense", code=2)
 
 
 def test_a_past_moment_can_be_asked_for(tour: Tour) -> None:
     """While the gateway waited for its subnet, that is what explain --at says."""
-    (line,) = _lines(tour, GATEWAY)
+    (line,) = tour.lines(GATEWAY)
     waited = next(span for span in line["spans"] if span["blocker"] and span["seconds"] > 0.05)
     before = sum(span["seconds"] for span in line["spans"][: line["spans"].index(waited)])
     _, text = tour.get(
@@ -168,21 +177,21 @@ def test_a_past_moment_can_be_asked_for(tour: Tour) -> None:
 
 def test_a_plan_says_what_would_be_done_and_does_nothing(tour: Tour) -> None:
     """Deleting the network would take its dependents first; etcd does not change by asking."""
-    revision = tour.ask("status")["revision"]
+    revision = tour.product.etcd.revision()
     plan = tour.ask("plan", "network:f2de53ae", "--delete")["plan"]
     order = [row["resource"].split(":")[0] for row in plan]
     assert (
         order.index("ese_logical_port") < order.index("port") < order.index("subnet") < order.index("network")
     )
     assert {row["action"] for row in plan} == {"logical_delete"}
-    assert tour.ask("status")["revision"] == revision
+    assert tour.product.etcd.revision() == revision
 
 
 def test_pause_is_seen_everywhere_and_resume_ends_it(tour: Tour) -> None:
     """A reconcile of a paused type waits, visibly in status, explain, metrics and doctor; resume lets it go on."""
     tour.do("pause", "--type", "subnet")
     tour.do("reconcile", SUBNET)
-    eventually(lambda: tour.ask("status")["counts"].get("paused") == 1, what="paused in status")
+    eventually(lambda: tour.counts().get("paused") == 1, what="paused in status")
     assert "paused (type/subnet)" in tour.do("explain", SUBNET)
     eventually(lambda: tour.metric("paused") == 1, what="paused in metrics")
     assert any(f["check"] == "paused" for f in tour.ask("doctor")["findings"])
@@ -190,10 +199,10 @@ def test_pause_is_seen_everywhere_and_resume_ends_it(tour: Tour) -> None:
     assert [pause["scope"] for pause in status["paused"]] == ["type/subnet"]
     assert status["paused"][0]["resume"] == "resume --type subnet"
     assert tour.metric("paused_scopes") == 1
-    lines = len(_lines(tour, SUBNET))
+    lines = len(tour.lines(SUBNET))
     tour.do("resume", "--type", "subnet")
-    eventually(lambda: len(_lines(tour, SUBNET)) == lines + 1, what="reconciled after resume")
-    eventually(lambda: tour.ask("status")["counts"] == {"settled": 22}, what="all settled")
+    eventually(lambda: len(tour.lines(SUBNET)) == lines + 1, what="reconciled after resume")
+    eventually(lambda: tour.counts() == {"settled": 22}, what="all settled")
     assert "nothing is failed" in tour.do("retry")
 
 
@@ -201,9 +210,9 @@ def test_a_pulled_cable_is_drift_until_it_is_plugged_again(tour: Tour) -> None:
     """The port's status, the gauge of drifted targets, and afterwards the time it took."""
     tour.do("port", "down", SWITCH_PORT)
     eventually(lambda: tour.metric("drifted_targets") == 1, what="drift in metrics")
-    rows = {row["resource"].split(":")[1][:8]: row for row in tour.ask("status")["rows"]}
-    assert rows[LOGICAL]["monitoring"] == {"logical_port": "DOWN"}
-    assert rows[LOGICAL]["drift"] == {"logical_port": "UP"}
+    down = {"logical_port": "DOWN"}
+    eventually(lambda: tour.api(f"resources/{LOGICAL}")["monitoring"] == down, what="DOWN in the API")
+    assert tour.api(f"resources/{LOGICAL}")["drift"] == {"logical_port": "UP"}
     assert "logical_port is DOWN, wanted UP" in tour.do("status")
     tour.do("port", "up", SWITCH_PORT)
     eventually(lambda: tour.metric("drift_seconds_count") == 1, what="drift measured")
@@ -311,13 +320,13 @@ def test_the_dashboard_can_be_used(tour: Tour, tmp_path: Path) -> None:
 
 def test_settings_are_shown_with_their_origin_and_without_secrets(tour: Tour) -> None:
     """Where each value comes from is said; secrets are masked; the reference has every one of them."""
-    rows = {f"{row['section']}.{row['key']}": row for row in tour.ask("config", "show")["settings"]}
+    shown = tour.ask("config", "show", "--effective")["settings"]
+    rows = {f"{row['section']}.{row['key']}": row for row in shown}
     assert rows["http.token"]["value"] == "***"
     assert rows["http.token"]["origin"] == "environment GATEWRIGHT_HTTP__TOKEN"
     assert "a-secret-community" not in rows["snmp.communities"]["value"]
-    shown = {(row["section"], row["key"]) for row in tour.ask("config", "show", "--effective")["settings"]}
-    assert shown == {(row["section"], row["key"]) for row in tour.ask("config", "reference")["settings"]}
-    tour.do("config", "check")
+    reference = tour.ask("config", "reference")["settings"]
+    assert set(rows) == {f"{row['section']}.{row['key']}" for row in reference}
 
 
 def test_a_wrong_setting_names_file_line_key_and_what_is_allowed(tour: Tour) -> None:
@@ -330,27 +339,22 @@ def test_a_wrong_setting_names_file_line_key_and_what_is_allowed(tour: Tour) -> 
 
 def test_hanging_up_takes_the_settings_anew(tour: Tour) -> None:
     """SIGHUP: the settings are read again, the actors are started with them, and everything is still settled."""
+    before = tour.product.out.count("dashboard: ")
     tour.product.process.send_signal(signal.SIGHUP)
     tour.product.said("settings read again")
-    eventually(lambda: tour.ask("status")["live"], what="the API at its new address")
+    eventually(lambda: tour.product.out.count("dashboard: ") > before, what="the API is told again")
     assert re.findall(r"dashboard: (http://[\d.]+:\d+)/", tour.product.out)[-1] == tour.http  # people know it
-    assert tour.ask("status")["counts"] == {"settled": 22}
-    assert tour.get("/readyz")[0] == 200
+    eventually(lambda: tour.get("/readyz")[0] == 200, what="ready again")
+    status = tour.ask("status")
+    assert (status["live"], status["counts"]) == (True, {"settled": 22})
 
 
 def test_no_secret_is_shown_anywhere(tour: Tour) -> None:
     """Passwords, communities, keys and tokens are in no output, no log and no answer of this whole tour; those of
     the settings are in no key and no value of etcd either."""
-    for question in (
-        "status",
-        f"explain {LOGICAL}",
-        f"history {GATEWAY}",
-        "graph --format dot",
-        f"plan {LOGICAL}",
-        "doctor",
-    ):
+    for question in (f"explain {LOGICAL}", f"history {GATEWAY}", "graph --format dot", f"plan {LOGICAL}"):
         tour.do(*question.split())
-    for path in ("/api/v1/status", f"/api/v1/resources/{LOGICAL}", "/metrics"):
+    for path in ("/api/v1/status", "/api/v1/resources", f"/api/v1/resources/{LOGICAL}", "/metrics"):
         assert tour.get(path)[0] == 200
     everything = "\n".join([*tour.said, tour.product.out, tour.product.err])
     assert "the time-series store does not take values" in everything
