@@ -209,7 +209,7 @@ class Shard(Metered, shard.Shard):
         oldest: dict[str, float] = {}
         for stage, since in self._entered.values():
             oldest[stage] = max(oldest.get(stage, 0.0), round(now - since, 3))
-        paused = Counter(map(kind_of, desk.world.pauses()))
+        paused = Counter(map(kind_of, desk.world.pauses))
         up = 1.0 if self._store.up else 0.0
         return (
             *(Sample("resources", (("stage", stage),), float(n)) for stage, n in counts.items()),

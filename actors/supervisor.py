@@ -23,6 +23,9 @@ from actors.telemetry import Telemetry
 
 #: Questions that a lost shard left open are forgotten beyond this.
 ASKED_MAX = 100
+#: Who has not answered at all yet may still be importing its libraries, which takes long on a busy machine: so many
+#: times the heartbeats that others may miss. A process that dies meanwhile is seen at once all the same.
+STARTING = 5
 
 
 def together(replies: Sequence[StatusReply], pids: Mapping[str, int]) -> StatusReply:
@@ -186,7 +189,8 @@ class Supervisor(BaseActor):
         while len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         for member in self._members:
-            if member.missed >= options.heartbeats_missed_max:
+            patience = options.heartbeats_missed_max * (1 if member.pid else STARTING)
+            if member.missed >= patience:
                 old = member.address
                 self._replace(member, f"missed {member.missed} heartbeats")
                 self.kill_child(old)

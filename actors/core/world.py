@@ -7,7 +7,7 @@ when read. Does not decide anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
@@ -70,7 +70,7 @@ class World:
         self._accepted = RefKeys(self.types, keys.ACCEPTED, self._ref)
         self._marked: set[Ref] = set()
         self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
-        self._paused: set[str] = set()
+        self.pauses: set[str] = set()  # scopes, as `paused` names them
         #: what `ordering.refers_to` knows of declared resources
         self.walked: dict[Ref, Any] = {}
         self._families: tuple[
@@ -120,7 +120,7 @@ class World:
             + [keys.TARGETS + self.types.path(r) for r in self._targets]
             + self._accepted.keys()
             + self._requested.keys()
-            + [keys.PAUSE + scope for scope in self._paused]
+            + [keys.PAUSE + scope for scope in self.pauses]
             + list(self.problems)
         )
 
@@ -242,10 +242,10 @@ class World:
         return ref
 
     def _put_pause(self, key: str, _value: bytes, _revision: int, _created: int) -> None:
-        self._paused.add(key[len(keys.PAUSE) :])
+        self.pauses.add(key[len(keys.PAUSE) :])
 
     def _delete_pause(self, key: str) -> None:
-        self._paused.discard(key[len(keys.PAUSE) :])
+        self.pauses.discard(key[len(keys.PAUSE) :])
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -331,15 +331,11 @@ class World:
 
     def paused(self, ref: Ref) -> str:
         """The scope in which an operator has paused the resource: `all`, `type/…`, `tenant/…`, `resource/…`; or ""."""
-        if not self._paused or ref.type not in self.types:
+        if not self.pauses or ref.type not in self.types:
             return ""
         tenant = (self.body(ref) or {}).get("tenant_id", "")
         scopes = ("all", f"type/{ref.type}", f"tenant/{tenant}", f"resource/{self.types.path(ref)}")
-        return next((scope for scope in scopes if scope in self._paused), "")
-
-    def pauses(self) -> Collection[str]:
-        """Every scope that is paused."""
-        return self._paused
+        return next((scope for scope in scopes if scope in self.pauses), "")
 
     def needs_work(self, ref: Ref) -> bool:
         """Whether its declared version has no outcome yet, or something of it is left over."""

@@ -17,7 +17,7 @@ from actors.core.keys import compact, encode_declared
 from sim.etcd_http import Etcd
 from tests.e2e.bad_input import ABSENT, GOOD
 from tests.e2e.harness import TENANT, Product, eventually
-from tests.e2e.test_tour import Tour
+from tests.e2e.tour import Tour
 
 OTHER_TENANT = "11111111222222223333333344444444"
 #: Types of which the example has none: a gateway of theirs, and an interface that may need it.
@@ -32,7 +32,6 @@ FAST = {
     "SNMP__RETRIES": 0,
     "ETCD__TIMEOUT_S": 1,
     "HTTP__TOKEN": "a-secret-token",
-    "SUPERVISION__HEARTBEAT_S": 1,
 }
 TO_GATEWAY = {"name": "Pname", "jinja_gw": {"field": "id", "path": ["gcp_gw_id"]}}
 TO_INTERFACE = {"name": "Pname", "jinja_if": {"field": "id", "path": [{"type": IF, "id": "peer_id"}]}}
