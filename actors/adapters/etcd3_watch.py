@@ -146,7 +146,8 @@ class EtcdWatch:
         )
         requests.put(rpc.WatchRequest(create_request=create))
         self._buffer = []
-        self._silence, self._created = "", False
+        # Before a stream is announced as created, etcd may send a progress notice ahead of events that wait for that.
+        self._silence, self._created, self._exact_progress = "", False, False
         self._heard = time.monotonic()
         call = self._connection.open_watch(iter(requests.get, None))
         with self._lock:

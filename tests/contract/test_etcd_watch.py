@@ -1,10 +1,11 @@
-"""The watch over a server that is slow in a way that a real one is only with much history."""
+"""The watch over a server that does by rule what a real one does only under load, or with much history."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,18 +16,17 @@ BEAT_S = 0.05
 
 
 class Stream:
-    """`created` at once, then nothing for `thinks_s`, then one event. A stream that is cancelled ends."""
+    """These responses, each after so many seconds; then silence until it is cancelled, which ends it."""
 
-    def __init__(self, thinks_s: float) -> None:
-        self._thinks_s = thinks_s
+    def __init__(self, *script: tuple[float, Any]) -> None:
+        self._script = script
         self._cancelled = threading.Event()
 
     def __iter__(self) -> Iterator[Any]:
-        yield response(created=True)
-        if self._cancelled.wait(self._thinks_s):
-            return
-        kv = SimpleNamespace(key=b"/t/a", value=b"1", mod_revision=8, create_revision=8)
-        yield response(events=[SimpleNamespace(kv=kv, type=0, DELETE=1)])
+        for after_s, one in self._script:
+            if self._cancelled.wait(after_s):
+                return
+            yield one
         self._cancelled.wait()
 
     def cancel(self) -> None:
@@ -34,24 +34,33 @@ class Stream:
         self._cancelled.set()
 
 
-def response(*, created: bool = False, events: list[Any] | None = None) -> Any:
+@dataclass(frozen=True)
+class Response:
     """A WatchResponse."""
-    header = SimpleNamespace(revision=9, cluster_id=1)
-    return SimpleNamespace(
-        header=header,
-        created=created,
-        events=events or [],
-        fragment=False,
-        canceled=False,
-        compact_revision=0,
-    )
+
+    created: bool = False
+    events: tuple[Any, ...] = ()
+    revision: int = 7
+    fragment: bool = False
+    canceled: bool = False
+    compact_revision: int = 0
+
+    @property
+    def header(self) -> Any:
+        """Whose, and of when."""
+        return SimpleNamespace(revision=self.revision, cluster_id=1)
 
 
-class ThinkingServer:
-    """As much of a Connection as a watch needs. `streams`: how many were opened."""
+_KV = SimpleNamespace(key=b"/t/a", value=b"1", mod_revision=8, create_revision=8)
+CREATED, PROGRESS = Response(created=True), Response()
+EVENT = Response(events=(SimpleNamespace(kv=_KV, type=0, DELETE=1),), revision=8)
 
-    def __init__(self, thinks_s: float) -> None:
-        self._thinks_s = thinks_s
+
+class Server:
+    """As much of a Connection as a watch needs. `stream(n)` makes the n-th; `streams`: how many were opened."""
+
+    def __init__(self, stream: Callable[[int], Stream]) -> None:
+        self._stream = stream
         self.cluster_id = 1
         self.streams = 0
         self.kv = SimpleNamespace(Range=None)
@@ -59,7 +68,7 @@ class ThinkingServer:
     def open_watch(self, _requests: queue.SimpleQueue[Any]) -> Stream:
         """Another stream."""
         self.streams += 1
-        return Stream(self._thinks_s)
+        return self._stream(self.streams)
 
     def call(self, *_args: Any, **_options: Any) -> None:
         """Our revision is there."""
@@ -69,17 +78,33 @@ class ThinkingServer:
         return "3.5.30"
 
 
+def watched(server: Server) -> Recorder:
+    """A watch from revision 7 until the event of revision 8 has come."""
+    from actors.adapters.etcd3_watch import EtcdWatch
+
+    connection: Any = server
+    recorder = Recorder()
+    watch = EtcdWatch(connection, "/t/", 7, recorder, BEAT_S)
+    try:
+        until(lambda: Changes in recorder.kinds())
+    finally:
+        watch.cancel()
+        watch.join(5.0)
+    assert recorder.state == {"/t/a": b"1"}
+    return recorder
+
+
 def test_a_server_that_thinks_long_about_history_is_given_the_time() -> None:
     """It is silent for longer than a watch stands: that is told, and the next stream is given twice the time, until
     the events have come."""
-    from actors.adapters.etcd3_watch import EtcdWatch
-
-    server, recorder = ThinkingServer(BEAT_S * 14), Recorder()
-    connection: Any = server
-    watch = EtcdWatch(connection, "/t/", 7, recorder, BEAT_S)
-    until(lambda: Changes in recorder.kinds())
-    watch.cancel()
-    watch.join(5.0)
+    server = Server(lambda _number: Stream((0.0, CREATED), (BEAT_S * 14, EVENT)))
+    recorder = watched(server)
     assert Down in recorder.kinds()
     assert server.streams > 1
-    assert recorder.state == {"/t/a": b"1"}
+
+
+def test_a_progress_notice_before_a_stream_is_created_is_not_believed() -> None:
+    """Etcd may send one ahead of events that wait for `created`; also after a stream whose notices were exact."""
+    first = Stream((0.0, CREATED), (0.0, PROGRESS))
+    second = Stream((0.0, replace(PROGRESS, revision=20)), (0.0, CREATED), (0.0, EVENT))
+    watched(Server(lambda number: first if number == 1 else second))
