@@ -1,4 +1,7 @@
-"""Fixtures for a real etcd. Nothing here imports gRPC: a process that has touched it must not fork."""
+"""Fixtures for a real etcd, and the patience of property tests.
+
+Nothing here imports gRPC: a process that has touched it must not fork.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from sim.etcd_server import (
     EtcdBinary,
@@ -17,6 +21,10 @@ from sim.etcd_server import (
     find_etcd,
     start_etcd,
 )
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
