@@ -129,6 +129,9 @@ class Conductor:
             self.world.heat.close()
 
     def _rounds(self) -> None:
+        self.world.api = ApiServer(self._agenda, self.members, self.wanted.seed)  # nothing is declared yet
+        self._until(lambda: len(self.world.truth.owners) == VSHARDS, "the controllers own everything")
+        self._began = time.monotonic()
         end = self._began + 60.0 * self.wanted.minutes
         while not self.rounds or end - time.monotonic() > 20.0:
             self.rounds += 1
@@ -147,8 +150,6 @@ class Conductor:
         start = agenda.now
         for op in (*world.workload.ops, *_unrest(seed, world.workload, faults_s)):
             agenda.at(start + op.at, lambda op=op: api.apply(op))  # type: ignore[misc]
-        if self.rounds == 1:
-            self._until(self._owned, "the controllers own everything")
         self.signals.calmed.clear()
         self.signals.striking.set()
         self._spin(faults_s)
@@ -164,9 +165,6 @@ class Conductor:
         self._unplug()
         self._enter(f"round {self.rounds}: deleting everything")
         self._delete_all()
-
-    def _owned(self) -> bool:
-        return len(self.world.truth.owners) == VSHARDS
 
     # ------------------------------------------------------------------------------------------- moving on
 
@@ -285,7 +283,8 @@ class Conductor:
             self._converge("after failed ones were declared again")
 
     def _rest(self) -> None:
-        """Nothing more is written of any resource."""
+        """Nothing more is written of any resource, and all are as they should be. (On a machine that is slower than
+        an SNMP timeout a device may seem silent once more.)"""
         limit = time.monotonic() + self.wanted.calm_s
         while True:
             before = len(self.recorder.all)
@@ -293,7 +292,7 @@ class Conductor:
             written = [
                 c.key for r in self.recorder.all[before:] for c in r.changes if c.key.startswith(tuple(OURS))
             ]
-            if not written:
+            if not written and self._unfinished() is None:
                 return
             if time.monotonic() > limit:
                 raise Stuck("Rest", f"written again and again at rest: {written[:3]}")

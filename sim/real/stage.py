@@ -104,12 +104,13 @@ class Stage:
         dice = Dice(self.plan.seed, "real settings")
         return {
             "TYPES__FILE": types,
-            "ETCD__OWNER_TTL_S": 3,
+            "ETCD__OWNER_TTL_S": 4,
             "ETCD__HISTORY_S": 0,
             "HEAT__ENDPOINT": self.heat.url + "/v1",
             "HEAT__TICK_S": 0.3,
             "HEAT__TIMEOUT_S": 5,
             "SNMP__DEVICES": json.dumps(places),
+            "SNMP__TIMEOUT_S": 2,
             "SNMP__INTERVAL_ACTIVE_S": 1,
             "SNMP__INTERVAL_S": 2,
             "WORKERS__SHARDS": dice.one((1, 1, 2)),
@@ -118,7 +119,8 @@ class Stage:
             "LIMITS__MISSING_RESOURCE_WAIT_S": 15,
             "LIMITS__REQUEST_TIMEOUT_S": 3,
             "LIMITS__RETRY_CAP_S": 10,
-            "SUPERVISION__HEARTBEAT_S": 1,
+            # four missed ones: shorter than many a pause; yet what needs longer to start is replaced for ever
+            "SUPERVISION__HEARTBEAT_S": dice.one((2, 4)),
             "LOG__FORMAT": "json",
         }
 

@@ -65,7 +65,7 @@ class Striker:
         if process is None:
             return ""
         if verb == "pause":
-            return self._pause([process], 0.2 + 12 * one.amount**2, f"{part} of {life}")
+            return self._pause([process], 0.2 + 18 * one.amount**2, f"{part} of {life}")
         send([process], _KILL if verb == "kill" else _TERM)
         return f"{part} of {life} ({process.pid})"
 
