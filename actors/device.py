@@ -28,6 +28,7 @@ from actors.desk import Desk
 from actors.messages import (
     Address,
     DeviceBegin,
+    DeviceHeard,
     PoolChanged,
     Readings,
     SnmpAnswer,
@@ -139,8 +140,6 @@ class DeviceActor(BaseActor):
             self._readings_due_s = None
         self._arm()
 
-    # -------------------------------------------------------------------------------------------- timing
-
     def _arm(self) -> None:
         """Set the one timer to whatever comes first."""
         if self._timer is not None:
@@ -171,6 +170,8 @@ class DeviceActor(BaseActor):
                 return
             self._lost += 1
             self.log.warning("%s: no answer from the poller; asking another", self.address)
+            self._post()  # the same question: an answer that is merely late counts, or overload would never end
+            return
         due = {key: w for key, w in self._watched.items() if w.due_s <= now + TOGETHER_S}
         if self._outage_s is not None:
             self._send((), {})
@@ -227,9 +228,9 @@ class DeviceActor(BaseActor):
         host, _, port = options.devices.get(declared, declared).partition(":")
         missing = any(q.interface and not self._indexes.get(q.interface) for q in queries)
         self._polls += 1
-        self._rid = f"{self.device}@{now:.6f}/{self._polls}"
         self._queries, self._asked = queries, asked
-        request = PollRequest(
+        self._rid = f"{self.device}@{now:.6f}/{self._polls}"
+        self._request = PollRequest(
             host=host,
             port=int(port) if port else options.snmp_port,
             community_name=community,
@@ -239,8 +240,12 @@ class DeviceActor(BaseActor):
             may_walk=now >= self._walks.next_s(missing=missing),
             chunk=self._chunk,
         )
-        self.tell(self.desk.snmp(self.device, self._lost), SnmpPoll(self._rid, request))
-        self._deadline_s = now + options.snmp_answer_timeout_s
+        self._post()
+
+    def _post(self) -> None:
+        """Send the open question to a poller, and be ready to send it again."""
+        self.tell(self.desk.snmp(self.device, self._lost), SnmpPoll(self._rid, self._request))
+        self._deadline_s = self.now() + self.desk.options.snmp_answer_timeout_s
         self._arm()
 
     def _undone(self, reason: str) -> None:
@@ -312,6 +317,7 @@ class DeviceActor(BaseActor):
             self._outage_s = now
             self._chunk = FULL_CHUNK
             self.log.warning("device %s is silent: %s", self.address, reason)
+            self.tell(self.desk.shard, DeviceHeard(self.device, answers=False))
         for watched in self._watched.values():
             for _ in range(options.snmp_failures_max if self._outage_s is not None else 1):
                 self._look(watched, UNKNOWN, reason)
@@ -328,6 +334,7 @@ class DeviceActor(BaseActor):
         """The first answer after an outage: everything is looked at again, from the index on, at once."""
         now, began = self.now(), self._outage_s or 0.0
         self.log.warning("device %s answers again after %.0f s", self.address, now - began)
+        self.tell(self.desk.shard, DeviceHeard(self.device, answers=True))
         self._outage_s, self._silent, self._epoch = None, 0, None
         self._indexes = dict.fromkeys(self._indexes, ())
         self._walks.fresh()

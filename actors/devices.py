@@ -13,7 +13,16 @@ from dataclasses import replace
 from actors.core.model import Ref
 from actors.desk import Desk
 from actors.device import DeviceActor
-from actors.messages import Address, DeviceBegin, PoolChanged, TargetStatus, Tick, UnwatchTargets, WatchTarget
+from actors.messages import (
+    Address,
+    DeviceBegin,
+    DeviceHeard,
+    PoolChanged,
+    TargetStatus,
+    Tick,
+    UnwatchTargets,
+    WatchTarget,
+)
 from actors.owed import Owed
 from actors.runtime.actor import BaseActor
 
@@ -32,18 +41,28 @@ class Devices:
         self._actors: dict[str, Address] = {}
         self._device_of: dict[Address, str] = {}
         self._wanted: dict[str, dict[Key, WatchTarget]] = {}
+        #: Those that do not answer.
+        self.silent: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._actors)
 
-    def watch(self, message: WatchTarget) -> None:
-        """Watch this target, or go on watching it. Idempotent."""
+    def receive(self, message: WatchTarget | UnwatchTargets | DeviceHeard) -> None:
+        """What shards want of a device, and what a device does; all of it may come twice."""
+        match message:
+            case WatchTarget():
+                self._watch(message)
+            case UnwatchTargets():
+                self._unwatch(message)
+            case DeviceHeard():
+                (self.silent.discard if message.answers else self.silent.add)(message.device)
+
+    def _watch(self, message: WatchTarget) -> None:
         device = message.target.device
         self._wanted.setdefault(device, {})[message.ref, message.target.name] = message
         self._shard.tell(self._actor(device), message)
 
-    def unwatch(self, message: UnwatchTargets) -> None:
-        """Stop watching these. Idempotent."""
+    def _unwatch(self, message: UnwatchTargets) -> None:
         wanted = self._wanted.get(message.device, {})
         for key in [k for k in wanted if k[0] == message.ref and k[1] in (message.names or (k[1],))]:
             del wanted[key]
@@ -70,6 +89,7 @@ class Devices:
             return False
         if self._actors.get(device) == address:
             del self._actors[device]
+            self.silent.discard(device)
             for message in self._wanted.get(device, {}).values():
                 self._shard.tell(self._actor(device), message)
         return True
@@ -90,7 +110,7 @@ class Devices:
         for device, wanted in list(self._wanted.items()):
             for (ref, name), message in list(wanted.items()):
                 if message.reply_to not in alive:
-                    self.unwatch(UnwatchTargets(ref, device, (name,)))
+                    self._unwatch(UnwatchTargets(ref, device, (name,)))
 
     def _actor(self, device: str) -> Address:
         address = self._actors.get(device)

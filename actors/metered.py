@@ -115,6 +115,11 @@ class SnmpPollerActor(Metered, snmp_pool.SnmpPollerActor):
         """The agent, counted."""
         return replace(wiring, agent=lambda: metered_agent(wiring.agent(), self.meter))
 
+    def gauges(self) -> tuple[Sample, ...]:
+        """What happened on the wire."""
+        counted = self._agent.counters() if self._agent is not None else {}
+        return tuple(Sample("snmp_wire_total", (("what", name),), float(n)) for name, n in counted.items())
+
 
 class Shard(Metered, shard.Shard):
     """Counts stages, times and drift."""
@@ -219,6 +224,7 @@ class Shard(Metered, shard.Shard):
             *(Sample("paused_scopes", (("kind", kind),), float(paused[kind])) for kind in KINDS),
             Sample("live_actors", (), float(len(self._live))),
             Sample("devices", (), float(len(self._devices))),
+            Sample("devices_silent", (), float(len(self._devices.silent))),
             Sample("drifted_targets", (), float(len(self._drifted))),
             Sample("problems", (), float(len(desk.world.problems))),
             Sample("etcd_up", (), up),

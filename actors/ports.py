@@ -286,6 +286,11 @@ class Agent(Protocol):
     async def walk(self, device: DeviceAddress, root: str) -> Mapping[str, int | bytes | str | None]:
         """Everything under `root`. Raises like `get`; never loops for ever, whatever the agent answers."""
 
+    def counters(self) -> Mapping[str, int]:
+        """What was noticed on the wire so far: `refused` (datagrams that were no answer: late, forged, unreadable),
+        `repeated` (requests sent again), `late` (timers that fired late, for lack of processor), `moved` (v3 devices
+        asked anew for their engine id). From any thread."""
+
     def close(self) -> None:
         """Close sockets; outstanding requests fail."""
 

@@ -24,6 +24,7 @@ from actors.messages import (
     Begin,
     Boot,
     Committed,
+    DeviceHeard,
     Got,
     Lasting,
     Mirror,
@@ -102,10 +103,8 @@ class Shard(BaseActor):
                 self._board.register(message.ref, message.version, message.targets)
             case Unregister():
                 self._board.unregister(message.ref)
-            case WatchTarget():
-                self._devices.watch(message)
-            case UnwatchTargets():
-                self._devices.unwatch(message)
+            case WatchTarget() | UnwatchTargets() | DeviceHeard():
+                self._devices.receive(message)
             case TargetStatus() if sender == self.me:
                 self._status(message)
             case TargetStatus():

@@ -1,7 +1,8 @@
 """SnmpPollerActor: asks devices by SNMP and renders monitoring documents. Stateless.
 
-Guarantees: every SnmpPoll is answered, silence included (`core.polling` decides what to believe); a request may
-be repeated or go to any member of the pool. Thousands may be under way: one asyncio loop, no thread per poll.
+Guarantees: every SnmpPoll is answered, silence included (`core.polling` decides what to believe); a request may be
+repeated (what is under way is not begun again) or go to any member of the pool. Thousands may be under way: one
+asyncio loop, no thread per poll.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class SnmpPollerActor(IoActor):
         self._options: Options | None = None
         self._agent: Agent | None = None
         self._generation = 0
+        self._under_way: set[tuple[Address, str]] = set()
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that an SnmpPollerActor takes."""
@@ -55,12 +57,15 @@ class SnmpPollerActor(IoActor):
                 self.tell(sender, Pong(message.seq, os.getpid(), self._generation))
 
     def _poll(self, message: SnmpPoll, sender: Address) -> None:
-        agent, request = self._agent, message.request
+        agent, request, key = self._agent, message.request, (sender, message.rid)
+        if key in self._under_way:
+            return  # asked again for want of patience: the answer comes
         if agent is None:
             self.tell(sender, SnmpAnswer(message.rid, undone(request, "the poller is starting")))
             return
 
         def answered(outcome: PollAnswer | BaseException) -> None:
+            self._under_way.discard(key)
             if isinstance(outcome, BaseException):
                 self.log.error("polling %s raised", request.host, exc_info=outcome)
                 outcome = unreachable(request, f"unexpected error: {type(outcome).__name__}")
@@ -68,6 +73,7 @@ class SnmpPollerActor(IoActor):
 
         try:
             self.submit_async(lambda: poll(agent, request), answered)
+            self._under_way.add(key)
         except Busy:
             self.tell(sender, SnmpAnswer(message.rid, undone(request, "too many polls are under way")))
 

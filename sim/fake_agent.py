@@ -66,6 +66,10 @@ class FakeAgent:
             rows[".".join(map(str, cursor))] = found[1][1]
         return rows
 
+    def counters(self) -> Mapping[str, int]:
+        """See `ports.Agent`. There is no wire."""
+        return {"refused": 0, "repeated": 0, "late": 0, "moved": 0}
+
     def close(self) -> None:
         """See `ports.Agent`."""
         self._closed = True

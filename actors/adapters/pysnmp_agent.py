@@ -104,6 +104,17 @@ class PysnmpAgent:
             if len(rows) == before:
                 raise _malformed(device, "an empty answer to GETBULK")
 
+    def counters(self) -> Mapping[str, int]:
+        """See `ports.Agent`. pysnmp does not tell how often it repeats v3 requests."""
+        channel, v3 = self._socket, self._v3
+        refused = (channel.refused if channel else 0) + (v3.refused if v3 else 0)
+        return {
+            "refused": refused,
+            "repeated": channel.repeated if channel else 0,
+            "late": channel.late if channel else 0,
+            "moved": v3.moved if v3 else 0,
+        }
+
     def close(self) -> None:
         """See `ports.Agent`. Safe with requests under way, and twice."""
         self._is_closed = True

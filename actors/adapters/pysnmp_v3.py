@@ -11,7 +11,7 @@ Does not scale like the own codec: some 100 µs per value.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -76,24 +76,26 @@ class V3User:
 
 
 class _Dispatcher(AsyncioDispatcher):  # type: ignore[misc]  # pysnmp has no types
-    """pysnmp's, but what arrives repeated, forged or while it closes raises nothing into the event loop. `refused`
-    counts it."""
+    """pysnmp's, but what arrives repeated, forged or while it closes raises nothing into the event loop: `refused` is
+    told of it."""
 
-    refused = 0
+    def __init__(self, refused: Callable[[], None]) -> None:
+        super().__init__()
+        self._refused = refused
 
     def _callback_function(self, *datagram: Any) -> None:
         try:
             super()._callback_function(*datagram)
         except ERRORS:
-            self.refused += 1
+            self._refused()
 
 
 class _Session:
     """One pysnmp engine with the devices that it has met."""
 
-    def __init__(self, user: V3User, timeouts: AgentTimeouts) -> None:
+    def __init__(self, user: V3User, timeouts: AgentTimeouts, refused: Callable[[], None]) -> None:
         self.engine = hlapi.SnmpEngine()
-        self.engine.register_transport_dispatcher(_Dispatcher())
+        self.engine.register_transport_dispatcher(_Dispatcher(refused))
         #: All devices that were ever given to it, those that are still its own, and pysnmp's names for them.
         self.met: set[Address] = set()
         self.active: set[Address] = set()
@@ -166,8 +168,8 @@ class V3Pool:
         self._home: dict[tuple[str, Address], _Session] = {}
         self._silent: dict[tuple[str, Address], int] = {}
         self._limit = asyncio.Semaphore(_IN_FLIGHT)
-        #: Devices that were moved to another engine.
-        self.moved = 0
+        #: Devices that were moved to another engine, and datagrams that pysnmp could do nothing with.
+        self.moved = self.refused = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._users
@@ -224,7 +226,7 @@ class V3Pool:
         for session in sessions:
             if address not in session.met and len(session.met) < TARGETS_MAX and not session.broken:
                 return session
-        sessions.append(_Session(self._users[name], self._timeouts))
+        sessions.append(_Session(self._users[name], self._timeouts, self._one_refused))
         return sessions[-1]
 
     def _fell_silent(self, key: tuple[str, Address], session: _Session) -> None:
@@ -239,6 +241,9 @@ class V3Pool:
         self.moved += 1
         if not session.active:
             self._drop(key[0], session)
+
+    def _one_refused(self) -> None:
+        self.refused += 1
 
     def _drop(self, name: str, session: _Session) -> None:
         if session in self._sessions.get(name, ()):

@@ -47,6 +47,11 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "heat_request_seconds": ("histogram", "Duration of requests to Heat."),
     "snmp_requests_total": ("counter", "Requests to SNMP agents (one may ask for many values)."),
     "snmp_errors_total": ("counter", "Requests to SNMP agents that failed, by class of error."),
+    "snmp_wire_total": (
+        "counter",
+        "Datagrams refused (late, forged, unreadable), requests repeated, timers late, v3 devices moved, by what.",
+    ),
+    "devices_silent": ("gauge", "Monitored devices that do not answer."),
     "snmp_request_seconds": ("histogram", "Duration of requests to SNMP agents, retries included."),
     "etcd_requests_total": ("counter", "Requests to etcd, by kind."),
     "etcd_errors_total": ("counter", "Requests to etcd that failed, by class of error."),

@@ -32,6 +32,7 @@ from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
 from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
 from actors.messages.watching import (
     DeviceBegin,
+    DeviceHeard,
     Got,
     Lasting,
     MonitorsRendered,
@@ -57,7 +58,7 @@ from actors.messages.work import (
     Settled,
 )
 
-WIRE_VERSION = 3
+WIRE_VERSION = 4
 
 Address = Any
 
@@ -105,6 +106,7 @@ MESSAGES: tuple[type, ...] = (
     Got,
     Readings,
     DeviceBegin,
+    DeviceHeard,
     SnmpPoll,
     SnmpAnswer,
     StatusQuery,
@@ -125,6 +127,7 @@ __all__ = [
     "Commit",
     "Committed",
     "DeviceBegin",
+    "DeviceHeard",
     "Got",
     "HeatCompare",
     "HeatCompared",

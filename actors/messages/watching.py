@@ -129,6 +129,14 @@ class DeviceBegin:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceHeard:
+    """DeviceActor → its Shard: the device has fallen silent, or `answers` again."""
+
+    device: str
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SnmpPoll:
     """DeviceActor → SnmpPollerActor: ask this device once."""
 

@@ -147,6 +147,10 @@ class RecordedAgent:
         monitors = self._devices.get(host, [])
         return sorted({m["subject"] for m in monitors if m["kind"] in ("port", "vrrp")})
 
+    def counters(self) -> Mapping[str, int]:
+        """There is no wire."""
+        return {}
+
     async def walk(self, device: DeviceAddress, root: str) -> Mapping[str, int | bytes | str | None]:
         """Only ifName is ever walked."""
         names = self._names(device.host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 
 from actors.core.errors import ErrorClass, PortError
-from actors.messages import (
-    SnmpPoll,
-)
+from actors.core.polling import PollRequest
+from actors.messages import SnmpAnswer, SnmpPoll
 from actors.ports import DeviceAddress
+from actors.snmp_poll import poll
 from actors.snmp_pool import SnmpPollerActor
 from tests.actors.device_rig import PORTS, OneDevice, port
 
@@ -149,6 +150,35 @@ def test_a_lost_poll_is_asked_again(world):
     assert len([m for m in world.host.take(world.dead_poller) if isinstance(m, SnmpPoll)]) == 1
     world.host.advance(2)
     assert world.told() == [("port", "UP")]
+
+
+def test_an_answer_that_is_late_counts(world):
+    """A poller that is slower than our patience is asked the same again under the same number, and whatever answer
+    comes first is taken: under overload things go slowly, not nowhere."""
+    world.desk.topology = replace(world.desk.topology, snmp=(world.dead_poller,))
+    world.watch(port("ge1"))
+    world.host.advance(45)
+    polls = [m for m in world.host.take(world.dead_poller) if isinstance(m, SnmpPoll)]
+    assert len(polls) == 3
+    assert polls[1:] == polls[:-1]
+    answer = asyncio.run(poll(world.agent, polls[0].request))
+    world.host.tell(world.device, SnmpAnswer(polls[0].rid, answer))
+    world.host.tell(world.device, SnmpAnswer(polls[0].rid, answer))
+    world.host.run()
+    assert world.told() == [("port", "UP")]
+
+
+def test_a_poll_that_is_under_way_is_not_begun_again(world):
+    """The same question twice is one poll with one answer; once that is given, asking again is a new poll."""
+    asker, request = world.host.external("asker"), PollRequest("10.0.0.1", community_name="C")
+    for _ in range(2):
+        world.host.tell(world.poller, SnmpPoll("1", request), sender=asker)
+    world.host.advance(1)
+    assert len(world.host.take(asker)) == 1
+    assert len(world.asks()) == 1
+    world.host.tell(world.poller, SnmpPoll("1", request), sender=asker)
+    world.host.advance(1)
+    assert len(world.host.take(asker)) == 1
 
 
 def test_a_poller_that_cannot_ask_says_nothing_of_the_device(world):

@@ -205,3 +205,17 @@ def test_a_shard_that_was_replaced_is_not_heard(trial: Trial) -> None:
         shard._board.status(wrong)
     trial.host.advance(10.0)
     assert shown(trial) == everything("UP")
+
+
+def test_silent_devices_are_counted(trial: Trial) -> None:
+    """A device that falls silent is counted in its shard, until it answers again or nobody wants it any more."""
+    trial.declare_example()
+    trial.settle()
+    for table in trial.tables.values():
+        table.quiet = True
+    trial.host.advance(90.0)
+    assert sum(len(shard._devices.silent) for _, shard in shards(trial)) == 1
+    for table in trial.tables.values():
+        table.quiet = False
+    trial.host.advance(400.0)
+    assert sum(len(shard._devices.silent) for _, shard in shards(trial)) == 0

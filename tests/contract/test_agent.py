@@ -156,6 +156,16 @@ def test_dead_devices_do_not_hinder_others(rig):
     assert all(isinstance(error, PortError) for error in dead)
 
 
+def test_counters_have_the_same_names(rig):
+    """Whichever agent: what was noticed on the wire is told under four names."""
+
+    async def ask(agent: Agent):
+        await agent.get(rig.where("plain29"), [SYS_UP_TIME])
+        return agent.counters()
+
+    assert set(using(rig, ask)) == {"refused", "repeated", "late", "moved"}
+
+
 def test_closed_port_refuses(rig):
     """After close() every request fails with a PortError; closing twice is fine."""
 
