@@ -11,7 +11,8 @@ Does not scale like the own codec: some 100 µs per value.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -33,7 +34,9 @@ Address = tuple[str, int]
 TARGETS_MAX: Final = 200
 #: Silent requests in a row of a device that had answered, until it is moved to another engine.
 MOVE_AFTER: Final = 2
-_IN_FLIGHT: Final = 64
+#: pysnmp takes milliseconds of processor for each reply, and its timers know no pardon: more at once would time out
+#: while they wait for each other. Who is silent gives its place up after one timeout.
+_IN_FLIGHT: Final = 8
 #: Beyond all tries of a request: discovery, and the coarse ticks of pysnmp's timer.
 _GRACE_S: Final = 5.0
 
@@ -178,7 +181,7 @@ class V3Pool:
         """One PDU as the user called `name`. Raises PortError."""
         where = f"{address[0]}:{address[1]}"
         key = (name, address)
-        async with self._limit:
+        async with self._place():
             session = self._session(key)
             try:
                 indication, pdu = await session.send(address, oids, bulk=bulk)
@@ -204,6 +207,24 @@ class V3Pool:
                 yield oid, plain_value(value)
             except ValueError:
                 continue
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place among those in flight, for one timeout at most."""
+        await self._limit.acquire()
+        taken = [True]
+
+        def give() -> None:
+            if taken:
+                taken.clear()
+                self._limit.release()
+
+        timer = asyncio.get_running_loop().call_later(self._timeouts.timeout_s, give)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give()
 
     def _session(self, key: tuple[str, Address]) -> _Session:
         name, address = key

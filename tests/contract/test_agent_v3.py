@@ -146,3 +146,24 @@ def test_engines_are_bounded_and_closed(snmpd, monkeypatch):
         return [len(session.met) for session in agent._v3._sessions["FULL"]]
 
     assert using(work, 0.3) == [2, 2, 2]
+
+
+def test_silent_devices_give_their_places_up(snmpd):
+    """More dead devices than places, with many tries to go, do not keep an answer from coming."""
+    where = DeviceAddress("127.0.0.1", snmpd.port, "FULL")
+
+    async def run() -> float:
+        agent = PysnmpAgent({}, AgentTimeouts(0.5, 100), users=USERS, local_host="127.0.0.1")
+        hosts = (f"127.0.9.{i}" for i in range(1, 3 * pysnmp_v3._IN_FLIGHT))
+        dead = [asyncio.ensure_future(agent.get(DeviceAddress(h, 1, "FULL"), [SYS_UP_TIME])) for h in hosts]
+        try:
+            await asyncio.sleep(0)
+            assert isinstance((await agent.get(where, [SYS_UP_TIME]))[SYS_UP_TIME], int)
+            return sum(one.done() for one in dead)
+        finally:
+            for one in dead:
+                one.cancel()
+            await asyncio.gather(*dead, return_exceptions=True)
+            agent.close()
+
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == 0
