@@ -221,7 +221,7 @@ class Shard(BaseActor):
         if desk is None:
             return
         old, desk.terms = desk.terms, told.terms
-        changed = {n for n in old.keys() | desk.terms.keys() if old.get(n) != desk.terms.get(n)}
+        changed = {n for n, _ in old.items() ^ desk.terms.items()} if old != desk.terms else set[int]()
         stays, desk.leaving = desk.leaving - told.leaving - changed, told.leaving
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
             self.stop_child(self._release(ref))

@@ -31,6 +31,8 @@ NETWORK_S = (0.0002, 0.002)
 #: No timer is exact: it fires at least this much late, so that time goes on.
 TIMER_S = 1e-5
 
+#: So many lines may wait to be hashed.
+LINES_MAX = 5_000
 #: More events than this within one look at the world mean that it never ends.
 MAX_EVENTS = 200_000
 
@@ -70,17 +72,21 @@ class SimHost:
         self._sequence = 0
         self._cells = 0
         self._hash = blake2b(digest_size=16)
+        #: Lines that are not part of the hash yet.
+        self._lines: list[str] = []
 
     # ------------------------------------------------------------------------------------ what a world calls
 
     @property
     def digest(self) -> str:
         """Hash of everything that has happened so far."""
+        self._hash.update("".join(self._lines).encode())
+        self._lines.clear()
         return self._hash.hexdigest()
 
     def record(self, *what: object) -> None:
         """Make something part of the digest."""
-        self._hash.update(f"{self.now:.9f} {what}\n".encode())
+        self._lines.append(f"{self.now:.9f} {what}\n")
 
     def root(self, cls: type[BaseActor], controller: str) -> Cell:
         """Start a process that nobody in the simulation supervises."""
@@ -93,6 +99,9 @@ class SimHost:
     def run(self, until: float) -> None:
         """Handle all events up to that time."""
         heap, limit = self._heap, self.events + MAX_EVENTS
+        if len(self._lines) > LINES_MAX:
+            self._hash.update("".join(self._lines).encode())
+            self._lines.clear()
         while heap and heap[0][0] <= until:
             self._step(heapq.heappop(heap))
             if self.events > limit:
@@ -259,16 +268,16 @@ class SimHost:
     def _deliver(self, to: Cell, message: object, sender: Cell) -> None:
         if to.gone or (isinstance(message, TimerFired) and not message.timer.pending):
             return
-        self._hash.update(f"{self.now:.9f} {to.name} {type(message).__name__}\n".encode())
+        self._lines.append(f"{self.now:.9f} {to.name} {type(message).__name__}\n")
         if isinstance(message, Posted):
             message = Posted(to.inbox)
             to.inbox = []
-        process, remote = to.process, sender.process is not to.process
-        doomed = remote and self.faults.hit("crash.message", to.name)
-        after = doomed and self.faults.amount(self.faults.last) < 0.5
-        if doomed and not after:
-            self.crash(process, f"before {type(message).__name__}")
-            return
+        process, after = to.process, False
+        if sender.process is not process and self.faults.hit("crash.message", to.name):
+            after = self.faults.amount(self.faults.last) < 0.5
+            if not after:
+                self.crash(process, f"before {type(message).__name__}")
+                return
         if self.listener is not None:
             self.listener(to, message)
         to.actor.deliver(message, sender)

@@ -1,8 +1,9 @@
 """Playing a case: the phases of a run, and what came of it.
 
 Guarantees: faults are on for the time of the workload, then never again; calm must converge within CONVERGE_S,
-first as it is, then after an operator declared once more what had failed; at rest nothing is written for REST_S;
-in half of the seeds everything is then deleted, and nothing may be left. Every broken promise ends the run.
+first as it is, then after an operator declared once more what had failed; at rest nothing is written for
+`World.rest_s`; in half of the seeds everything is then deleted, and nothing may be left. Every broken promise
+ends the run.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from sim.disasters import Disasters
 from sim.host import Busied
 from sim.invariants import Crashed, Stuck, Violation
 from sim.workload import Op
-from sim.world import CONVERGE_S, LOOK_S, REST_S, Case, World
+from sim.world import Case, World
 
+#: The longest that the calm may last until everything is final.
+CONVERGE_S = 1500.0
+LOOK_S = 5.0
 #: A change of a port must be seen within this: two looks, a hold, and at most a write per minute while it flaps.
 SEEN_S = 240.0
 
@@ -140,7 +144,7 @@ class Player:
         world = self.world
         self._run(30.0)
         before = world.etcd.revision
-        self._run(REST_S)
+        self._run(world.rest_s)
         if world.etcd.revision != before:
             history = [(r, [c.key for c in changes]) for r, changes in world.etcd._history if r > before]
             raise Stuck("Rest", f"written at rest: {history[:3]}")
@@ -183,7 +187,7 @@ class Player:
         for record in world.living_stacks():
             if world.truth.stacks[record.name].meddled:
                 world.stacks.engine.delete(record)
-        self._run(400.0)
+        self._run(world.rest_s)
         for invariant in world.invariants:
             invariant.emptied()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from actors.core import keys
@@ -69,18 +70,19 @@ class Truth:
     stacks: dict[str, Stack] = field(default_factory=lambda: defaultdict(Stack))
     #: (resource, version) of every outcome that was an error.
     failed: set[tuple[Ref, int]] = field(default_factory=set)
+    #: key → value of every unfinished job
+    jobs: dict[str, Any] = field(default_factory=dict)
     ended_jobs: dict[str, float] = field(default_factory=dict)
     #: (device, port or "") → (time, status) of every change.
     seen: dict[tuple[str, str], list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
 
     def changed(self, change: Change, revision: int, now: float) -> Write:
         """Take over one change."""
-        key = change.key
-        root = next((root for root in _ROOTS if key.startswith(root)), "")
-        ref = _ref(root, key)
+        key, deleted = change.key, not isinstance(change, Entry)
+        root, ref = _place(key)
         value = _decode(change.value) if isinstance(change, Entry) and root not in _TEXT else None
         old = self.values.get(key)
-        if isinstance(change, Entry):
+        if not deleted:
             self.values[key] = value
         else:
             self.values.pop(key, None)
@@ -90,11 +92,18 @@ class Truth:
             self.owners.pop(key, None)
         elif root == keys.CONFIG and ref is not None:
             self.config_revision[ref] = revision
-        elif root == keys.JOBS and not isinstance(change, Entry):
-            self.ended_jobs[key[len(keys.JOBS) :]] = now
+        elif root == keys.JOBS:
+            self._job(key, value, now)
         elif root == keys.STATE and ref is not None and value and value.get("error"):
             self.failed.add((ref, value["version"]))
-        return Write(root, key, ref, value, old, revision, not isinstance(change, Entry))
+        return Write(root, key, ref, value, old, revision, deleted)
+
+    def _job(self, key: str, value: Any, now: float) -> None:
+        if isinstance(value, list):
+            self.jobs[key] = value
+        else:
+            self.jobs.pop(key, None)
+            self.ended_jobs[key[len(keys.JOBS) :]] = now
 
     def stack_changed(self, record: Record) -> None:
         """Heat has settled an action of a stack."""
@@ -132,6 +141,13 @@ class Truth:
         return status in current or any(known == status for time, known in changes if time > since)
 
 
+@lru_cache(100_000)
+def _place(key: str) -> tuple[str, Ref | None]:
+    """The root of a key, and the resource that it is about."""
+    root = next((root for root in _ROOTS if key.startswith(root)), "")
+    return root, _ref(root, key)
+
+
 def _ref(root: str, key: str) -> Ref | None:
     if root == keys.JOBS:
         _, _, kind, rid, *_ = key[len(root) :].split(":")
@@ -143,7 +159,7 @@ def _ref(root: str, key: str) -> Ref | None:
 
 def _decode(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return json.loads(raw.decode())
     except ValueError:
         return None
 

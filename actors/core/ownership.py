@@ -82,9 +82,12 @@ class Claims:
         self._assigned: tuple[str, ...] = ()
         self._assigned_to: frozenset[str] = frozenset()
         self._mine: frozenset[int] = frozenset()
+        self._changes = 0
+        self._known: tuple[int, Mapping[int, int], frozenset[str], Moves] | None = None
 
     def listed(self, entries: Iterable[tuple[str, str, int]]) -> None:
         """A full listing as (key, value, mod_revision): what is not in it is not there."""
+        self._changes += 1
         self.members.clear()
         self.holders.clear()
         for key, value, revision in entries:
@@ -92,6 +95,7 @@ class Claims:
 
     def put(self, key: str, value: str, revision: int) -> None:
         """A key was written. Keys of others are ignored."""
+        self._changes += 1
         number = shard_number(key)
         if number is not None:
             self.holders[number] = Holder(value, revision)
@@ -100,6 +104,7 @@ class Claims:
 
     def delete(self, key: str) -> None:
         """A key vanished."""
+        self._changes += 1
         number = shard_number(key)
         if number is not None:
             self.holders.pop(number, None)
@@ -122,6 +127,14 @@ class Claims:
 
         Nothing while we are not among the members ourselves: then we do not know enough to give anything.
         """
+        known = self._known
+        if known is not None and known[:2] == (self._changes, owned) and known[2] == frozenset(self.members):
+            return known[3]
+        moves = self._moves(owned)
+        self._known = (self._changes, dict(owned), frozenset(self.members), moves)
+        return moves
+
+    def _moves(self, owned: Mapping[int, int]) -> Moves:
         held = {number: holder.revision for number, holder in self.holders.items() if holder.owner == self.me}
         doubtful = () if held == owned else tuple(n for n in owned if held.get(n) != owned[n])
         if self.me not in self.members:

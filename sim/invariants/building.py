@@ -67,7 +67,7 @@ class Dependencies(Invariant):
     def _waited(self, ref: Ref, action: str) -> None:
         """No job of others that the recorded job depends on is left; a deletion waits only for who uses it."""
         values = self.world.truth.values
-        for value in [v for k, v in values.items() if k.startswith(keys.JOBS) and isinstance(v, list)]:
+        for value in self.world.truth.jobs.values():
             handler, body = value[0], value[1]
             if Ref(body["resource_type"], body["resource_id"]) != ref or handler != Handler.HEAT.value:
                 continue

@@ -6,7 +6,7 @@ from actors.core import keys
 from actors.core.machine import State
 from actors.core.model import Ref
 from actors.core.outcome import READ_COMPLETE
-from actors.device import DeviceActor
+from actors.device import LINGER_S, DeviceActor
 from actors.heat_pool import HeatActor
 from actors.resource import ResourceActor
 from actors.shard import Shard
@@ -71,10 +71,13 @@ class NoOrphan(Invariant):
         for key in self.world.truth.values:
             if key.startswith(tuple(OURS)) and not key.endswith(tuple(failed) or "\n"):
                 self.fail(f"{key} is left over")
-        for cls in (ResourceActor, DeviceActor):
-            actors = self.world.host.actors(cls)
-            if actors:
-                self.fail(f"{len(actors)} {cls.__name__}s are left over, one of them {actors[0]._host}")
+        for actor in self.world.host.actors(ResourceActor):
+            self.fail(f"its actor {actor._host} is left over", actor.ref)
+        for device in self.world.host.actors(DeviceActor):
+            if device._watched:
+                self.fail(f"{device._host} still watches {next(iter(device._watched))}")
+            if self.world.rest_s > LINGER_S:
+                self.fail(f"{device._host} is left over")
         self._inside()
 
     def rested(self) -> None:
