@@ -13,18 +13,18 @@ import multiprocessing
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import count
 
-from actors.core.machine import TABLE, Event, State
 from actors.core.model import Ref
-from sim.faults import KINDS, PROFILES
-from sim.invariants import ALL, Violation
+from sim import results
+from sim.faults import PROFILES
+from sim.invariants import Violation
 from sim.play import Player, Result
 from sim.shrink import Shrinker, command
 from sim.story import Story, follow
+from sim.tally import Tally, table
 from sim.world import Case, World
 
 EXIT_CODES = {
@@ -40,60 +40,6 @@ _CODES = {"invariant": 10, "liveness": 11, "crash": 12}
 COVERAGE_SEEDS = 300
 STORY_LINES = 80
 _PROGRESS_S = 5.0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What many runs came to."""
-
-    seeds: int = 0
-    finals: int = 0
-    events: int = 0
-    virtual_s: float = 0.0
-    former_owners: int = 0
-    hits: Counter[str] = field(default_factory=Counter)
-    seeds_with: Counter[str] = field(default_factory=Counter)
-    checks: Counter[str] = field(default_factory=Counter)
-    transitions: Counter[tuple[State, Event]] = field(default_factory=Counter)
-    failures: list[Result] = field(default_factory=list)
-
-    def add(self, result: Result) -> None:
-        """One more run."""
-        self.seeds += 1
-        self.finals += result.finals
-        self.events += result.events
-        self.virtual_s += result.virtual_s
-        self.former_owners += result.former_owners
-        self.hits.update(result.hits)
-        self.seeds_with.update(result.hits.keys())
-        self.checks.update(result.checks)
-        self.transitions.update(result.transitions)
-        if result.violation is not None:
-            self.failures.append(result)
-
-    def lacking(self) -> list[str]:
-        """What never occurred."""
-        faults = [f"fault {name}" for name in KINDS if not self.hits[name]]
-        return faults + [
-            f"transition {state} --{event}-->"
-            for state, event in TABLE
-            if not self.transitions[state, event] and (state, event) not in UNREACHED
-        ]
-
-
-#: Transitions of the table that nothing brings about at present: they stand there for completeness.
-UNREACHED: frozenset[tuple[State, Event]] = frozenset(
-    {
-        # what begins when nothing is left to wait for cannot fail before it
-        (State.WAITING, Event.FAILED),
-        # only what waits is superseded; what backs off looks anew in any case
-        (State.BACKING_OFF, Event.SUPERSEDED),
-        # an actor that settled is ended before anything else can reach it: one process handles in order
-        (State.SETTLED, Event.BEGIN),
-        (State.SETTLED, Event.CHANGED),
-        (State.SETTLED, Event.SUPERSEDED),
-    }
-)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,10 +59,12 @@ def main(arguments: Sequence[str]) -> int:
     tally = Tally()
     for result in _progress(_results(parsed, began), tally, began):
         tally.add(result)
-        if result.violation is not None and not parsed.keep_going:
+        if result.violation is not None and not (parsed.keep_going or parsed.record):
             break
     seconds = time.monotonic() - began
     print(table(tally, seconds))
+    if parsed.record:
+        results.write(tally, seconds, arguments, parsed.jobs)
     if tally.failures:
         return _explain(tally.failures, shrink=not parsed.no_shrink)
     lacking = tally.lacking() if tally.seeds >= COVERAGE_SEEDS and parsed.profile != "calm" else []
@@ -134,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="go on with further seeds for so long")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="do not end at the first failure")
+    parser.add_argument(
+        "--record", action="store_true", help="write sim/RESULTS.md; does not end at a failure"
+    )
     parser.add_argument("--no-shrink", action="store_true", help="show a failure as it is")
     parser.add_argument("--story", action="store_true", help="tell what happens in the run of --seed")
     parser.add_argument("--only-refs", metavar="LIST", help="leave out all other resources")
@@ -177,9 +128,11 @@ def _until(results: Iterable[Result], parsed: argparse.Namespace, began: float) 
 
 def _run(case: Case) -> Result:
     try:
-        return Player(case).run()
+        result = Player(case).run()
     finally:
         gc.collect()  # nobody does while a run lasts
+    # which faults there were is asked of a failure only
+    return result if result.violation is not None else replace(result, names=())
 
 
 def _frozen() -> None:
@@ -203,27 +156,6 @@ def _progress(results: Iterable[Result], tally: Tally, began: float) -> Iterator
 
 
 # ------------------------------------------------------------------------------------------------ telling
-
-
-def table(tally: Tally, seconds: float) -> str:
-    """What was injected and checked, as text."""
-    lines = ["", f"{'fault':28}{'injected':>10}{'in seeds':>10}"]
-    lines += [
-        f"{name:28}{tally.hits[name]:>10}{tally.seeds_with[name]:>10}" for name in KINDS if tally.hits[name]
-    ]
-    lines += ["", f"{'promise':28}{'checked':>10}"]
-    lines += [f"{each.__name__:28}{tally.checks[each.__name__]:>10}" for each in ALL]
-    taken = sum(1 for each in TABLE if tally.transitions[each])
-    lines += [
-        "",
-        f"{tally.seeds} seeds, {tally.finals} outcomes, {sum(tally.hits.values())} faults, "
-        f"{taken} of {len(TABLE)} transitions, {len(tally.failures)} failures",
-        f"{tally.former_owners} requests to Heat by former owners (not prevented, see sim.world)",
-        f"{tally.events} events, {tally.virtual_s / 3600:.1f} virtual hours in {seconds:.1f} s: "
-        f"{tally.finals / max(seconds, 1e-9):.0f} outcomes/s, "
-        f"{tally.virtual_s / max(seconds, 1e-9):.0f} virtual seconds per second",
-    ]
-    return "\n".join(lines)
 
 
 def _explain(failures: Sequence[Result], *, shrink: bool) -> int:

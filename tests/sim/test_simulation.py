@@ -17,8 +17,9 @@ from sim.invariants import ALL
 from sim.mutants import BUGS, hunt, planted
 from sim.play import Player
 from sim.shrink import Shrinker, command
-from sim.simulate import UNREACHED, Tally, main, table
+from sim.simulate import main
 from sim.story import follow
+from sim.tally import UNREACHED, Tally, table
 from sim.world import Case, World
 
 ROOT = Path(__file__).parents[2]
