@@ -52,6 +52,7 @@ class Display:
         self._monitoring: dict[str, dict[str, str]] = {}
         self._problems: set[str] = set()
         self._store = ""
+        self._heat = "up"
         self._live = Live(console=self._console, refresh_per_second=8) if self._console.is_terminal else None
 
     def __enter__(self) -> Display:
@@ -78,6 +79,9 @@ class Display:
         if reply.store != self._store:
             self._store = reply.store
             self.say(f"etcd: {reply.store}")
+        if reply.heat != self._heat:
+            self._heat = reply.heat
+            self.say(f"heat: {reply.heat}")
         for row in reply.rows:
             self._row(row, building)
         if self._live is not None and building:

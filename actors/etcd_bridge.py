@@ -128,6 +128,7 @@ class EtcdBridge(IoActor):
     def _retell(self) -> None:
         """Everything that is said once when it changes: whoever missed it hears it now."""
         self.tell_shards(self.health.told)
+        self.tell_heat(self.holdings.tenure())
         owned = self.holdings.told()
         if owned is not None:
             self.tell_workers(owned)
@@ -179,6 +180,11 @@ class EtcdBridge(IoActor):
         """Tell them what is owned."""
         for worker in self.workers:
             self.tell(worker, message)
+
+    def tell_heat(self, message: object) -> None:
+        """Tell all HeatActors."""
+        for one in self._heat:
+            self.tell(one, message)
 
     # ------------------------------------------------------------------------------------- declaring
 

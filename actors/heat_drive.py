@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from actors import rendering
 from actors.core import stackdrive
-from actors.core.errors import Failure
+from actors.core.errors import ErrorClass, Failure
 from actors.core.keys import stack_name
 from actors.core.model import Action
 from actors.core.redact import redact, secret_values
@@ -102,13 +102,33 @@ class Drive:
 
     def decide(self, stacks: list[Seen]) -> stackdrive.Step:
         """What to do next, given all living stacks of the name."""
-        return stackdrive.decide(self.request.action, self.request.version, stacks, acted=self.acted)
+        request = self.request
+        return stackdrive.decide(
+            request.action, request.version, stacks, acted=self.acted, again=request.again
+        )
 
     def told(self, down: str, ahead: int) -> str:
         """What people see of it: `down` says that Heat is away, `ahead` how many of the tenant wait."""
         if down:
             return f"{self.status} (Heat is {down})".strip()
         return self.status if self.admitted else f"waits for its turn: {ahead} stacks of its tenant do"
+
+    def twins(self, found: list[Seen], step: stackdrive.Step) -> str:
+        """A warning that there are several stacks of its name; the requester will be told, too."""
+        ids = ", ".join(one.id for one in found)
+        told = f"{len(found)} stacks are named {self.name} ({ids}); next: {step.next} {step.stack_id}"
+        self.warnings.append(told)
+        return told
+
+    def unsettled(self, writes: int) -> Failure:
+        """It was written to again and again."""
+        text = f"still {self.status or 'not there'} after {writes} requests"
+        return Failure(ErrorClass.TRANSIENT, "StackUnsettled", text)
+
+    def late(self) -> Failure:
+        """Its deadline has passed."""
+        text = f"stack {self.name} is still {self.status or 'in progress'} after its time-out"
+        return Failure(ErrorClass.TERMINAL, "HeatTimeout", text)
 
     def clean(self, text: str) -> str:
         """`text` without the values of secret parameters: Heat quotes what it was given."""

@@ -1,7 +1,8 @@
 """The calls of drives: looks by name, shared by all of a tenant that want one, and calls for one stack alone.
 
-Guarantees: what a call brings reaches the drive only while that is not over; a successor begins when the call
-of the one before it has returned, never earlier. Used on the actor's thread only.
+Guarantees: no write is begun that the ownership does not allow; what a call brings reaches the drive only while
+that is not over; a successor begins when the call of the one before it has returned, never earlier. Used on the
+actor's thread only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from actors.core.errors import Failure
 from actors.heat_calls import Call, Calls
 from actors.heat_drive import Drive
+from actors.heat_tenure import NOT_OURS
 from actors.ports import REQUEST_ID, Stack, Stacks
 
 Work = Callable[[Stacks], object]
@@ -20,7 +22,7 @@ LOOK_MAX = 60
 
 class Looks:
     """`found` gets all living stacks of a drive's name; `trouble` the failure of any call of a drive; `start`
-    a successor whose turn has come."""
+    a successor whose turn has come; `allow` says at the last moment whether a drive may write."""
 
     def __init__(
         self,
@@ -28,15 +30,25 @@ class Looks:
         found: Callable[[Drive, list[Stack]], None],
         trouble: Callable[[Drive, Failure], None],
         start: Callable[[Drive], None],
+        allow: Callable[[Drive], bool],
     ) -> None:
         self._calls = calls
         self._found = found
         self._trouble = trouble
         self._start = start
+        self._allow = allow
         self._wanted: dict[str, list[Drive]] = {}
 
-    def call(self, drive: Drive, work: Work, then: Callable[[object], None], *, write: bool) -> None:
-        """One call for one stack, when it is its tenant's turn."""
+    def call(
+        self,
+        drive: Drive,
+        work: Work,
+        then: Callable[[object], None],
+        *,
+        write: bool,
+        acts: bool = False,
+    ) -> None:
+        """One call for one stack, when it is its tenant's turn. `acts`: it makes the stack as wanted."""
 
         def tagged(stacks: Stacks) -> object:
             REQUEST_ID.set(drive.request_id)
@@ -49,7 +61,10 @@ class Looks:
         def prepare() -> Call | None:
             if drive.over:
                 return None
-            drive.busy = True
+            if write and not self._allow(drive):
+                self._trouble(drive, NOT_OURS)
+                return None
+            drive.busy, drive.acted = True, drive.acted or acts
             return Call(tagged, returned, write)
 
         self._calls.add(drive.tenant, prepare)

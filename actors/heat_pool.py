@@ -4,7 +4,8 @@ Guarantees: looks before every create and after every end; a request sent twice,
 still ends in one stack (`core.stackdrive`); one stack has one writer at a time, and the latest request wins.
 Questions are shared: one list call looks at many stacks, one per tick tells which of a tenant are in progress;
 outputs are computed by Heat once, at the end. Every request is answered with HeatDone or HeatFailed, was taken
-over by a later one for the same stack, or the process died; a living one says so every few seconds.
+over by a later one for the same stack, lost its owner, or the process died; a living one says so every few seconds.
+No write is begun for a controller that does not own the resource, as far as it is known here (`heat_tenure`).
 Does not retry what failed for good: that is the requester's decision.
 """
 
@@ -23,6 +24,7 @@ from actors.handover import Calling
 from actors.heat_calls import Calls
 from actors.heat_drive import Drive
 from actors.heat_looks import Looks, Work
+from actors.heat_tenure import NOT_OURS, Tenures
 from actors.heat_waits import Waits
 from actors.messages import (
     Address,
@@ -36,6 +38,7 @@ from actors.messages import (
     Owned,
     Ping,
     Pong,
+    Tenure,
     Tick,
     Topology,
 )
@@ -74,6 +77,7 @@ class HeatActor(IoActor):
         self._supervisor: Address = None
         self._drives: dict[str, Drive] = {}
         self._writers: dict[tuple[str, str], Drive] = {}
+        self._tenures = Tenures()
         self._ticking = self._admitting = False
         self._calling = Calling(self, self._drives, self._writers, self._forget)
 
@@ -91,6 +95,8 @@ class HeatActor(IoActor):
                 heat_drift.compare(self._calls, message, lambda answer: self.tell(sender, answer))
             case Owned() | Tick("rest"):
                 self._calling.receive(message, sender)
+            case Tenure():
+                self._tenures.last = message
             case Tick():
                 self._tick(message.what)
             case Ping():
@@ -102,7 +108,8 @@ class HeatActor(IoActor):
             options.heat_stacks_max, options.heat_stacks_per_tenant_max, WAITING_MAX
         )
         self._calls = Calls(self, stacks, options.heat_threads, options.heat_call_max_s, "Heat")
-        self._looks = Looks(self._calls, self._found, self._in_trouble, self._start)
+        allow = lambda drive: self._tenures.allow(drive, self.now())  # noqa: E731
+        self._looks = Looks(self._calls, self._found, self._in_trouble, self._start, allow)
         self._waits = Waits(self, self._calls, options.heat_tick_s, self._ended)
 
     # ------------------------------------------------------------------------ what Calls and Waits ask for
@@ -242,7 +249,7 @@ class HeatActor(IoActor):
         silent = failure.error_class in (*_UNSETTLED, ErrorClass.TRANSIENT) and self._calls.breaker.open
         if silent:
             self._looks.look(drive)  # it waits with all others until Heat answers again
-        elif failure.error_class in _UNSETTLED and drive.troubles < TROUBLES_MAX:
+        elif (failure.error_class in _UNSETTLED or failure is NOT_OURS) and drive.troubles < TROUBLES_MAX:
             drive.troubles += 1
             self.after(DOUBT_PAUSE_S * drive.troubles, Tick(f"look {drive.request.rid}"))
         else:
@@ -253,10 +260,7 @@ class HeatActor(IoActor):
         step = drive.decide(seen)
         drive.status = f"{seen[0].action}_{seen[0].status}" if seen else ""
         if len(seen) > 1:
-            ids = ", ".join(one.id for one in seen)
-            told = f"{len(seen)} stacks are named {drive.name} ({ids}); next: {step.next} {step.stack_id}"
-            self.log.warning("%s (%s)", told, drive.request_id)
-            drive.warnings.append(told)
+            self.log.warning("%s (%s)", drive.twins(seen, step), drive.request_id)
         self._act(drive, step, seen[0].reason if seen else "")
 
     def _act(self, drive: Drive, step: Step, reason: str) -> None:
@@ -288,14 +292,11 @@ class HeatActor(IoActor):
         """A create, update or delete; then wait for its end. A create returns the id of its stack."""
         drive.writes += 1
         if drive.writes > WRITES_MAX:
-            text = f"still {drive.status or 'not there'} after {WRITES_MAX} requests"
-            self._fail(drive, drive.trouble or Failure(ErrorClass.TRANSIENT, "StackUnsettled", text))
+            self._fail(drive, drive.trouble or drive.unsettled(WRITES_MAX))
             return
-        drive.acted = drive.acted or acts
         rid = drive.request.rid
-        self._looks.call(
-            drive, work, lambda new: self._waits.add(drive.tenant, sid or str(new), rid), write=True
-        )
+        waited = lambda new: self._waits.add(drive.tenant, sid or str(new), rid)  # noqa: E731
+        self._looks.call(drive, work, waited, write=True, acts=acts)
 
     def _delete_again(self, drive: Drive, reason: str) -> None:
         """DELETE_FAILED is often cured by a second DELETE, when what hindered it has passed."""
@@ -336,8 +337,7 @@ class HeatActor(IoActor):
         self._calls.sweep()
         for drive in list(self._drives.values()):
             if now > drive.deadline and not down:
-                text = f"stack {drive.name} is still {drive.status or 'in progress'} after its time-out"
-                self._fail(drive, Failure(ErrorClass.TERMINAL, "HeatTimeout", text))
+                self._fail(drive, drive.late())
             elif now - drive.told_at >= PROGRESS_EVERY_S - 0.001:
                 drive.told_at = now
                 self.tell(

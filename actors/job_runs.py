@@ -152,6 +152,8 @@ class HeatRun:
         self._rid = actor.rid()
         self._done: HeatDone | None = None
         self._tenant = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
+        outcome = actor.desk.world.outcome(job.ref)
+        self._again = outcome is not None and outcome.version == job.version and not outcome.error
 
     def begin(self, attempt: int) -> None:
         """Ask the pool; asked again, another member is asked the same."""
@@ -173,6 +175,8 @@ class HeatRun:
             source,
             job.params,
             self._outputs,
+            again=self._again,
+            term=actor.term,
         )
         actor.reason = f"Heat stack {keys.stack_name(job.ref)}"
         # always the same member: it knows what it is still doing about this stack, and is replaced if it hangs

@@ -7,16 +7,19 @@ nothing is sent unless asked. Classes keep the names of the actors they count, a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 from actors import etcd_bridge, heat_pool, shard, snmp_pool
 from actors.core import keys
+from actors.core.drift import Drift
 from actors.core.errors import ErrorClass
 from actors.core.exposition import Sample
 from actors.core.machine import State
 from actors.core.model import Ref
 from actors.core.pauses import KINDS, kind_of
+from actors.desk import Desk
 from actors.messages import Address, Boot, Mirror, Report, TargetStatus, Wiring
 from actors.messages.telemetry import MetricsQuery
 from actors.metering import SafeMeter, metered_agent, metered_stacks, metered_store
@@ -33,6 +36,12 @@ TIMES = (
     "drift_seconds",
     "own_seconds",
 )
+
+
+def drifted_stacks(desk: Desk) -> Mapping[Drift, int]:
+    """How many of this shard's stacks are recorded as drifted, by kind."""
+    found = Counter(one.drift for ref, one in desk.world.drifted().items() if desk.mine(ref))
+    return {kind: found[kind] for kind in Drift}
 
 
 class Metered(BaseActor):
@@ -103,6 +112,16 @@ class HeatActor(Metered, heat_pool.HeatActor):
     def wired(self, wiring: Wiring) -> Wiring:
         """The stacks, counted."""
         return replace(wiring, stacks=lambda: metered_stacks(wiring.stacks(), self.meter))
+
+    def gauges(self) -> tuple[Sample, ...]:
+        """Whether Heat is asked, and for how many stacks."""
+        if self._calls is None:
+            return ()
+        return (
+            Sample("heat_up", (), 0.0 if self._calls.breaker.open else 1.0),
+            Sample("heat_stacks", (("state", "waiting"),), float(self._jobs.waiting)),
+            Sample("heat_stacks", (("state", "under way"),), float(self._jobs.under_way)),
+        )
 
 
 class SnmpPollerActor(Metered, snmp_pool.SnmpPollerActor):
@@ -226,6 +245,8 @@ class Shard(Metered, shard.Shard):
             Sample("devices", (), float(len(self._devices))),
             Sample("devices_silent", (), float(len(self._devices.silent))),
             Sample("drifted_targets", (), float(len(self._drifted))),
+            *(Sample("drifted_stacks", (("drift", d),), float(n)) for d, n in drifted_stacks(desk).items()),
+            Sample("compared_stacks_total", (), float(self._drift.compared)),
             Sample("problems", (), float(len(desk.world.problems))),
             Sample("etcd_up", (), up),
             Sample("ready", (), 1.0 if self._ready else 0.0),

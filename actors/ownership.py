@@ -24,7 +24,7 @@ from actors.core.ownership import (
     shard_number,
 )
 from actors.handover import Drain
-from actors.messages import Address, Owned, Rested, Tick
+from actors.messages import Address, Owned, Rested, Tenure, Tick
 from actors.ports import Delete, Entry, Guard, Session, Store, WriteSet
 from actors.runtime.host import Timer
 
@@ -84,6 +84,11 @@ class Holdings:
         """Owned virtual shards and their terms, once that is known."""
         return {number: entry.create_revision for number, entry in self._owned.items()}
 
+    def tenure(self) -> Tenure:
+        """What the HeatActors are to know: they ask a service that knows no fences."""
+        left_s = self.session.left_s() if self.session is not None else 0.0
+        return Tenure(self.terms(), self._bridge.now() + left_s if left_s else 0.0)
+
     def told(self) -> Owned | None:
         """What the shards were told last; None before the first time."""
         return self._told
@@ -130,6 +135,7 @@ class Holdings:
         if self._listed and self._claims.me not in self._claims.members:
             self._renew_member()  # the last attempt may have failed, and nobody tells of that
         self.balance()
+        self._bridge.tell_heat(self.tenure())
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._bridge.after(self._bridge.boot.options.owner_ttl_s / 4, Tick("ownership"))
@@ -260,6 +266,7 @@ class Holdings:
         owned = Owned(self.terms(), self._drain.leaving, self._drain.round)
         if owned != self._told:
             self._told = owned
+            self._bridge.tell_heat(self.tenure())
             self._bridge.tell_workers(owned)
 
 

@@ -135,6 +135,9 @@ class Session(Protocol):
     def valid(self) -> bool:
         """Local and conservative: False before the store could have expired the lease, and then for ever."""
 
+    def left_s(self) -> float:
+        """Seconds for which it stays valid even if the store is not reached again; 0 once it is not valid."""
+
     def take(self, keys: Sequence[str], owner: str) -> Mapping[str, Entry]:
         """Put `owner` under those keys that are free or hold `owner` already (an earlier life of ours, or we
         ourselves: whatever is guarded by the former revision fails from now on). Returns the entries of those

@@ -6,13 +6,14 @@ Guarantees: bounded by the number of declared resources; plain values only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from actors.core.knowledge import settled
 from actors.core.model import Ref
 from actors.desk import Desk
-from actors.messages import Report, ResourceStatus, StoreHealth
+from actors.messages import Report, ResourceStatus, StatusReply, StoreHealth
 
 if TYPE_CHECKING:
     from actors.board import MonitorBoard
@@ -75,7 +76,7 @@ class Progress:
         if stage in ("settled", "failed") and outcome is not None:
             seen = board.published(ref)
             return ResourceStatus(
-                ref, version, stage, outcome.worker_state, 0.0, seconds, outcome.error, monitoring, seen
+                ref, version, stage, settled(desk.world, ref), 0.0, seconds, outcome.error, monitoring, seen
             )
         if stage == "paused":
             reason = f"paused ({desk.world.paused(ref)})"
@@ -102,3 +103,16 @@ def store_text(health: StoreHealth, since_s: float) -> str:
         since = datetime.fromtimestamp(since_s, UTC)
         return f"down since {since:%H:%M:%S} UTC: {health.reason}"
     return "; ".join(["up", *(f"{what}: {text}" for what, text in health.conditions.items())])
+
+
+def reply(
+    rid: str,
+    ready: bool,
+    desk: Desk,
+    health: StoreHealth,
+    counts: Mapping[str, int],
+    rows: tuple[ResourceStatus, ...],
+) -> StatusReply:
+    """A shard's answer to the question how things stand."""
+    store = store_text(health, desk.wall_s(health.since))
+    return StatusReply(rid, ready, store, counts, rows, tuple(desk.world.problems.values()))

@@ -76,7 +76,7 @@ class Recorder(Requester):
         state = self.made.worker_state
         write_set = record_jobless(self.paths, self.fresh.declared, state, self.read)
         if state == DELETE_COMPLETED:  # nothing was built and nothing will remind us of it: leave nothing
-            gone = (Delete(self.paths.history), Delete(self.paths.attempts))
+            gone = tuple(Delete(k) for k in (self.paths.history, self.paths.attempts, self.paths.drift))
             self.commit(WriteSet((*write_set.writes, *gone), write_set.guards))
         else:
             self._commit_outcome(write_set, state)
@@ -133,6 +133,8 @@ class Recorder(Requester):
             writes.extend(self._taken_up())
         if self.paths.attempts in self.read or self.tried:
             writes.append(Delete(self.paths.attempts))
+        if self.desk.world.drift(self.ref) is not None or self.paths.drift in self.read:
+            writes.append(Delete(self.paths.drift))  # what was found is about what stood before
         self.commit(WriteSet(tuple(writes), write_set.guards))
 
     def _taken_up(self) -> tuple[Delete, ...]:

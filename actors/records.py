@@ -31,6 +31,7 @@ def record_keys(p: Paths, job_ids: Iterable[str]) -> tuple[str, ...]:
         p.history,
         p.attempts,
         p.request,
+        p.drift,
         *jobs,
     )
 

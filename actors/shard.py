@@ -18,6 +18,7 @@ from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.desk import Desk
 from actors.devices import Devices
+from actors.drift_watch import DriftWatch
 from actors.handover import Recordings
 from actors.messages import (
     Address,
@@ -26,6 +27,7 @@ from actors.messages import (
     Committed,
     DeviceHeard,
     Got,
+    HeatCompared,
     Lasting,
     Mirror,
     Nudge,
@@ -33,6 +35,7 @@ from actors.messages import (
     Ping,
     Pong,
     PoolChanged,
+    ReadDone,
     Refused,
     Register,
     Report,
@@ -51,10 +54,11 @@ from actors.messages import (
 )
 from actors.owed import Owed
 from actors.ports import Delete
-from actors.progress import Progress, store_text
+from actors.progress import Progress, reply
 from actors.resource import ResourceActor
 from actors.runtime.actor import BaseActor
 from actors.subscription import Subscription
+from actors.waiters import Waiters
 
 
 class Shard(BaseActor):
@@ -75,7 +79,7 @@ class Shard(BaseActor):
         self._held: set[Ref] = set()
         self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, float] = {}  # since when
-        self._waiters: dict[Ref, set[Ref]] = {}
+        self._waiters = Waiters()
         self._progress = Progress()
 
     def receive(self, message: object, sender: Address) -> None:  # noqa: PLR0912 - one table
@@ -115,6 +119,8 @@ class Shard(BaseActor):
                 self.tell(sender, Got(message.number))
             case Got() if self._desk is not None:
                 self._owed.got(message.number)
+            case ReadDone() | HeatCompared():
+                self._drift.answered(message)
             case Committed() | Refused():
                 self._board.answered(message.rid)
             case Tick():
@@ -135,6 +141,7 @@ class Shard(BaseActor):
             self._owed = Owed(self)
             self._devices = Devices(self, self._desk, self._owed)
             self._board = MonitorBoard(self, self._desk, self._owed)
+            self._drift = DriftWatch(self, self._desk, self._live.__contains__)
             self._owned()
             self._subscribe()
             return
@@ -164,6 +171,8 @@ class Shard(BaseActor):
             self._owed.again()
         elif what == devices.TICK:
             self._devices.end_orphans()
+        elif what == "drift":
+            self._drift.ticked()
         elif self._subscription is not None:
             self._subscription.ticked(what)
 
@@ -202,16 +211,15 @@ class Shard(BaseActor):
             if declared or ref not in self._live:
                 self._consider(ref)
             self._board.changed(ref)
-            for waiter in sorted(self._waiters.get(ref, ())):
+            for waiter in self._waiters.of(ref):
                 self._nudge(waiter)
         if general:
             for ref in (*world.refs(), *world.leftovers()):
                 self._consider(ref)
 
     def _nudge(self, ref: Ref) -> None:
-        address = self._live.get(ref)
-        if address is not None:
-            self.tell(address, Nudge())
+        if ref in self._live:
+            self.tell(self._live[ref], Nudge())
 
     # ---------------------------------------------------------------------------------------- ownership
 
@@ -276,8 +284,8 @@ class Shard(BaseActor):
         self._unwait(report.ref)
         self._progress.report(report, self.now())
         self._rest(self._recordings.reported(report))
-        for ref in report.awaits if report.ref in self._live else ():
-            self._waiters.setdefault(ref, set()).add(report.ref)
+        if report.ref in self._live:
+            self._waiters.add(report.ref, report.awaits)
         assert self._desk is not None, "an actor reported"
         if report.awaits and report.revision < self._desk.world.revision:
             self._nudge(report.ref)  # what it waits for may have come while the report was on its way
@@ -289,19 +297,14 @@ class Shard(BaseActor):
 
     def _unwait(self, waiter: Ref) -> None:
         """It does not wait any more for what it said last."""
-        for ref in self._progress.awaits(waiter):
-            waiters = self._waiters.get(ref)
-            if waiters is not None:
-                waiters.discard(waiter)
-                if not waiters:
-                    del self._waiters[ref]
+        self._waiters.remove(waiter, self._progress.awaits(waiter))
 
     def _settled(self, message: Settled) -> None:
         """Passivate, unless there is work again already (the mirror may lag behind: it will tell)."""
         assert self._desk is not None, "an actor settled"
+        world = self._desk.world
         if message.ref in self._live:
             self.stop_child(self._release(message.ref))
-        world = self._desk.world
         outcome, newer = world.outcome(message.ref), world.version(message.ref) > message.version
         newer = newer and (outcome is None or outcome.version >= message.version)
         # cleared away by the API server while the outcome was being written: nobody will tell of it again
@@ -312,6 +315,7 @@ class Shard(BaseActor):
 
     def _release(self, ref: Ref) -> Address:
         """Forget the actor of a resource; returns where it lived."""
+        self._drift.worked_on(ref)
         address = self._live.pop(ref)
         del self._ref_of[address]
         self._held.discard(ref)
@@ -328,22 +332,16 @@ class Shard(BaseActor):
             self._release(ref)
             self._consider(ref)
 
-    # --------------------------------------------------------------------------------------- monitoring
+    # --------------------------------------------------------------------------------------- monitoring and answering
 
     def _status(self, message: TargetStatus) -> None:
         self._board.status(message)
-        address = self._live.get(message.ref)
-        if address is not None:
-            self.tell(address, message)
-
-    # ----------------------------------------------------------------------------------------- answering
+        if message.ref in self._live:
+            self.tell(self._live[message.ref], message)
 
     def _reply(self, query: StatusQuery) -> StatusReply:
-        desk = self._desk
-        if desk is None:
+        if self._desk is None:
             return StatusReply(query.rid, False, "starting", {}, (), ())
-        live = self._live.keys() | self._queue.keys()
-        counts, rows = self._progress.rows(desk, self._board, live, self.now(), query.limit)
-        store = store_text(self._store, desk.wall_s(self._store.since))
-        problems = tuple(desk.world.problems.values())
-        return StatusReply(query.rid, self._ready, store, counts, rows, problems)
+        live, store = self._live.keys() | self._queue.keys(), self._store
+        told = self._progress.rows(self._desk, self._board, live, self.now(), query.limit)
+        return reply(query.rid, self._ready, self._desk, store, *told)

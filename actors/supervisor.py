@@ -10,11 +10,23 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from actors import metered
 from actors.etcd_bridge import EtcdBridge
 from actors.heat_pool import HeatActor
-from actors.messages import Address, Apply, Boot, Ping, Pong, StatusQuery, StatusReply, Tick, Topology
+from actors.messages import (
+    Address,
+    Apply,
+    Boot,
+    HeatHealth,
+    Ping,
+    Pong,
+    StatusQuery,
+    StatusReply,
+    Tick,
+    Topology,
+)
 from actors.messages.telemetry import HttpAt
 from actors.runtime.actor import BaseActor
 from actors.shard import Shard
@@ -45,6 +57,16 @@ def together(replies: Sequence[StatusReply], pids: Mapping[str, int]) -> StatusR
     )
 
 
+def heat_text(told: Sequence[HeatHealth], wall_offset_s: float) -> str:
+    """What a person is told of Heat: each member of the pool says when its circuit breaker opens or closes."""
+    down = [one for one in told if not one.up]
+    if not down:
+        return "up"
+    since = datetime.fromtimestamp(min(one.since for one in down) + wall_offset_s, UTC)
+    waiting = sum(one.waiting + one.under_way for one in down)
+    return f"down since {since:%H:%M:%S} UTC, {waiting} stacks wait: {down[0].reason}"
+
+
 @dataclass(slots=True)
 class Member:
     """One process: which part it plays and how long it has been silent."""
@@ -68,6 +90,7 @@ class Supervisor(BaseActor):
         self._seq = 0
         self._replaced: Counter[str] = Counter()
         self._http = ""
+        self._heat: dict[Address, HeatHealth] = {}
         self._asked: dict[str, tuple[Address, dict[Address, StatusReply]]] = {}
 
     def receive(self, message: object, sender: Address) -> None:
@@ -87,6 +110,8 @@ class Supervisor(BaseActor):
                     self.tell(sender, StatusReply(message.rid, False, "starting", {}, (), ()))
             case StatusReply():
                 self._told(message, sender)
+            case HeatHealth():
+                self._heat[sender] = message
             case HttpAt():
                 self._http = message.address
             case Apply():
@@ -150,7 +175,10 @@ class Supervisor(BaseActor):
         if set(replies) >= set(self._of("shard")):
             del self._asked[reply.rid]
             reply = together(list(replies.values()), self._pids())
-            self.tell(sender, replace(reply, http=self._http, restarts=dict(self._replaced)))
+            assert self._boot is not None, "shards exist only after Boot"
+            told = [self._heat[one] for one in self._of("heat") if one in self._heat]
+            heat = heat_text(told, self._boot.wall_offset_s)
+            self.tell(sender, replace(reply, http=self._http, restarts=dict(self._replaced), heat=heat))
 
     def _pids(self) -> dict[str, int]:
         return {f"{m.role} {i}": m.pid for i, m in enumerate(self._members) if m.pid}
@@ -178,6 +206,7 @@ class Supervisor(BaseActor):
             return
         self._replaced[member.role] += 1
         self.log.error("%s (pid %s) %s: starting another", member.role, member.pid or "?", why)
+        self._heat.pop(member.address, None)
         member.address, member.missed, member.pid = self.spawn(member.cls), 0, 0
         self.tell(member.address, self._boot)
         self._announce()

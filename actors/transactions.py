@@ -77,6 +77,11 @@ class Paths:
         return keys.RECONCILE + self.path
 
     @property
+    def drift(self) -> str:
+        """In what its stack was found to differ."""
+        return keys.DRIFT + self.path
+
+    @property
     def monitoring(self) -> str:
         """What monitoring sees."""
         return keys.MONITORING + self.path
@@ -203,6 +208,7 @@ def record_forget(p: Paths, read: Mapping[str, Entry]) -> WriteSet:
         p.history,
         p.attempts,
         p.request,
+        p.drift,
     )
     return WriteSet(tuple(Delete(key) for key in gone), (Guard(p.config, 0), _at(p.accepted, read)))
 

@@ -75,6 +75,9 @@ class HeatSection:
     stacks_max: Count = 2000  # in the hands of one Heat actor at a time
     stacks_per_tenant_max: Count = 1000
     grace_s: Seconds = 60.0  # beyond heat_timeout, until Heat's silence about a stack is a failure
+    drift_interval_s: Annotated[float, Ge(0), Le(604_800)] = (
+        3600.0  # all settled stacks compared once; 0: never
+    )
     silence_s: Seconds = 30.0  # without any answer of Heat, until its stacks are reported as unobserved
 
     def __post_init__(self) -> None:
@@ -226,6 +229,7 @@ class Snapshot:
             history_bytes=self.etcd.history_mib * 1024 * 1024,
             admin_tenant=self.heat.admin_tenant,
             heat_tick_s=self.heat.tick_s,
+            heat_drift_interval_s=self.heat.drift_interval_s,
             heat_grace_s=self.heat.grace_s,
             heat_silence_s=self.heat.silence_s,
             heat_call_max_s=4 * self.heat.timeout_s,  # a login and a request, each with a new connection

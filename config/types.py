@@ -16,7 +16,7 @@ from actors.core.model import Handler, Json
 from config.documents import DocumentError, read_yaml
 
 DEFAULT_FILE: Final = Path(__file__).with_name("types.yaml")
-_MEMBERS: Final = ("plural", "prefix", "relations", "template_path")
+_MEMBERS: Final = ("plural", "prefix", "relations", "template_path", "repair")
 _HANDLERS: Final = {handler.value: handler for handler in Handler}
 
 
@@ -64,7 +64,10 @@ def _type(path: Path, name: str, body: Json) -> ResourceType:
         if not isinstance(mapping, str | dict) or not mapping:
             raise TypesError(f"{path}: type {name}: template_path of {handler} must be a mapping")
         templates[_HANDLERS[handler]] = mapping
-    return ResourceType(name, plural, prefix, relations, templates)
+    repair = body.get("repair", False)
+    if not isinstance(repair, bool):
+        raise TypesError(f"{path}: type {name}: repair must be true or false, not {repair!r}")
+    return ResourceType(name, plural, prefix, relations, templates, repair)
 
 
 def _table(path: Path, name: str, member: str, body: Mapping[str, Json]) -> dict[str, Json]:

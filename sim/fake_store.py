@@ -127,6 +127,13 @@ class FakeSession:
             return False
         return self._lease.kept or self._etcd.clock.now() < self._lease.deadline
 
+    def left_s(self) -> float:
+        """See the port. While it is kept alive, it has just been prolonged."""
+        if not self.valid():
+            return 0.0
+        lease = self._lease
+        return lease.ttl_s if lease.kept else lease.deadline - self._etcd.clock.now()
+
     def take(self, keys: Sequence[str], owner: str) -> Mapping[str, Entry]:
         """See the port."""
         self._reach("take")

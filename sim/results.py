@@ -72,7 +72,7 @@ def text(tally: Tally, seconds: float, arguments: Sequence[str], jobs: int, ran_
         f"| wall time | {seconds / 60:,.1f} min: {rate:,.0f} outcomes/s in all |",
         f"| events handled | {tally.events:,} |",
         f"| transitions of the job machine | {taken} of {len(TABLE)}; {len(UNREACHED)} cannot occur |",
-        f"| requests to Heat by former owners (counted, not prevented) | {tally.former_owners:,} |",
+        f"| requests to Heat by former owners (those that had left already) | {tally.former_owners:,} |",
     ]
     lines += ["", "## Violations", ""]
     lines += [f"- seed {one.case.seed}: {one.violation}" for one in tally.failures] or ["None."]

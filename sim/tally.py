@@ -83,7 +83,7 @@ def table(tally: Tally, seconds: float) -> str:
         "",
         f"{tally.seeds} seeds, {tally.finals} outcomes, {sum(tally.hits.values())} faults, "
         f"{taken} of {len(TABLE)} transitions, {len(tally.failures)} failures",
-        f"{tally.former_owners} requests to Heat by former owners (not prevented, see sim.world)",
+        f"{tally.former_owners} requests to Heat by former owners (those that had left already, see sim.world)",
         f"{tally.events} events, {tally.virtual_s / 3600:.1f} virtual hours in {seconds:.1f} s: "
         f"{tally.finals / max(seconds, 1e-9):.0f} outcomes/s, "
         f"{tally.virtual_s / max(seconds, 1e-9):.0f} virtual seconds per second",

@@ -223,6 +223,10 @@ class EtcdSession:
         """False before etcd could have expired the lease."""
         return self._lease.valid()
 
+    def left_s(self) -> float:
+        """Until the deadline that the last answered keepalive has set."""
+        return max(0.0, self._lease.deadline - time.monotonic()) if self._lease.valid() else 0.0
+
     def take(self, keys: Sequence[str], owner: str) -> Mapping[str, Entry]:
         """See the port. About 100 keys per transaction."""
         found: dict[str, Entry] = {}

@@ -144,6 +144,7 @@ class _View:
         return {
             "live": self._found.status is not None,
             "store": status.get("store", "up"),
+            "heat": status.get("heat", "up"),
             "ready": status.get("ready", False),
             "revision": self._found.known.world.revision,
             "counts": dict(self.counts),
@@ -172,9 +173,9 @@ class _View:
     def render(self, height: int = 0) -> Group:
         """For people. `height`: lines there are, 0 for as many as it takes; what asks for somebody stands first."""
         known, status = self._found.known, self._found.status
-        where = (
-            "no controller answers: this is what etcd holds" if status is None else f"etcd {status['store']}"
-        )
+        where = "no controller answers: this is what etcd holds"
+        if status is not None:
+            where = f"etcd {status['store']}, Heat {status.get('heat', 'up')}"
         counts = ", ".join(f"{number} {stage}" for stage, number in sorted(self.counts.items()))
         head = Text(f"{len(self.rows)} resources: {counts or 'none'}  ({where})")
         lines = [head]
@@ -249,7 +250,7 @@ def _history(context: Context) -> int:
     with installation(context, live=False) as found:
         known = found.known
         ref = find(known, context.parsed.resource)
-        lines, status = known.history(ref), known.status(ref)
+        lines, status = known.events(ref), known.status(ref)
         if context.parsed.json:
             rows = [line.to_json() for line in lines]
             output.emit_json(

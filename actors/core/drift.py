@@ -6,12 +6,16 @@ a start finds what shows in status and tags, later ones also changes that left t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from actors.core.model import Ref
 from actors.core.stackdrive import Seen
+
+#: A reason of Heat may be long.
+TEXT_MAX = 500
 
 
 class Drift(StrEnum):
@@ -45,6 +49,34 @@ class Finding:
     version: int
     drift: Drift
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A finding as `/gatewright/drift/<path>` holds it. `found_s`: seconds since 1970, for people only."""
+
+    version: int
+    drift: Drift
+    text: str
+    found_s: float
+
+
+def encode(finding: Finding, found_s: float) -> bytes:
+    """A finding as it is recorded."""
+    members = {
+        "version": finding.version,
+        "drift": finding.drift.value,
+        "text": finding.text[:TEXT_MAX],
+        "found": round(found_s, 3),
+    }
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(raw: bytes) -> Recorded:
+    """The inverse. Raises ValueError, KeyError or TypeError for what is no finding."""
+    members = json.loads(raw)
+    found_s = float(members["found"])
+    return Recorded(int(members["version"]), Drift(members["drift"]), str(members["text"]), found_s)
 
 
 @dataclass(frozen=True, slots=True)

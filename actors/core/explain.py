@@ -177,7 +177,8 @@ class Explainer:
         if root.stage == "failed":
             return remedy(root.error)
         if root.stage in FINAL:
-            return ""
+            drifted = self._known.world.drift(root.ref) is not None
+            return "`reconcile` builds it once more as it is declared" if drifted else ""
         if _held(root):
             scope = self._known.world.paused(root.ref)
             return f"`{resume(scope)}`" if scope else ""
@@ -195,6 +196,10 @@ def _held(status: Status) -> bool:
 
 def _final_facts(known: Knowledge, status: Status) -> list[str]:
     facts = []
+    found = known.world.drift(status.ref)
+    if found is not None:
+        noticed = duration(max(0.0, known.now_s - found.found_s))
+        facts.append(f"its stack differs from what was built, found {noticed} ago")
     seen, wrong = known.monitoring(status.ref), known.drift(status.ref)
     if seen:
         facts.append("its device says " + ", ".join(f"{k}={v}" for k, v in seen.items()))

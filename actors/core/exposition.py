@@ -35,6 +35,8 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "deletion_seconds": ("histogram", "From a deletion mark being seen to DELETE_COMPLETED."),
     "drift_seconds": ("histogram", "How long a monitored target was not as wanted, until it was again."),
     "drifted_targets": ("gauge", "Monitored targets that are not as wanted at present."),
+    "drifted_stacks": ("gauge", "Stacks that were found to differ from what was built, by kind of drift."),
+    "compared_stacks_total": ("counter", "Settled stacks that were compared with Heat."),
     "stage_seconds": ("histogram", "Time that resources spent in a stage."),
     "own_seconds": (
         "histogram",
@@ -42,6 +44,11 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     ),
     "finished_total": ("counter", "Versions that ended, by outcome."),
     "retries_total": ("counter", "Times that a job was put back to be tried again."),
+    "heat_up": ("gauge", "Whether Heat is asked (its circuit breaker is closed): 1 or 0."),
+    "heat_stacks": (
+        "gauge",
+        "Stacks in the hands of the Heat actors: begun, or waiting for their tenant's turn.",
+    ),
     "heat_requests_total": ("counter", "Requests to Heat, by kind."),
     "heat_errors_total": ("counter", "Requests to Heat that failed, by class of error."),
     "heat_request_seconds": ("histogram", "Duration of requests to Heat."),
@@ -79,6 +86,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
 _FOLD: Final[Mapping[str, Callable[[float, float], float]]] = {
     "ready": min,
     "etcd_up": min,
+    "heat_up": min,
     "problems": max,
     "etcd_revision": max,
     "etcd_watch_lag_revisions": max,

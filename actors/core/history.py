@@ -1,4 +1,5 @@
-"""The bounded history of a resource: one line for every outcome, newest last (`/gatewright/history/<path>`).
+"""The bounded history of a resource: one line for every outcome and for every drift that was found, newest last
+(`/gatewright/history/<path>`).
 
 Guarantees: at most LINES lines of bounded length, so it never grows; an unreadable history is begun anew rather
 than in anybody's way. Versions that were skipped (a newer one won before they were begun) stand in the line of
@@ -14,6 +15,8 @@ from actors.core.model import Json
 from actors.core.spans import Spans
 
 LINES = 20
+#: The action of a line that tells of no outcome, but of what was found later.
+DRIFT = "drift"
 ERROR_MAX = 500
 
 

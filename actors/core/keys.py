@@ -41,6 +41,8 @@ ATTEMPTS = "/gatewright/attempts/"
 #: What an operator asks for; a request goes when it has been taken up.
 RECONCILE = "/gatewright/requests/reconcile/"
 PAUSE = "/gatewright/pause/"
+#: In what a settled stack was found to differ from what was built.
+DRIFT = "/gatewright/drift/"
 
 
 class BadValue(ValueError):
@@ -52,7 +54,8 @@ class ResourceType:
     """What is known of one resource type: where it lives, what it refers to, which templates it has.
 
     `relations`: property → type, top-level scalar properties only (contract 2.1). `template_path`:
-    handler → mapping in the language of contract 3, evaluated on the body (contract 4).
+    handler → mapping in the language of contract 3, evaluated on the body (contract 4). `repair`: a stack that is
+    found to have been changed behind our back is built once more.
     """
 
     name: str
@@ -60,6 +63,7 @@ class ResourceType:
     prefix: str = "v2.0"
     relations: Mapping[str, str] = field(default_factory=dict)
     template_path: Mapping[Handler, Json] = field(default_factory=dict)
+    repair: bool = False
 
     @property
     def path(self) -> str:

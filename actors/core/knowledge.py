@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from actors.core import keys, pauses
+from actors.core.history import DRIFT
 from actors.core.history import read as read_history
 from actors.core.keys import BadValue, ResourceType
 from actors.core.model import Action, Handler, Job, Json, Ref
@@ -196,7 +197,11 @@ class Knowledge:
             return 0
 
     def history(self, ref: Ref) -> tuple[Line, ...]:
-        """The lines of its history, oldest first."""
+        """The outcomes in its history, oldest first."""
+        return tuple(line for line in self.events(ref) if line.action != DRIFT)
+
+    def events(self, ref: Ref) -> tuple[Line, ...]:
+        """All lines of its history, oldest first."""
         raw = self._histories.get(ref)
         return tuple(_line(ref, line) for line in read_history(raw)) if raw else ()
 
@@ -236,8 +241,8 @@ class Knowledge:
         if not world.needs_work(ref):
             if outcome is None:
                 return Status(ref, version, "unknown", "nothing is recorded of it")
-            stage = "failed" if outcome.error else "settled"
-            return Status(ref, version, stage, outcome.worker_state, error=outcome.error)
+            stage, reason = "failed" if outcome.error else "settled", settled(world, ref)
+            return Status(ref, version, stage, reason, error=outcome.error)
         scope = world.paused(ref)
         if scope:
             return Status(ref, version, "paused", f"paused ({scope})")
@@ -272,6 +277,13 @@ class Knowledge:
         if isinstance(made, Held):
             return Status(ref, version, "planning", made.reason, awaits=made.awaits)
         return Status(ref, version, "queued", "is ready to be begun; no controller has recorded its jobs yet")
+
+
+def settled(world: World, ref: Ref) -> str:
+    """What people see of a resource that is built: its outcome, and what was found of its stack since."""
+    outcome, drift = world.outcome(ref), world.drift(ref)
+    state = outcome.worker_state if outcome is not None else ""
+    return f"{state}; {drift.text}" if drift is not None else state
 
 
 def what(job: Job | RecordedJob) -> str:

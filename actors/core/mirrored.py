@@ -13,4 +13,5 @@ MIRRORED = (
     keys.ACCEPTED,
     keys.RECONCILE,
     keys.PAUSE,
+    keys.DRIFT,
 )

@@ -40,6 +40,7 @@ class Options:
     admin_tenant: str = "admin"
     heat_tick_s: float = 1.0
     heat_grace_s: float = 60.0
+    heat_drift_interval_s: float = 3600.0
     heat_silence_s: float = 30.0
     heat_call_max_s: float = 120.0
     heat_stacks_max: int = 2_000

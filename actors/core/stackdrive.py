@@ -79,11 +79,12 @@ def seen(stack_id: str, action: str, status: str, reason: str, stack_tags: Seque
     return Seen(stack_id, action, status, reason, MARK in stack_tags, version)
 
 
-def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool) -> Step:
+def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool, again: bool = False) -> Step:
     """The next step for this name.
 
     `stacks`: all living ones, oldest first. `acted`: this drive has written to the stack itself, so a
-    FAILED at our version is the outcome and not a remnant to be repaired.
+    FAILED at our version is the outcome and not a remnant to be repaired. `again`: it was at this version before,
+    and what somebody may have done to it since is to be undone.
     """
     if wanted in (Action.LOGICAL_DELETE, Action.DELETE):
         return _decide_delete(stacks)
@@ -101,7 +102,7 @@ def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool)
         text = f"the stack is at version {stack.version[1:]} already: a request for version {version} came too late"
         return Step(Next.REFUSE, stack.id, Failure(ErrorClass.CONFLICT, "Superseded", text))
     if stack.status == "COMPLETE":
-        if at_version and stack.action in ("CREATE", "UPDATE"):
+        if at_version and stack.action in ("CREATE", "UPDATE") and (acted or not again):
             return Step(Next.FINISH, stack.id)
         return Step(Next.UPDATE, stack.id)
     if at_version and acted and stack.action in ("CREATE", "UPDATE"):

@@ -7,13 +7,16 @@ when read. Does not decide anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
 from typing import Any
 
 from actors.core import keys
+from actors.core.drift import Recorded
+from actors.core.drift import decode as decode_drift
+from actors.core.families import Family
 from actors.core.keys import BadValue, ResourceType, TypeTable
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
@@ -65,8 +68,9 @@ class World:
         self._job_owner: dict[str, Ref] = {}
         self._referring: dict[Ref, dict[str, RecordedJob]] = {}
         self._outcomes: dict[Ref, Outcome] = {}
-        self._monitoring: dict[Ref, bytes] = {}
-        self._targets: dict[Ref, tuple[int, tuple[Target, ...]]] = {}
+        self._monitoring = Family(self.types, keys.MONITORING, self._ref, bytes)
+        self._targets = Family(self.types, keys.TARGETS, self._ref, decode_targets, "a list of targets")
+        self._drifts = Family(self.types, keys.DRIFT, self._ref, decode_drift, "a finding")
         self._accepted = RefKeys(self.types, keys.ACCEPTED, self._ref)
         self._marked: set[Ref] = set()
         self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
@@ -80,8 +84,9 @@ class World:
             (keys.CONFIG, self._put_config, self._delete_config),
             (keys.JOBS, self._put_job, self._delete_job),
             (keys.STATE, self._put_state, self._delete_state),
-            (keys.MONITORING, self._put_monitoring, self._delete_monitoring),
-            (keys.TARGETS, self._put_targets, self._delete_targets),
+            (keys.MONITORING, self._monitoring.put, self._monitoring.delete),
+            (keys.TARGETS, self._targets.put, self._targets.delete),
+            (keys.DRIFT, self._drifts.put, self._drifts.delete),
             (keys.ACCEPTED, self._accepted.put, self._accepted.delete),
             (keys.RECONCILE, self._requested.put, self._requested.delete),
             (keys.PAUSE, self._put_pause, self._delete_pause),
@@ -116,8 +121,9 @@ class World:
             + [keys.TEMPLATES + t for t in self._templates]
             + [keys.JOBS + j for j in self._job_owner]
             + [keys.STATE + self.types.path(r) for r in self._outcomes]
-            + [keys.MONITORING + self.types.path(r) for r in self._monitoring]
-            + [keys.TARGETS + self.types.path(r) for r in self._targets]
+            + self._monitoring.keys()
+            + self._targets.keys()
+            + self._drifts.keys()
             + self._accepted.keys()
             + self._requested.keys()
             + [keys.PAUSE + scope for scope in self.pauses]
@@ -207,28 +213,6 @@ class World:
     def _delete_state(self, key: str) -> Ref | None:
         return self._drop(key, keys.STATE, self._outcomes)
 
-    def _put_monitoring(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
-        ref = self._ref(key, keys.MONITORING)
-        if ref is not None:
-            self._monitoring[ref] = value
-        return ref
-
-    def _delete_monitoring(self, key: str) -> Ref | None:
-        return self._drop(key, keys.MONITORING, self._monitoring)
-
-    def _put_targets(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
-        ref = self._ref(key, keys.TARGETS)
-        if ref is None:
-            return None
-        try:
-            self._targets[ref] = decode_targets(value)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadValue(f"{key}: not a list of targets ({type(error).__name__}: {error})") from error
-        return ref
-
-    def _delete_targets(self, key: str) -> Ref | None:
-        return self._drop(key, keys.TARGETS, self._targets)
-
     def _ref(self, key: str, root: str) -> Ref | None:
         """The resource of a key: the very object under which it is declared, so that each is held once."""
         ref = self.types.ref(key, root)
@@ -307,15 +291,23 @@ class World:
 
     def monitoring(self, ref: Ref) -> bytes | None:
         """The raw `/monitoring` value."""
-        return self._monitoring.get(ref)
+        return self._monitoring.values.get(ref)
 
     def targets(self, ref: Ref) -> tuple[int, tuple[Target, ...]] | None:
         """(version, targets) as registered."""
-        return self._targets.get(ref)
+        return self._targets.values.get(ref)
 
     def targeted(self) -> Iterable[Ref]:
         """Every resource with registered targets."""
-        return self._targets.keys()
+        return self._targets.values.keys()
+
+    def drift(self, ref: Ref) -> Recorded | None:
+        """In what its stack was found to differ from what was built, if that has not been mended since."""
+        return self._drifts.values.get(ref)
+
+    def drifted(self) -> Mapping[Ref, Recorded]:
+        """All that is recorded of that."""
+        return self._drifts.values
 
     def jobs_of(self, ref: Ref) -> tuple[RecordedJob, ...]:
         """Its unfinished jobs."""

@@ -56,6 +56,7 @@ def status(reply: StatusReply | None, controller: str, query: Query) -> Answer:
     return 200, {
         "ready": reply.ready,
         "store": reply.store,
+        "heat": reply.heat,
         "controller": controller,
         "counts": dict(reply.counts),
         "problems": list(reply.problems),
@@ -210,7 +211,7 @@ class View:
             **self.row(known.status(ref)),
             "seconds": dict(known.live[ref].seconds) if ref in known.live else {},
             "explanation": Explainer(known, self._look_s).explain(ref).to_json(),
-            "history": [line.to_json() for line in known.history(ref)],
+            "history": [line.to_json() for line in known.events(ref)],
             "graph": graph.to_json(),
             "critical_path": path.to_json() if path is not None else None,
         }
@@ -221,7 +222,7 @@ class View:
         return Explainer(self._known, self._look_s).explain(ref).to_json()
 
     def _history(self, ref: Ref) -> dict[str, Any]:
-        return {"resource": str(ref), "lines": [line.to_json() for line in self._known.history(ref)]}
+        return {"resource": str(ref), "lines": [line.to_json() for line in self._known.events(ref)]}
 
     def _graph(self, query: Query) -> Answer:
         focus = find(self._known, query["resource"]) if query.get("resource") else None

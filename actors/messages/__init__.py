@@ -27,6 +27,7 @@ from actors.messages.store import (
     Snapshot,
     StoreHealth,
     Subscribe,
+    Tenure,
 )
 from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
 from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
@@ -76,6 +77,7 @@ MESSAGES: tuple[type, ...] = (
     StoreHealth,
     Owned,
     Rested,
+    Tenure,
     Read,
     ReadDone,
     Commit,
@@ -166,6 +168,7 @@ __all__ = [
     "StoreHealth",
     "Subscribe",
     "TargetStatus",
+    "Tenure",
     "Tick",
     "Topology",
     "Unregister",

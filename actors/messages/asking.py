@@ -40,7 +40,8 @@ class ResourceStatus:
 class StatusReply:
     """Shard → Supervisor, and for all shards together Supervisor → run.py. `counts`: resources by stage,
     all of them; `problems`: values in etcd that cannot be read; `ready`: the mirror is complete; `http`: where
-    the HTTP port listens; `restarts`: replaced processes by role."""
+    the HTTP port listens; `restarts`: replaced processes by role; `heat`: whether Heat is asked
+    at present, and since when and why it is not."""
 
     rid: str
     ready: bool
@@ -51,3 +52,4 @@ class StatusReply:
     pids: Mapping[str, int] = field(default_factory=dict)
     http: str = ""
     restarts: Mapping[str, int] = field(default_factory=dict)
+    heat: str = "up"

@@ -85,6 +85,15 @@ class Rested:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenure:
+    """EtcdBridge → HeatActors, at every change and several times within the lease: as `Owned`, and until when on
+    the runtime's clock the lease certainly lasts."""
+
+    terms: Mapping[int, int]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """ResourceActor → EtcdBridge: the present values of these keys."""
 

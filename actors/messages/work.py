@@ -66,7 +66,9 @@ class Settled:
 class HeatRequest:
     """ResourceActor → HeatActor: bring this stack to this version, or away.
 
-    Idempotent: it may be sent again, to any member of the pool, at any time.
+    Idempotent: it may be sent again, to any member of the pool, at any time. `again`: this version was built
+    before, so a stack that looks as if it were at it is updated all the same. `term`: that of the ownership under
+    which it is asked, 0: unfenced (`messages.Tenure`).
     """
 
     rid: str
@@ -78,6 +80,8 @@ class HeatRequest:
     template: str
     params: tuple[Param, ...]
     outputs: Mapping[Ref, tuple[JsonObject, ...]]
+    again: bool = False
+    term: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,11 @@ class Rig:
         action: Action = CREATE,
         tenant: str = "t",
         value: str = "",
+        term: int = 0,
     ) -> None:
         """Send a request."""
         params = (Param("v", ParamType.VALUE, value or f"value {version}"),)
-        request = HeatRequest(rid, ref(number), version, action, tenant, "t", TEMPLATE, params, {})
+        request = HeatRequest(rid, ref(number), version, action, tenant, "t", TEMPLATE, params, {}, term=term)
         self.host.tell(self.heat, request, sender=self.me)
 
     def run(self, seconds: float, step_s: float = 0.05) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.core import history, keys, machine
+from actors.core import drift, history, keys, machine
 from actors.core.model import Ref
 from actors.core.ownership import CONTROLLERS, VSHARDS, shard_number
 from actors.core.remedies import REMEDIES
@@ -57,6 +57,10 @@ def _again(key: str, value: bytes) -> bytes:
             return keys.encode_heat_stack(
                 ref, stack["tenant_id"], stack["stack_status"], stack["status_reason"], outputs
             )
+        case keys.DRIFT:
+            known = drift.decode(value)
+            finding = drift.Finding(ref, known.version, known.drift, known.text)
+            return drift.encode(finding, known.found_s)
         case keys.HISTORY:
             assert history.read(value)
             return keys.compact(json.loads(value))
@@ -76,6 +80,7 @@ ROOTS = (
     keys.TARGETS,
     keys.PAUSE,
     keys.RECONCILE,
+    keys.DRIFT,
     CONTROLLERS,
     "/gatewright/shards/",
 )

@@ -1,0 +1,49 @@
+"""Families of keys with one value per resource, as the mirror keeps them.
+
+Guarantees: a key that names no resource of a known type is ignored; a value that cannot be read is a BadValue that
+names the key, and what was known before stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from actors.core.keys import BadValue, TypeTable
+from actors.core.model import Ref
+
+V = TypeVar("V")
+Find = Callable[[str, str], Ref | None]
+
+
+class Family(Generic[V]):
+    """The keys `root + path`. `find` gives the resource of a key under a root; `decode` raises ValueError, KeyError
+    or TypeError for what is not `what`."""
+
+    def __init__(
+        self, types: TypeTable, root: str, find: Find, decode: Callable[[bytes], V], what: str = ""
+    ) -> None:
+        self._types, self._root, self._find, self._decode, self._what = types, root, find, decode, what
+        self.values: dict[Ref, V] = {}
+
+    def put(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
+        """Take over one value. Raises BadValue."""
+        ref = self._find(key, self._root)
+        if ref is None:
+            return None
+        try:
+            self.values[ref] = self._decode(value)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadValue(f"{key}: not {self._what} ({type(error).__name__}: {error})") from error
+        return ref
+
+    def delete(self, key: str) -> Ref | None:
+        """Forget one key."""
+        ref = self._types.ref(key, self._root)
+        if ref is not None:
+            self.values.pop(ref, None)
+        return ref
+
+    def keys(self) -> list[str]:
+        """All that are known."""
+        return [self._root + self._types.path(ref) for ref in self.values]
