@@ -1,8 +1,9 @@
-"""The Python environment in which a real Heat runs: made once from hashed pins, kept beside ours.
+"""The Python environments in which a real Heat and a real Keystone run: made once from hashed pins, beside ours.
 
 Guarantees: two makers at once share one installation; a torso that an interruption left is thrown away; pip and
 what it starts die with us; nothing is written outside the folder. Does not guarantee that packages can be
-fetched: `NoRealHeatError` says what went wrong in one line. `python -m sim.real_heat.environment` makes it now.
+fetched: `NoRealHeatError` says what went wrong in one line. `python -m sim.real_heat.environment` makes that of
+Heat now, `… keystone` both.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-#: What builds, then what is built and run. Both carry the hash of every file.
-_LOCKS = (_ROOT / "requirements-build.lock", Path(__file__).with_name("requirements.lock"))
+#: What builds: it carries the hash of every file, as what is built and run does.
+_BUILDERS = _ROOT / "requirements-build.lock"
 _TIMEOUT_S = 600.0
 _STRAYS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONPATH", "PYTHONHOME")
 #: Runs in place of the command that follows it. Not a preexec_fn: our process may have threads.
@@ -38,48 +40,69 @@ REQUIRED = "GATEWRIGHT_REAL_HEAT_REQUIRED"
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What is installed, and the folder that holds it beside the environment that runs us, so that it goes away
+    together with it."""
+
+    what: str
+    folder: str
+    lock: Path
+
+
+HEAT = Environment("Heat", "real-heat", Path(__file__).with_name("requirements.lock"))
+KEYSTONE = Environment("Keystone", "real-keystone", _ROOT / "sim" / "real_keystone" / "requirements.lock")
+
+
 class NoRealHeatError(RuntimeError):
     """The environment cannot be made here. The text is one line."""
 
 
-def default_folder() -> Path:
-    """Beside the environment that runs us, so that it goes away together with it."""
-    return Path(sys.prefix) / "real-heat"
-
-
 def heat_python(folder: Path | None = None, say: Say = lambda text: None) -> Path:
     """The interpreter that has Heat; the first call takes about 40 s. Raises NoRealHeatError."""
-    folder = folder or default_folder()
+    return python_of(HEAT, folder, say)
+
+
+def prepared(environment: Environment) -> bool:
+    """Whether it is installed already."""
+    return (_venv(environment, Path(sys.prefix) / environment.folder) / "complete").exists()
+
+
+def python_of(environment: Environment, folder: Path | None = None, say: Say = lambda text: None) -> Path:
+    """The interpreter of that environment; the first call installs it. Raises NoRealHeatError."""
+    folder = folder or Path(sys.prefix) / environment.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder / "lock"):
-            venv = folder / f"venv-{_fingerprint()}"
+            venv = _venv(environment, folder)
             stamp = venv / "complete"
             if not stamp.exists():
-                say("installing OpenStack Heat into an environment of its own, once (about a minute)")
-                _install(folder, venv)
+                say(
+                    f"installing OpenStack {environment.what} into an environment of its own, once (about a minute)"
+                )
+                _install(folder, venv, environment.lock)
                 stamp.touch()
             return venv / "bin" / "python"
     except OSError as error:
         raise NoRealHeatError(f"no real Heat: {folder}: {error}") from error
 
 
-def _fingerprint() -> str:
+def _venv(environment: Environment, folder: Path) -> Path:
     """Other pins or another Python make another environment."""
     digest = hashlib.sha256(sys.version.encode())
-    for lock in _LOCKS:
+    for lock in (_BUILDERS, environment.lock):
         digest.update(lock.read_bytes())
-    return digest.hexdigest()[:12]
+    return folder / f"venv-{digest.hexdigest()[:12]}"
 
 
-def _install(folder: Path, venv: Path) -> None:
+def _install(folder: Path, venv: Path, lock: Path) -> None:
     for old in folder.glob("venv-*"):
         shutil.rmtree(old)
     base = str(getattr(sys, "_base_executable", "") or sys.executable)
     _run([base, "-m", "venv", str(venv)], venv)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
-    _run([*pip, "--only-binary", ":all:", "-r", str(_LOCKS[0])], venv)
-    _run([*pip, "--no-build-isolation", "-r", str(_LOCKS[1])], venv)
+    _run([*pip, "--only-binary", ":all:", "-r", str(_BUILDERS)], venv)
+    _run([*pip, "--no-build-isolation", "-r", str(lock)], venv)
 
 
 def _run(command: Sequence[str], venv: Path) -> None:
@@ -128,7 +151,8 @@ def required() -> bool:
 
 if __name__ == "__main__":
     try:
-        print(heat_python(say=print))
+        for wanted in (HEAT, *([KEYSTONE] if sys.argv[1:] == ["keystone"] else [])):
+            print(python_of(wanted, say=print))
     except NoRealHeatError as problem:
         print(problem)
         sys.exit(required())

@@ -1,4 +1,4 @@
-"""Heat's API application with its own middleware, but for authentication: the project is the one of the URL."""
+"""Heat's API application with its own middleware; without Keystone the project is the one of the URL."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 _PROJECT = re.compile(r"/v1/([^/]+)")
 
 
-def application() -> Wsgi:
-    """The same layers as in Heat's own configuration, outermost first: ids, faults, who, versions."""
+def application(keystone: str = "") -> Wsgi:
+    """The same layers as in Heat's own configuration, outermost first: ids, faults, who, versions. `keystone`: its
+    URL; what the layer needs of it is read from Heat's settings."""
     app: Any = version_negotiation_filter(API({}), {})
     app = ContextMiddleware(app, {})
-    app = _of_the_url(app)
+    if keystone:
+        from heat.common.auth_url import filter_factory as auth_url
+        from keystonemiddleware.auth_token import filter_factory as auth_token
+
+        # as in Heat's own api-paste.ini: authurl and authtoken stand before context
+        app = auth_url({})(auth_token({})(app))
+    else:
+        app = _of_the_url(app)
     app = faultwrap_filter(app, {})
     wrapped: Wsgi = RequestId(app, {})
     return wrapped

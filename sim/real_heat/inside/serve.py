@@ -2,7 +2,8 @@
 
 Prints `READY <url>` and serves until it is told to stop.
 Runs on the Python of the Heat environment. Guarantees: loopback only; dies with its parent; what was in progress
-when an earlier life ended is FAILED when this one is ready. The project of a request is the one of its URL.
+when an earlier life ended is FAILED when this one is ready. The project of a request is the one of its URL, or with
+`--keystone` the one that Keystone says; then stacks are made in the name of who asked, by trusts.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _CONFIG = """\
 transport_url = fake://
 host = 127.0.0.1
 auth_encryption_key = {key}
-deferred_auth_method = password
+deferred_auth_method = {deferred}
 convergence_engine = {convergence}
 num_engine_workers = 1
 max_stacks_per_tenant = {max_stacks}
@@ -39,6 +40,30 @@ log_file = {state}/heat.log
 connection = sqlite:///{state}/heat.sqlite
 [oslo_messaging_notifications]
 driver = noop
+"""
+_KEYSTONE = """\
+[DEFAULT]
+stack_user_domain_name = heat
+stack_domain_admin = heat_domain_admin
+stack_domain_admin_password = {password}
+region_name_for_services = RegionOne
+[clients_keystone]
+auth_uri = {url}
+[keystone_authtoken]
+www_authenticate_uri = {url}
+auth_url = {url}
+auth_type = password
+username = heat
+password = {password}
+project_name = service
+user_domain_id = default
+project_domain_id = default
+[trustee]
+auth_type = password
+auth_url = {url}
+username = heat
+password = {password}
+user_domain_id = default
 """
 
 
@@ -56,7 +81,7 @@ def main() -> None:
     if options.step >= 0:
         adapt.pace(options.step)
     lost = adapt.prepare_database()
-    _serve(options.port, lost)
+    _serve(options.port, lost, options.keystone)
 
 
 def _options() -> argparse.Namespace:
@@ -69,6 +94,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resource-seconds", type=float, default=0.0, help="what a resource takes, at least")
     parser.add_argument("--max-stacks", type=int, default=-1, help="quota per tenant; -1: none")
     parser.add_argument("--legacy-engine", action="store_true", help="without convergence")
+    parser.add_argument("--keystone", default="", help="its URL without /v3")
+    parser.add_argument("--service-password", default="", help="of Heat's users there")
     parser.add_argument("--parent-pid", type=int, default=0, help="die when this process is gone")
     return parser.parse_args()
 
@@ -102,9 +129,12 @@ def _configure(options: argparse.Namespace) -> None:
         key="0" * 32,  # of this database only, which holds no secret of anybody's
         convergence=not options.legacy_engine,
         max_stacks=options.max_stacks,
+        deferred="trusts" if options.keystone else "password",
         plugins=_HERE / "plugins",
         state=state,
     )
+    if options.keystone:
+        text += _KEYSTONE.format(url=options.keystone, password=options.service_password)
     file.write_text(text)
     log.register_options(cfg.CONF)
     arguments = ["--config-file", str(file)]
@@ -114,7 +144,7 @@ def _configure(options: argparse.Namespace) -> None:
     config.startup_sanity_check()
 
 
-def _serve(port: int, lost: int) -> None:
+def _serve(port: int, lost: int, keystone: str) -> None:
     """Start the engine, then the API in front of it; never returns."""
     import waitress
     from heat.common import messaging
@@ -126,7 +156,7 @@ def _serve(port: int, lost: int) -> None:
 
     messaging.setup()
     service.EngineService(cfg.CONF.host, rpc_api.ENGINE_TOPIC).start()
-    server = waitress.create_server(application(), host="127.0.0.1", port=port, threads=16)
+    server = waitress.create_server(application(keystone), host="127.0.0.1", port=port, threads=16)
     # What is under way is failed at the next start: there is nothing to wind up.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     print(f"READY http://127.0.0.1:{server.effective_port} ({lost} stacks failed)", flush=True)
