@@ -22,7 +22,10 @@ from config.sections import Snapshot
 from config.settings import PREFIX, SECTIONS
 from config.values import Secret
 
-_COMMENT = re.compile(r"^    (\w+): .*?#\s*(?:noqa: \S+\s*-\s*immutable;?\s*)?(.*)$")
+_FIELD = re.compile(r"    (\w+): ")
+_COMMENT = re.compile(r"  # (.+)")
+#: What linters are told, and what they are told it for; the meaning follows after a semicolon.
+_NOQA = re.compile(r"noqa: \w+(?: - [^;]*)?(?:; )?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def reference() -> list[Described]:
     return found
 
 
-_UNITS = {"_s": "seconds", "seconds": "seconds"}
+_UNITS = {"_s": "seconds", "seconds": "seconds", "_mib": "MiB"}
 
 
 def markdown(described: list[Described]) -> str:
@@ -136,7 +139,7 @@ def _kind(hint: Any) -> tuple[str, str]:
     while hasattr(hint, "__metadata__"):
         metadata, hint = (*metadata, *hint.__metadata__), hint.__origin__
     if get_origin(hint) is Literal:
-        return "text", ", ".join(map(str, get_args(hint)))
+        return "text", ", ".join(str(value) or '""' for value in get_args(hint))
     bounds = []
     for bound in metadata:
         match bound:
@@ -158,9 +161,16 @@ def _kind(hint: Any) -> tuple[str, str]:
 
 
 def _comments(cls: type) -> dict[str, str]:
-    found = {}
+    """What stands behind each field, also where its definition takes several lines."""
+    found: dict[str, str] = {}
+    name = ""
     for line in inspect.getsource(cls).splitlines():
-        match = _COMMENT.match(line)
-        if match and not match[2].startswith("noqa"):
-            found[match[1]] = match[2].strip()
+        field = _FIELD.match(line)
+        if field or line.startswith("    def "):
+            name = field[1] if field else ""
+        comment = _COMMENT.search(line)
+        if name and comment and name not in found:
+            text = _NOQA.sub("", comment[1].strip())
+            if text:
+                found[name] = text
     return found

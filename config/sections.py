@@ -36,11 +36,11 @@ class EtcdSection:
     """etcd. No endpoints: standalone starts an etcd of its own."""
 
     endpoints: tuple[str, ...] = ()  # http://host:port, https://host:port or unix:///path
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    user: str = ""
-    password: Secret = Secret()  # noqa: RUF009 - immutable
+    ca_file: Path | None = None  # who has signed etcd's certificate; given, TLS is spoken
+    cert_file: Path | None = None  # our own certificate, where etcd wants one
+    key_file: Path | None = None  # its key
+    user: str = ""  # where etcd has authentication on; "": no login
+    password: Secret = Secret()  # noqa: RUF009 - immutable; of that user
     timeout_s: Seconds = 3.0  # of one call
     owner_ttl_s: Annotated[float, Ge(2), Le(300)] = 10.0  # lease of a controller and all it owns
     history_s: Annotated[float, Ge(0), Le(86_400)] = 600.0  # history that is kept; 0: etcd compacts itself
@@ -67,13 +67,13 @@ class HeatSection:
     region: str = ""  # of Keystone's catalogue; a cloud's own where it names one
     interface: Literal["", "public", "internal", "admin"] = ""  # of the catalogue; "": the cloud's, or public
     ca_file: Path | None = None  # a private CA; a cloud's own (cacert, OS_CACERT) where it names one
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    cert_file: Path | None = None  # our own certificate, where Heat or Keystone wants one
+    key_file: Path | None = None  # its key
     timeout_s: Seconds = 30.0  # of one request
     tick_s: Seconds = 1.0  # between two looks at the stacks in progress of a tenant
     max_in_flight: Annotated[int, Ge(1), Le(512)] = 16  # concurrent requests of one Heat actor
     stacks_max: Count = 2000  # in the hands of one Heat actor at a time
-    stacks_per_tenant_max: Count = 1000
+    stacks_per_tenant_max: Count = 1000  # of those, of one tenant
     grace_s: Seconds = 60.0  # beyond heat_timeout, until Heat's silence about a stack is a failure
     drift_interval_s: Annotated[float, Ge(0), Le(604_800)] = (
         3600.0  # all settled stacks compared once; 0: never
@@ -102,7 +102,7 @@ class HeatSection:
 class TypesSection:
     """Resource types: the YAML of `config/`, another file of that form, or Gohan's schema documents."""
 
-    file: Path | None = None
+    file: Path | None = None  # in place of config/types.yaml
     gohan: str = ""  # a file, or http(s)://host:port/gohan/v0.1/schemas
     patience_s: Seconds = 600.0  # how long a source that does not answer is asked again
 
@@ -115,9 +115,9 @@ class TypesSection:
 class WorkersSection:
     """Processes of each kind."""
 
-    shards: Annotated[int, Ge(1), Le(64)] = 1
-    heat_actors: Annotated[int, Ge(1), Le(64)] = 1
-    snmp_actors: Annotated[int, Ge(1), Le(64)] = 1
+    shards: Annotated[int, Ge(1), Le(64)] = 1  # processes that resources and devices live in
+    heat_actors: Annotated[int, Ge(1), Le(64)] = 1  # processes that speak with Heat
+    snmp_actors: Annotated[int, Ge(1), Le(64)] = 1  # processes that poll devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,11 @@ class LimitsSection:
     live_resources_max: Count = 10_000  # in flight on this controller
     missing_resource_wait_s: Seconds = 60.0  # for a related resource that is not declared (contract 10.6)
     request_timeout_s: Seconds = 10.0  # until a request to another actor is sent again
-    retry_base_s: Seconds = 0.5
-    retry_cap_s: Seconds = 60.0
-    retry_attempts_max: Annotated[int, Ge(1), Le(1000)] = 8
+    retry_base_s: Seconds = 0.5  # before the first new try of a job; doubled each time, with jitter
+    retry_cap_s: Seconds = 60.0  # no longer than that between two tries
+    retry_attempts_max: Annotated[int, Ge(1), Le(1000)] = (
+        8  # of what is not simply waited for: conflicts, not found
+    )
 
     def __post_init__(self) -> None:
         if self.retry_cap_s < self.retry_base_s:
@@ -140,10 +142,12 @@ class LimitsSection:
 class SupervisionSection:
     """When a silent or dying process is replaced, and when the controller gives up."""
 
-    heartbeat_s: Seconds = 5.0
-    heartbeats_missed_max: Annotated[int, Ge(1), Le(100)] = 4
+    heartbeat_s: Seconds = 5.0  # between two questions whether a process lives
+    heartbeats_missed_max: Annotated[int, Ge(1), Le(100)] = (
+        4  # so many unanswered: it is replaced; five times that at its start
+    )
     restarts_max: Annotated[int, Ge(0), Le(1000)] = 10  # within restarts_window_s
-    restarts_window_s: Seconds = 60.0
+    restarts_window_s: Seconds = 60.0  # more than restarts_max in that time end the actor system
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
@@ -157,7 +161,7 @@ def default_state_dir(environ: Mapping[str, str]) -> Path:
 class PathsSection:
     """Where data is kept."""
 
-    state_dir: Path = field(default_factory=lambda: default_state_dir(os.environ))
+    state_dir: Path = field(default_factory=lambda: default_state_dir(os.environ))  # of one controller alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ class StandaloneSection:
 class HttpSection:
     """The one HTTP port: metrics, health, read-only API, dashboard."""
 
-    enabled: bool = True
+    enabled: bool = True  # false: no port, no metrics, no dashboard
     host: str = "127.0.0.1"  # where to listen; beyond loopback only with a token
     port: Annotated[int, Ge(0), Le(65_535)] = 0  # 0: any free one, which is told at the start
     token: Secret = Secret()  # noqa: RUF009 - immutable; asked for as "Authorization: Bearer <token>"
@@ -189,8 +193,8 @@ class HttpSection:
 class LogSection:
     """Logging. `auto`: for people on a terminal, JSON lines elsewhere."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "human", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"  # what is quieter than that is not logged
+    format: Literal["auto", "human", "json"] = "auto"  # auto: human on a terminal, json elsewhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,10 @@ class SnmpSection:
     """SNMP. A community name that is listed under `users` means SNMPv3 with that user, one that is listed under
     `communities` v2c with that community, and any other is its own community (contract 10.30)."""
 
-    port: Port = 161
+    port: Port = 161  # of every device that `devices` does not name
     codec: Literal["fast", "pysnmp"] = "fast"  # who reads and writes v2c PDUs; pysnmp takes 80 times as long
     timeout_s: Seconds = 1.0  # of one try
-    retries: Annotated[int, Ge(0), Le(10)] = 2
+    retries: Annotated[int, Ge(0), Le(10)] = 2  # tries after the first
     answer_timeout_s: Seconds = 20.0  # of one whole poll, index walk included
     interval_active_s: Seconds = 5.0  # while a target is not ACTIVE yet
     interval_s: Seconds = 30.0  # afterwards
