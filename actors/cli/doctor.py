@@ -152,7 +152,7 @@ def etcd(found: Installation) -> Iterator[Finding]:
     how = "look at etcd's disk (fsync) and at the network between" if slow else ""
     yield Finding("etcd latency", "warn" if slow else "ok", f"a read takes {took * 1000:.1f} ms", how)
     for endpoint in found.settings.etcd.endpoints:
-        yield from _etcd_server(endpoint)
+        yield from etcd_server(endpoint)
     if found.status is not None and found.status.get("store") != "up":
         text = f"the controller says: etcd {found.status['store']}"
         how = "see the log; it goes on by itself when etcd answers"
@@ -167,15 +167,21 @@ def etcd(found: Installation) -> Iterator[Finding]:
         yield Finding("controller", "warn", "no controller lives: nothing is being worked at", "start one")
 
 
-def _etcd_server(endpoint: str) -> Iterator[Finding]:
-    """By etcd's JSON gateway, where that needs no certificate: its clock."""
+def etcd_server(endpoint: str) -> Iterator[Finding]:
+    """By etcd's JSON gateway, where that needs no certificate: whether it answers, and its clock."""
     if not endpoint.startswith("http://"):
+        text = f"{endpoint}: whether it answers, and its clock, are looked at over http only"
+        yield Finding("etcd server", "info", text, "ask it yourself: `etcdctl endpoint health`")
         return
     skew = _skew(endpoint)
-    if skew is not None and abs(skew) > SKEW_MAX_S:
+    if skew is None:
+        text = f"{endpoint} does not answer; the others of etcd.endpoints are used"
+        yield Finding("etcd server", "warn", text, "start that etcd, or take it out of etcd.endpoints")
+        return
+    if abs(skew) > SKEW_MAX_S:
         text = f"the clock of {endpoint} is {skew:+.0f} s from ours"
         yield Finding("clock", "warn", text, "run NTP on both; times in histories are off by that much")
-    elif skew is not None:
+    else:
         yield Finding("clock", "ok", f"{endpoint} has our time (within {SKEW_MAX_S:g} s)")
 
 

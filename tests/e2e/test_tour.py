@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.cli.doctor import etcd_server
 from tests.e2e import browser as web
 from tests.e2e.browser import Browser
 from tests.e2e.harness import Product, eventually
@@ -210,6 +211,16 @@ def test_doctor_finds_nothing_that_stops_work(tour: Tour) -> None:
     } <= checks
     assert not [finding for finding in findings if finding["severity"] == "error"]
     assert all(finding["remedy"] for finding in findings if finding["severity"] == "warn")
+
+
+def test_doctor_names_each_etcd_that_it_cannot_ask() -> None:
+    """An endpoint that does not answer is a finding though others do; one that wants TLS is not passed over."""
+    (closed,) = etcd_server("http://127.0.0.1:1")
+    assert (closed.severity, "127.0.0.1:1 does not answer" in closed.text) == ("warn", True)
+    (unseen,) = etcd_server("https://127.0.0.1:1")
+    assert "http only" in unseen.text
+    assert closed.remedy
+    assert unseen.remedy
 
 
 @pytest.mark.skipif(bool(web.missing()), reason=web.missing() or "there is one")
