@@ -80,8 +80,8 @@ def test_a_pipe_gets_plain_lines(first: First) -> None:
     """Without a terminal: lines that begin with the time, no control characters, one per step, and the bill."""
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", first.out)
     timed = [line for line in first.out.splitlines() if re.match(r" *\d+\.\d s  ", line)]
-    assert any("ese_logical_port b04853c4 v1 waiting: waits for create:heat_worker:port:" in line or
-               "ese_logical_port b04853c4 v1 waiting: waits for create:heat_worker:ese_" in line
+    assert any("ese_logical_port b04853c4 v1 waiting: waits for port:" in line or
+               "ese_logical_port b04853c4 v1 waiting: waits for ese_" in line
                for line in timed)  # fmt: skip
     assert "where the time went, in seconds" in first.out
     rest = [line for line in first.out.splitlines() if line not in timed]
