@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,11 +100,8 @@ def test_what_is_no_message_is_said_to_be_none() -> None:
 
 
 @pytest.fixture
-def etcd(etcd_binary: EtcdBinary, tmp_path: object) -> Iterator[RunningEtcd]:
+def etcd(etcd_binary: EtcdBinary, tmp_path: Path) -> Iterator[RunningEtcd]:
     """A real etcd."""
-    from pathlib import Path
-
-    assert isinstance(tmp_path, Path)
     running = start_etcd(etcd_binary, tmp_path / "etcd", allow_unsafe=True)
     yield running
     running.stop()
