@@ -185,6 +185,10 @@ class SimStore(FakeStore):
             raise PortError(ErrorClass.QUOTA, "NoSpace", "etcdserver: mvcc: database space exceeded")
         if faults.hit("etcd.refused", place):
             raise PortError(_TRANSIENT, "Unreachable", "UNAVAILABLE: failed to connect to all addresses")
+        if faults.hit("etcd.token", place):
+            raise PortError(_TRANSIENT, "TokenExpired", "etcdserver: invalid auth token")
+        if faults.hit("etcd.exhausted", place):
+            raise PortError(lost, "Lost", "RESOURCE_EXHAUSTED: received message larger than max")
         if faults.hit("etcd.slow", place):
             host.penalty_s += 1 + 7 * faults.amount(faults.last)
         if point == "commit" and faults.hit("etcd.too_large", place):
@@ -229,6 +233,10 @@ class HeatFaults:
         if writes and faults.hit("heat.busy", place):
             text = f"Stack {name} already has an action in progress."
             raise PortError(ErrorClass.CONFLICT, "ActionInProgress", text)
+        if writes and faults.hit("heat.conflict", place):
+            raise PortError(ErrorClass.CONFLICT, "HTTP409", "409: Concurrent transaction")
+        if action in ("create", "update") and faults.hit("heat.refuses", place):
+            raise PortError(ErrorClass.TERMINAL, "StackValidationFailed", "400: Property error")
         if action == "create" and faults.hit("heat.quota", place):
             text = "You have reached the maximum stacks per tenant, 10."
             raise PortError(ErrorClass.QUOTA, "RequestLimitExceeded", text)
@@ -249,7 +257,8 @@ class SimAgent(FakeAgent):
         """See `ports.Agent`."""
         await self._travel(device)
         self._heard(device.host)
-        return await super().get(device, oids)
+        known = await super().get(device, oids)
+        return dict.fromkeys(known) if self._host.faults.hit("snmp.missing", device.host) else known
 
     async def walk(self, device: DeviceAddress, root: str) -> Mapping[str, int | bytes | str | None]:
         """See `ports.Agent`."""

@@ -19,7 +19,7 @@ from sim import catalog
 from sim.clients import SimStore
 from sim.heat.engine import Request
 from sim.process import Process
-from sim.snmp_agents.mib import DOWN, UP, DeviceTables
+from sim.snmp_agents.mib import DOWN, UP, DeviceTables, Interface
 from sim.world import Controller, World
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ class Disasters:
         self._world = world
         self._host = world.host
         self._faults = world.faults
+        #: Interfaces that have another name for a time, and their own.
+        self._renamed: list[tuple[Interface, str]] = []
 
     def schedule(self, duration_s: float) -> None:
         """Put all of them in their places."""
@@ -55,6 +57,8 @@ class Disasters:
         for process in list(host.processes):
             process.asleep_until = min(process.asleep_until, host.now)
             host.wake(process)
+        for interface, _ in list(self._renamed):
+            self._call_again(interface)
         for (device, _), tables in self._world.tables.items():
             tables.quiet = False
             self._see(device, "", "UP")
@@ -221,8 +225,9 @@ class Disasters:
         self._world.truth.seen[device, port].append((self._host.now, status))
 
     def _port(self, device: str, tables: DeviceTables, port: str, oper: int) -> None:
-        tables.set_port(port, oper, self._host.now)
-        self._see(device, port, "UP" if oper == UP else "DOWN")
+        if any(one.name == port for one in tables.interfaces.values()):
+            tables.set_port(port, oper, self._host.now)
+            self._see(device, port, "UP" if oper == UP else "DOWN")
 
     def _snmp_quiet(self, name: str) -> None:
         found = self._device(name)
@@ -249,9 +254,34 @@ class Disasters:
     def _snmp_swap(self, name: str) -> None:
         found = self._device(name)
         if found is not None:
-            first = int(self._faults.amount(name) * catalog.PORTS_PER_DEVICE)
-            second = (first + 1) % catalog.PORTS_PER_DEVICE
-            found[1].swap(catalog.port_name(first), catalog.port_name(second))
+            names = sorted(one.name for one in found[1].interfaces.values())
+            first = int(self._faults.amount(name) * len(names))
+            found[1].swap(names[first], names[first - 1])
+
+    def _snmp_nameless(self, name: str) -> None:
+        found = self._device(name)
+        if found is not None:
+            interfaces = list(found[1].interfaces.values())
+            one = interfaces[int(self._faults.amount(f"{name} port") * len(interfaces))]
+            self._call_otherwise(one, "", name)
+
+    def _snmp_moved(self, name: str) -> None:
+        found = self._device(name)
+        if found is not None:
+            for number, one in enumerate(found[1].interfaces.values()):
+                self._call_otherwise(one, f"other{number}", name)
+
+    def _call_otherwise(self, interface: Interface, other: str, fault: str) -> None:
+        if any(known is interface for known, _ in self._renamed):
+            return
+        self._renamed.append((interface, interface.name))
+        interface.name = other
+        self._later(60 * self._faults.amount(fault), lambda: self._call_again(interface))
+
+    def _call_again(self, interface: Interface) -> None:
+        for known in [one for one in self._renamed if one[0] is interface]:
+            self._renamed.remove(known)
+            interface.name = known[1]
 
     def _snmp_flap(self, name: str) -> None:
         found = self._device(name)

@@ -37,6 +37,9 @@ KINDS: Mapping[str, Kind] = {
         Kind("message.lost", 0.001, 0.05, "a message between processes never arrives"),
         Kind("message.twice", 0.001, 0.05, "a message between processes arrives twice"),
         Kind("message.late", 0.002, 0.05, "a message is late by up to 5 s; others overtake it"),
+        Kind(
+            "message.returned", 0.001, 0.02, "a receiver cannot read a message: it comes back to its sender"
+        ),
         Kind("timer.late", 0.002, 0.05, "a timer fires up to 3 s late"),
         # actors and processes
         Kind("crash.message", 0.0002, 0.003, "a process dies at a message, before or after handling it"),
@@ -51,12 +54,22 @@ KINDS: Mapping[str, Kind] = {
         _timed("stop.controller", 0.1, 1.0, "a controller is stopped cleanly and started again"),
         _timed("pause.process", 0.3, 4.0, "a process stands still for up to 40 s, then goes on (zombie)"),
         _timed("pause.controller", 0.1, 1.5, "a whole controller stands still for up to 60 s"),
+        # clocks
+        Kind(
+            "clock.wall",
+            0.2,
+            1.0,
+            "a controller's wall clock is up to an hour wrong, either way, from boot to boot",
+        ),
+        Kind("clock.drift", 0.2, 1.0, "a controller's clock runs up to 2 % fast or slow and begins anywhere"),
         # etcd
         Kind("etcd.refused", 0.005, 0.15, "a request does not reach etcd"),
         Kind("etcd.lost_before", 0.005, 0.15, "the answer to a write is lost, and it did not happen"),
         Kind("etcd.lost_after", 0.005, 0.15, "the answer to a write is lost, and it did happen"),
         Kind("etcd.slow", 0.002, 0.05, "etcd's disk takes 1 to 8 s"),
         Kind("etcd.too_large", 0.0005, 0.01, "a write is refused for good: too large"),
+        Kind("etcd.token", 0.001, 0.03, "the token that we logged in with has expired"),
+        Kind("etcd.exhausted", 0.001, 0.03, "an answer is refused for its size, or the server for its load"),
         _timed("etcd.election", 0.3, 3.0, "etcd has no leader for up to 4 s"),
         _timed("etcd.no_space", 0.1, 1.0, "etcd refuses writes for lack of space for up to 10 s"),
         _timed("etcd.partition", 0.2, 2.0, "one controller cannot reach etcd for up to 30 s"),
@@ -72,9 +85,15 @@ KINDS: Mapping[str, Kind] = {
         Kind("heat.html", 0.002, 0.05, "a proxy answers with a page: 404 without a type"),
         Kind("heat.token", 0.002, 0.05, "401: the token has expired"),
         Kind("heat.busy", 0.002, 0.1, "409: an action is in progress"),
+        Kind("heat.conflict", 0.002, 0.05, "409 without a type: somebody else was quicker"),
+        Kind("heat.refuses", 0.001, 0.02, "400: the template or its parameters are not valid"),
         Kind("heat.quota", 0.01, 0.2, "the quota of stacks is used up"),
         Kind("heat.slow", 0.002, 0.05, "a call to Heat takes 5 to 60 s"),
         Kind("heat.fails", 0.005, 0.1, "an action ends in FAILED"),
+        Kind(
+            "heat.long", 0.005, 0.1, "an action takes half a minute to five minutes, or until Heat gives up"
+        ),
+        Kind("heat.wordy", 0.002, 0.05, "an action ends in FAILED with a reason of a million letters"),
         Kind("heat.stuck", 0.002, 0.03, "an action stays IN_PROGRESS until somebody deletes the stack"),
         Kind("heat.delete_fails", 0.05, 0.5, "a delete ends in DELETE_FAILED"),
         _timed("heat.outage", 0.2, 1.0, "Heat accepts no connection for up to 30 s"),
@@ -85,11 +104,19 @@ KINDS: Mapping[str, Kind] = {
         # devices
         Kind("snmp.silent", 0.01, 0.4, "a request or its answer is lost"),
         Kind("snmp.slow", 0.005, 0.1, "the answer takes up to 12 s"),
+        Kind("snmp.missing", 0.002, 0.05, "the agent knows nothing of what it is asked: noSuchInstance"),
         Kind("snmp.garbage", 0.002, 0.05, "the answer cannot be read"),
         _timed("snmp.quiet", 0.2, 2.0, "a device is silent for up to 60 s"),
         _timed("snmp.reboot", 0.2, 2.0, "a device restarts"),
         _timed("snmp.renumber", 0.2, 2.0, "a device's interfaces get other indexes"),
         _timed("snmp.swap", 0.2, 2.0, "two interfaces change their indexes, and nothing tells it"),
+        _timed("snmp.nameless", 0.2, 2.0, "a port has no name for up to 60 s"),
+        _timed(
+            "snmp.moved",
+            0.2,
+            1.5,
+            "another device answers at the address for up to 60 s, and knows no such port",
+        ),
         _timed("snmp.flap", 0.3, 4.0, "a port goes down for up to 60 s"),
     )
 }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from thespian.actors import ActorExitRequest, ChildActorExited
+from thespian.actors import ActorExitRequest, ChildActorExited, PoisonMessage
 
 from actors.core.errors import PortError
 from actors.runtime.actor import BaseActor
@@ -61,6 +61,8 @@ class SimHost:
         #: Seconds that a fault adds to the call under way.
         self.penalty_s = 0.0
         self.processes: dict[Process, None] = {}
+        #: controller → (seconds of its clock per second, what it shows at the start); absent: (1, 0)
+        self.clocks: dict[str, tuple[float, float]] = {}
         #: Called with a root process when it is gone.
         self.root_gone: Callable[[Process], None] = lambda process: None
         #: Called with every message that is handled (cell, message); for stories.
@@ -186,6 +188,9 @@ class SimHost:
             place = f"{origin.name}>{to.name}"
             if faults.hit("message.lost", place):
                 return
+            if faults.hit("message.returned", place):
+                self.deliver_at(due, origin, PoisonMessage(message, "cannot be read"), to)
+                return
             if faults.hit("message.late", place):
                 due += 5.0 * faults.amount(faults.last)
             if faults.hit("message.twice", place):
@@ -309,6 +314,7 @@ class SimHost:
 
     def _start(self, cls: type[BaseActor], process: Process, parent: Cell | None, name: str) -> Cell:
         self.processes[process] = None
+        process.clock = self.clocks.get(process.controller, process.clock)
         self._sleep(process, START_S[0] + (START_S[1] - START_S[0]) * self._dice.unit())
         cell = self._place(cls, process, parent, name)
         if self.faults.hit("crash.restart", process.name):

@@ -77,7 +77,7 @@ class Process:
     """An operating system process. `held`: what has come for it while it stands still."""
 
     __slots__ = (
-        "alive", "asleep_until", "calls", "cells", "clients", "controller", "held", "lanes", "name", "parent",
+        "alive", "asleep_until", "calls", "cells", "clients", "clock", "controller", "held", "lanes", "name", "parent",
     )  # fmt: skip
 
     def __init__(self, name: str, controller: str, parent: Cell | None) -> None:
@@ -86,6 +86,7 @@ class Process:
         self.parent = parent
         self.alive = True
         self.asleep_until = 0.0
+        self.clock = (1.0, 0.0)
         self.cells: dict[int, Cell] = {}
         self.clients: list[Client] = []
         self.lanes: dict[str, LaneState] = {}
@@ -135,12 +136,13 @@ class Cell(Host):
         return self.host.spawn(cls, self)
 
     def after(self, delay_s: float, payload: object) -> Timer:
-        timer = Timer(self.host.now + max(0.0, delay_s), payload)
+        timer = Timer(self.host.now + max(0.0, delay_s) / self.process.clock[0], payload)
         self.host.set_timer(self, timer)
         return timer
 
     def now(self) -> float:
-        return self.host.now
+        rate, start = self.process.clock
+        return start + rate * self.host.now
 
     def stop(self, address: Address) -> None:
         self.host.ask_to_end(self, address)

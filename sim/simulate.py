@@ -101,12 +101,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _results(parsed: argparse.Namespace, began: float) -> Iterator[Result]:
     cases = (Case(seed, parsed.resources, parsed.profile) for seed in _seeds(parsed))
-    if parsed.jobs <= 1 or parsed.seed is not None:
-        results: Iterable[Result] = map(_run, cases)
-        yield from _until(results, parsed, began)
+    yield from _until(played(cases, 1 if parsed.seed is not None else parsed.jobs), parsed, began)
+
+
+def played(cases: Iterable[Case], jobs: int) -> Iterator[Result]:
+    """Their results as they come, played by so many processes."""
+    if jobs <= 1:
+        yield from map(_run, cases)
         return
-    with multiprocessing.get_context("fork").Pool(parsed.jobs, _frozen) as pool:
-        yield from _until(pool.imap_unordered(_run, cases, chunksize=2), parsed, began)
+    with multiprocessing.get_context("fork").Pool(jobs, _frozen) as pool:
+        yield from pool.imap_unordered(_run, cases, chunksize=2)
 
 
 def _seeds(parsed: argparse.Namespace) -> Iterable[int]:

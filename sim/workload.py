@@ -62,6 +62,8 @@ class _Draw:
         #: The time over which things are first declared; 0: a flood.
         self._spread = dice.one((0.0, 5.0, 20.0))
         self.duration = dice.one((30.0, 60.0, 90.0))
+        #: Whose things they are; in some runs all are one tenant's.
+        self._tenants = dice.one((_TENANTS, _TENANTS, _TENANTS[:1]))
 
     def run(self) -> Workload:
         for number in range(self._count):
@@ -92,7 +94,7 @@ class _Draw:
         if any(parent is None for parent in parents.values()) and kind != "chain":
             kind, parents = "net", {}
         ref = Ref(kind, f"{kind}{number}")
-        body: dict[str, Json] = {"id": ref.id, "tenant_id": self._dice.one(_TENANTS), "note": "n0"}
+        body: dict[str, Json] = {"id": ref.id, "tenant_id": self._dice.one(self._tenants), "note": "n0"}
         for prop, parent in parents.items():
             body[prop] = self._list_or_one(prop, parent)
         if kind in catalog.WATCHED:

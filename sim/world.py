@@ -44,6 +44,10 @@ from sim.workload import draw as draw_workload
 REST_S, SHORT_REST_S = 400.0, 100.0
 
 
+#: So often are two words repeated in a reason that is longer than etcd takes.
+WORDS = 200_000
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What fixes a run. `only_faults`, `only_refs`: what is left after shrinking; None: everything."""
@@ -125,9 +129,15 @@ class World:
     def boot(self, controller: Controller) -> None:
         """The service manager starts a controller."""
         controller.boots += 1
-        controller.root = root = self.host.root(Supervisor, f"{controller.name}.{controller.boots}")
+        name, faults, wall = f"{controller.name}.{controller.boots}", self.faults, 0.0
+        if faults.hit("clock.drift", name):
+            amount = faults.amount(faults.last)
+            self.host.clocks[name] = (0.98 + 0.04 * amount, 1e6 * amount)
+        if faults.hit("clock.wall", name):
+            wall = 3600.0 * (2.0 * faults.amount(faults.last) - 1.0)
+        controller.root = root = self.host.root(Supervisor, name)
         wiring = Wiring(self._store, self._stacks, self._agent)
-        boot = Boot(self.options, wiring, f"{controller.name}/{controller.boots}")
+        boot = Boot(self.options, wiring, f"{controller.name}/{controller.boots}", wall)
         self.host.deliver_at(self.host.now, root, boot, root)
 
     def _root_gone(self, process: Process) -> None:
@@ -183,6 +193,8 @@ class World:
         """How long an action takes: mostly a second or two, now and then twenty."""
         self._actions[action, name] += 1
         luck = unit_of(self.case.seed, f"{action} {name}", self._actions[action, name])
+        if self.faults.hit("heat.long", f"{action} {name}"):
+            return 30.0 + 270.0 * luck
         return 0.1 + 20.0 * luck**5
 
     def _asked(self, action: str, name: str) -> None:
@@ -198,6 +210,8 @@ class World:
             invariant.asked(action, name, spec)
 
     def _stack_changed(self, record: Record) -> None:
+        if record.status == "FAILED" and self.faults.hit("heat.wordy", record.name):
+            record.reason = "resources.it: " + WORDS * "lore ipsum "
         if record.status != "IN_PROGRESS":
             self.host.record(record.name, record.stack_status)
             self.truth.stack_changed(record)

@@ -1,10 +1,7 @@
-"""The production actors under deterministic simulation: promises, determinism, coverage, and what is printed."""
+"""The simulator itself: faults, planted bugs, shrinking, and what is printed."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,82 +10,14 @@ from actors.core.machine import TABLE
 from actors.core.model import Ref
 from sim import simulate
 from sim.faults import KINDS, Injector, draw
-from sim.invariants import ALL
 from sim.mutants import BUGS, hunt, planted
 from sim.play import Player
 from sim.shrink import Shrinker, command
 from sim.simulate import main
-from sim.story import follow
-from sim.tally import UNREACHED, Tally, table
+from sim.tally import UNREACHED
 from sim.world import Case, World
 
 ROOT = Path(__file__).parents[2]
-#: The bounded run of every change; `python run.py sim --seeds 1..500 --resources 40` is the long one.
-SEEDS = range(1, 61)
-RESOURCES = 20
-
-
-@pytest.fixture(scope="module")
-def tally() -> Tally:
-    """All results of the bounded run."""
-    tally = Tally()
-    for seed in SEEDS:
-        tally.add(Player(Case(seed, RESOURCES)).run())
-    for seed in range(1, 9):
-        tally.add(Player(Case(seed, RESOURCES // 2, "storm")).run())
-    return tally
-
-
-def test_every_promise_is_kept(tally: Tally) -> None:
-    """60 seeds of 20 resources and 8 storms end without a broken promise, at rest, and empty where deleted."""
-    assert [f"{command(f.case)}: {f.violation}" for f in tally.failures] == []
-    assert tally.finals > 20 * len(SEEDS)
-
-
-def test_every_promise_was_checked(tally: Tally) -> None:
-    """No promise is kept for want of an occasion."""
-    assert [each.__name__ for each in ALL if not tally.checks[each.__name__]] == []
-
-
-def test_nearly_every_fault_and_transition_occurs(tally: Tally) -> None:
-    """Even a short run exercises nearly everything; the long one must exercise all of it."""
-    lacking = tally.lacking()
-    assert len(lacking) <= 5, lacking
-
-
-def test_the_table_tells_what_was_done(tally: Tally) -> None:
-    """Faults, promises, seeds and speed are in the table."""
-    text = table(tally, 10.0)
-    assert "message.lost" in text
-    assert "SingleWriter" in text
-    assert f"{tally.seeds} seeds" in text
-
-
-@pytest.mark.parametrize("seed", [3, 8])
-def test_the_same_seed_is_the_same_run(seed: int) -> None:
-    """The digest of all events does not depend on the hashes of texts, nor on who watches."""
-    code = (
-        "from sim.world import Case; from sim.play import Player;"
-        f"print(Player(Case({seed}, 12)).run().digest)"
-    )
-    digests = set()
-    for hashes in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hashes}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        digests.add(done.stdout.strip())
-
-    def watch(world: World) -> None:
-        follow(world, None)
-
-    watched = Player(Case(seed, 12), watch).run()
-    assert digests == {watched.digest}
 
 
 def test_another_seed_is_another_run() -> None:

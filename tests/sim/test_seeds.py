@@ -1,0 +1,53 @@
+"""The run of every change: many seeds, every promise, every fault and every transition (`python run.py sim`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.invariants import ALL
+from sim.shrink import command
+from sim.simulate import played
+from sim.tally import Tally, table
+from sim.world import Case
+
+SEEDS = 500
+RESOURCES = 40
+STORMS = 20
+#: Processes; the tests of other files go on beside them.
+JOBS = 2
+
+
+@pytest.fixture(scope="module")
+def tally() -> Tally:
+    """All results of the run."""
+    tally = Tally()
+    cases = [Case(seed, RESOURCES) for seed in range(1, SEEDS + 1)]
+    cases += [Case(seed, RESOURCES // 4, "storm") for seed in range(1, STORMS + 1)]
+    for result in played(cases, JOBS):
+        tally.add(result)
+    return tally
+
+
+def test_every_promise_is_kept(tally: Tally) -> None:
+    """500 seeds of 40 resources and 20 storms end without a broken promise, at rest, and empty where deleted."""
+    assert [f"{command(one.case)}: {one.violation}" for one in tally.failures] == []
+    assert tally.seeds == SEEDS + STORMS
+    assert tally.finals > tally.resources
+
+
+def test_every_promise_was_checked(tally: Tally) -> None:
+    """No promise is kept for want of an occasion."""
+    assert [each.__name__ for each in ALL if not tally.checks[each.__name__]] == []
+
+
+def test_every_fault_and_transition_occurs(tally: Tally) -> None:
+    """Each kind of fault strikes in at least one of a hundred seeds, and the whole machine is walked through."""
+    assert tally.lacking() == []
+
+
+def test_the_table_tells_what_was_done(tally: Tally) -> None:
+    """Faults, promises, seeds and speed are in the table."""
+    text = table(tally, 10.0)
+    assert "message.lost" in text
+    assert "SingleWriter" in text
+    assert f"{tally.seeds} seeds" in text
