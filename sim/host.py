@@ -14,13 +14,14 @@ from collections.abc import Callable, Coroutine
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from thespian.actors import ActorExitRequest, ChildActorExited, PoisonMessage
+from thespian.actors import ActorExitRequest, PoisonMessage
 
 from actors.core.errors import PortError
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Finished, Posted, Started, Timer, TimerFired
 from sim.dice import Dice
 from sim.faults import Injector
+from sim.mortals import WAKE, Mortals
 from sim.process import Call, Cell, Process, Sleep
 
 A = TypeVar("A", bound=BaseActor)
@@ -36,7 +37,7 @@ LINES_MAX = 5_000
 #: More events than this within one look at the world mean that it never ends.
 MAX_EVENTS = 200_000
 
-_DELIVER, _EFFECT, _ANSWER, _WAKE, _RESUME, _CALL = range(6)
+_DELIVER, _EFFECT, _ANSWER, _WAKE, _RESUME, _CALL = 0, 1, 2, WAKE, 4, 5
 
 log = logging.getLogger("gatewright.sim")
 
@@ -49,7 +50,7 @@ class Accident(BaseException):
     """Something raised that is no PortError: a fault of the product or of the simulator, never of the world."""
 
 
-class SimHost:
+class SimHost(Mortals):
     """Runs actors deterministically. Times are virtual seconds since the start of the run."""
 
     def __init__(self, seed: int, faults: Injector) -> None:
@@ -111,44 +112,6 @@ class SimHost:
                     f"more than {MAX_EVENTS} events until {self.now:.3f}: actors keep each other busy"
                 )
         self.now = max(self.now, until)
-
-    def crash(self, process: Process, why: str, *, told: bool | None = None) -> None:
-        """The process and its children are gone at once. `told`: whether its parent hears; None: by chance."""
-        if not process.alive:
-            return
-        self.record("crash", process.name, why)
-        log.info("%s dies: %s", process.name, why)
-        self._end(process)
-        parent = process.parent
-        if parent is None:
-            self.root_gone(process)
-            return
-        head = next(iter(process.cells.values()))
-        parent.children.pop(head.number, None)
-        silent = self.faults.hit("crash.silent", process.name) if told is None else not told
-        if not silent and not parent.gone:
-            self.deliver_at(self.now + self._network_s(), parent, ChildActorExited(head), head)
-
-    def crash_cell(self, cell: Cell) -> None:
-        """One actor inside a process is gone; its parent in the same process is told."""
-        self.record("gone", cell.name)
-        self._forget(cell)
-        if cell.parent is not None:
-            cell.parent.children.pop(cell.number, None)
-            self.deliver_at(self.now, cell.parent, ChildActorExited(cell), cell)
-
-    def pause(self, process: Process, seconds: float) -> None:
-        """The process stands still for that long, then goes on as if nothing had been."""
-        if not process.alive or process.asleep_until > self.now:
-            return
-        self.record("pause", process.name)
-        for client in process.clients:
-            client.freeze()
-        self._sleep(process, seconds)
-
-    def wake(self, process: Process) -> None:
-        """End a pause now."""
-        self._wake(process)
 
     def ask_to_end(self, cell: Cell, address: Cell) -> None:
         """An orderly end, after what was sent before."""
@@ -333,61 +296,3 @@ class SimHost:
             parent.children[cell.number] = cell
         self.deliver_at(self.now, cell, Started(), cell)
         return cell
-
-    def _sleep(self, process: Process, seconds: float) -> None:
-        process.asleep_until = self.now + seconds
-        self._push(process.asleep_until, _WAKE, process)
-
-    def _wake(self, process: Process) -> None:
-        if process.asleep_until > self.now:
-            return
-        for client in process.clients:
-            client.thaw()
-        held, process.held = process.held, []
-        for event in held:
-            self._push(self.now, *event[2:])
-
-    def _left(self, cell: Cell) -> None:
-        """An actor has ended in order."""
-        if next(iter(cell.process.cells.values())) is cell:
-            self.record("ended", cell.name)
-            for child in tuple(cell.children.values()):
-                if child.process.asleep_until <= self.now:
-                    outer, self.current = self.current, child.process
-                    child.actor.deliver(ActorExitRequest(), cell)
-                    self.current = outer
-            self.crash(cell.process, "ended", told=True)
-            return
-        self._forget(cell)
-        if cell.parent is not None:
-            cell.parent.children.pop(cell.number, None)
-            self.deliver_at(self.now, cell.parent, ChildActorExited(cell), cell)
-
-    def _forget(self, cell: Cell) -> None:
-        cell.gone = True
-        cell.process.cells.pop(cell.number, None)
-        for child in tuple(cell.children.values()):
-            self._forget(child)
-
-    def _end(self, process: Process) -> None:
-        """Everything of a process and its children is gone; a request may have left before."""
-        outer, self.current = self.current, process
-        for call in tuple(process.calls):
-            if not call.done and call.lane is not None and self._dice.unit() < 0.5:
-                self.penalty_s, call.done = 0.0, True
-                try:
-                    call.work()
-                except PortError as error:  # nobody is left to hear of it
-                    log.debug("the last request of %s: %s", process.name, error)
-        self.current = outer
-        process.alive = False
-        self.processes.pop(process, None)
-        for cell in process.cells.values():
-            cell.gone = True
-        for client in process.clients:
-            client.kill()
-        for cell in tuple(process.cells.values()):
-            for child in tuple(cell.children.values()):
-                if child.process is not process and child.process.alive:
-                    self._end(child.process)
-        process.held.clear()
