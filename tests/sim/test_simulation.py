@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from actors.core.machine import TABLE
 from actors.core.model import Ref
-from sim import simulate
+from actors.supervisor import Supervisor
+from sim import catalog, results, simulate
+from sim.disasters import Disasters
 from sim.faults import KINDS, Injector, draw
+from sim.host import SimHost
+from sim.invariants import ALL
 from sim.mutants import BUGS, hunt, planted
 from sim.play import Player
 from sim.shrink import Shrinker, command
@@ -143,3 +148,48 @@ def test_workloads_shrink_by_resource() -> None:
 def test_exit_codes_are_documented() -> None:
     """Every code that can come out has a meaning."""
     assert set(simulate._CODES.values()) < set(simulate.EXIT_CODES)
+
+
+def test_a_long_run_is_recorded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--record` writes what the run counted: commit, figures, faults by kind, promises, and each violation."""
+    monkeypatch.setattr(results, "write", partial(results.write, file=tmp_path / "RESULTS.md"))
+    bug = next(bug for bug in BUGS if bug.name == "no outputs")
+    assert main(["--seeds", "1..3", "--resources", "5", "--jobs", "1", "--record"]) == 0
+    good = (tmp_path / "RESULTS.md").read_text()
+    assert "**0 violations** in 3 seeds" in good
+    assert f"| commit | {results.commit()} |" in good
+    assert "| resources declared | 15 |" in good
+    assert all(f"| `{name}` | " in good for name in KINDS)
+    assert all(f"| {each.__name__} | " in good for each in ALL)
+    with planted(bug):
+        code = main(["--seeds", "1..3", "--resources", "5", "--jobs", "1", "--record", "--no-shrink"])
+    assert code == 10
+    bad = (tmp_path / "RESULTS.md").read_text()
+    assert "**0 violations**" not in bad
+    assert "- seed 1: " in bad
+
+
+def test_clocks_differ_between_controllers() -> None:
+    """Under `clock.drift` an actor's seconds are not the simulator's, and its timers follow its own clock."""
+    host = SimHost(1, Injector(1, {}))
+    host.clocks["c"] = (0.98, 1000.0)
+    cell = host.root(Supervisor, "c")
+    host.run(100.0)
+    assert cell.now() == pytest.approx(1098.0)
+    assert cell.after(9.8, "x").due == pytest.approx(110.0)
+
+
+def test_a_port_loses_its_name_and_gets_it_back() -> None:
+    """What `snmp.nameless` and `snmp.moved` rename is named as before when the faults end, swapped or not."""
+    world = World(Case(1, 3))
+    disasters = Disasters(world)
+    world.faults.rates |= {"snmp.nameless": 1.0, "snmp.moved": 1.0, "snmp.swap": 1.0}
+    for kind in ("nameless", "moved", "swap", "flap"):
+        for number in range(4):
+            disasters._strike(f"snmp.{kind}@#{number}")
+    named = [sorted(one.name for one in tables.interfaces.values()) for tables in world.tables.values()]
+    ports = [catalog.port_name(n) for n in range(catalog.PORTS_PER_DEVICE)]
+    assert named != [ports] * catalog.DEVICES
+    disasters.end_all()
+    named = [sorted(one.name for one in tables.interfaces.values()) for tables in world.tables.values()]
+    assert named == [ports] * catalog.DEVICES
