@@ -140,7 +140,7 @@ def test_another_projects_tenant_is_refused(lab: Lab) -> None:
 
 
 def test_another_projects_token_is_refused_by_heat(lab: Lab) -> None:
-    """Heat says 403 to a token of `mine` for a path of `also`: the recorded answer of `test_heat_errors` is true."""
+    """Heat says 403 to a token of `mine` for a path of `also`, in JSON and with a type of its own."""
     stacks = HeatStacks(lab.config)
     token = stacks._login(lab.projects["mine"]).plugin.get_token(stacks._session)
     stacks.close()
@@ -152,7 +152,7 @@ def test_another_projects_token_is_refused_by_heat(lab: Lab) -> None:
         urllib.request.urlopen(request, timeout=120)
     with refused.value as answer:
         assert answer.code == 403
-        assert json.loads(answer.read())["error"]["type"] == "Forbidden"
+        assert json.loads(answer.read())["error"]["type"] == "HTTPForbidden"
 
 
 def test_an_application_credential_reads_but_cannot_create(

@@ -58,6 +58,7 @@ password = {password}
 project_name = service
 user_domain_id = default
 project_domain_id = default
+token_cache_time = -1
 [trustee]
 auth_type = password
 auth_url = {url}

@@ -49,13 +49,16 @@ def main() -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     me = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
     bootstrap = ["--bootstrap-password", options.admin_password, "--bootstrap-region-id", "RegionOne"]
+    for interface in ("public", "internal", "admin"):
+        bootstrap += [f"--bootstrap-{interface}-url", url + "/v3"]
     for command in (
         ["db_sync"],
         ["fernet_setup", *me],
         ["credential_setup", *me],
-        ["bootstrap", *bootstrap, "--bootstrap-public-url", url + "/v3"],
+        ["bootstrap", *bootstrap],
     ):
-        manage = [sys.executable, "-W", "ignore", "-m", "keystone.cmd.manage", "--config-file", str(file)]
+        tool = Path(sys.executable).with_name("keystone-manage")
+        manage = [sys.executable, "-W", "ignore", str(tool), "--config-file", str(file)]
         subprocess.run([*manage, *command], check=True, stdout=sys.stderr)  # noqa: S603 - our own command
     _serve(file, listener, url)
 
@@ -76,6 +79,7 @@ def _die_with(parent: int) -> None:
 def _serve(file: Path, listener: socket.socket, url: str) -> None:
     """Never returns."""
     os.environ["OS_KEYSTONE_CONFIG_FILES"] = str(file)
+    del sys.argv[1:]  # Keystone reads them, too
     import waitress
     from keystone.server import wsgi
 
