@@ -78,6 +78,7 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "ready": TRUTH,
             "store": TEXT,
+            "heat": TEXT,
             "controller": TEXT,
             "counts": table(WHOLE),
             "problems": many(TEXT),
