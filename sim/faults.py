@@ -93,7 +93,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "heat.long", 0.005, 0.1, "an action takes half a minute to five minutes, or until Heat gives up"
         ),
-        Kind("heat.wordy", 0.002, 0.05, "an action ends in FAILED with a reason of a million letters"),
+        Kind("heat.wordy", 0.3, 1.0, "an action ends in FAILED with a reason of a million letters"),
         Kind("heat.stuck", 0.002, 0.03, "an action stays IN_PROGRESS until somebody deletes the stack"),
         Kind("heat.delete_fails", 0.05, 0.5, "a delete ends in DELETE_FAILED"),
         _timed("heat.outage", 0.2, 1.0, "Heat accepts no connection for up to 30 s"),

@@ -39,6 +39,9 @@ MAX_EVENTS = 200_000
 
 _DELIVER, _EFFECT, _ANSWER, _WAKE, _RESUME, _CALL = 0, 1, 2, WAKE, 4, 5
 
+#: What may happen to a message between processes.
+_ON_THE_WAY = frozenset({"message.lost", "message.returned", "message.late", "message.twice"})
+
 log = logging.getLogger("gatewright.sim")
 
 
@@ -105,8 +108,9 @@ class SimHost(Mortals):
         if len(self._lines) > LINES_MAX:
             self._hash.update("".join(self._lines).encode())
             self._lines.clear()
+        step, pop = self._step, heapq.heappop
         while heap and heap[0][0] <= until:
-            self._step(heapq.heappop(heap))
+            step(pop(heap))
             if self.events > limit:
                 raise Busied(
                     f"more than {MAX_EVENTS} events until {self.now:.3f}: actors keep each other busy"
@@ -143,11 +147,14 @@ class SimHost(Mortals):
 
     def route(self, origin: Cell, to: Cell, message: object) -> None:
         """Send: at once within a process; else in order, late, lost or twice."""
-        if to.process is origin.process:
-            self.deliver_at(self.now, to, message, origin)
+        process = to.process
+        if process is origin.process:
+            self._sequence += 1
+            heapq.heappush(self._heap, (self.now, self._sequence, _DELIVER, process, to, message, origin))
             return
         due, faults = self.now + self._network_s(), self.faults
-        if faults.active and faults.rates and not isinstance(message, ActorExitRequest):
+        lossy = faults.active and not faults.rates.keys().isdisjoint(_ON_THE_WAY)
+        if lossy and not isinstance(message, ActorExitRequest):
             place = f"{origin.name}>{to.name}"
             if faults.hit("message.lost", place):
                 return
@@ -165,7 +172,8 @@ class SimHost(Mortals):
 
     def deliver_at(self, due: float, to: Cell, message: object, sender: Cell) -> None:
         """Have `message` handled at that time."""
-        self._push(due, _DELIVER, to.process, to, message, sender)
+        self._sequence += 1
+        heapq.heappush(self._heap, (due, self._sequence, _DELIVER, to.process, to, message, sender))
 
     def set_timer(self, cell: Cell, timer: Timer) -> None:
         """Have the timer fire, never early."""
@@ -207,7 +215,7 @@ class SimHost(Mortals):
         heapq.heappush(self._heap, (due, self._sequence, *event))
 
     def _step(self, event: tuple[Any, ...]) -> None:
-        due, _, kind, process = event[:4]
+        due, kind, process = event[0], event[2], event[3]
         self.now = max(self.now, due)
         if process is not None:
             if not process.alive:
@@ -234,26 +242,27 @@ class SimHost(Mortals):
         self.current = None
 
     def _deliver(self, to: Cell, message: object, sender: Cell) -> None:
-        if to.gone or (isinstance(message, TimerFired) and not message.timer.pending):
+        kind = type(message)
+        if to.gone or (kind is TimerFired and not message.timer.pending):  # type: ignore[attr-defined]
             return
-        self._lines.append(f"{self.now:.9f} {to.name} {type(message).__name__}\n")
-        if isinstance(message, Posted):
+        self._lines.append(f"{self.now:.9f} {to.name} {kind.__name__}\n")
+        if kind is Posted:
             message = Posted(to.inbox)
             to.inbox = []
         process, after = to.process, False
         if sender.process is not process and self.faults.hit("crash.message", to.name):
             after = self.faults.amount(self.faults.last) < 0.5
             if not after:
-                self.crash(process, f"before {type(message).__name__}")
+                self.crash(process, f"before {kind.__name__}")
                 return
         if self.listener is not None:
             self.listener(to, message)
         to.actor.deliver(message, sender)
         to.begun = True
-        if isinstance(message, ActorExitRequest) and not to.gone:
+        if kind is ActorExitRequest and not to.gone:
             self._left(to)
         if after:
-            self.crash(process, f"after {type(message).__name__}")
+            self.crash(process, f"after {kind.__name__}")
 
     def _effect(self, call: Call) -> None:
         self.penalty_s = 0.0

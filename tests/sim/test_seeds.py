@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from sim.invariants import ALL
@@ -10,7 +12,8 @@ from sim.simulate import played
 from sim.tally import Tally, table
 from sim.world import Case
 
-SEEDS = 500
+#: GATEWRIGHT_SIM_SEEDS: fewer, on a machine that has no time.
+SEEDS = int(os.environ.get("GATEWRIGHT_SIM_SEEDS", "500"))
 RESOURCES = 40
 STORMS = 20
 #: Processes; the tests of other files go on beside them.
