@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import actors.resource as resource_module
-from actors.core import keys, machine
+from actors.core import keys, machine, ownership
 from actors.core.machine import Event, State
 from actors.core.model import Ref
 from sim import catalog
@@ -29,6 +29,8 @@ from sim.world import Case, World
 #: The longest that the calm may last until everything is final.
 CONVERGE_S = 1500.0
 LOOK_S = 5.0
+#: Virtual shards of a simulated deployment.
+VSHARDS = 32
 #: A change of a port must be seen within this: two looks, a hold, and at most a write per minute while it flaps.
 SEEN_S = 240.0
 
@@ -61,7 +63,7 @@ class Player:
     def run(self) -> Result:
         """Play it to its end, or to the first broken promise."""
         world, violation = self.world, None
-        with counted_transitions() as transitions, _crashes(), _no_collections():
+        with counted_transitions() as transitions, _crashes(), _no_collections(), _few_shards():
             try:
                 self._prepare(world)
                 self._phases()
@@ -249,6 +251,17 @@ def counted_transitions() -> Iterator[Counter[tuple[State, Event]]]:
         yield seen
     finally:
         setattr(resource_module, "step", real)  # noqa: B010
+
+
+@contextmanager
+def _few_shards() -> Iterator[None]:
+    """A few resources need not be spread over 256 virtual shards, each a key to take, to fence and to mirror."""
+    real = ownership.VSHARDS
+    setattr(ownership, "VSHARDS", VSHARDS)  # noqa: B010 - a constant, but for this
+    try:
+        yield
+    finally:
+        setattr(ownership, "VSHARDS", real)  # noqa: B010
 
 
 @contextmanager
