@@ -64,7 +64,7 @@ def template_of(ref: Ref, handler: Handler) -> Any:
     assert kind is not None
     mapping = kind.template_path.get(handler)
     found = evaluate(parse(mapping), context(ref)).value if mapping else None
-    return TEMPLATES[found] if found else None
+    return TEMPLATES.get(found) if found else None
 
 
 def params(ref: Ref, handler: Handler, *, only_earlier: bool = False) -> tuple[Param, ...]:

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,13 @@ from tests.e2e.harness import ROOT, eventually
 pytestmark = pytest.mark.timeout(1800)
 #: How long the short run is to last, in minutes; the default costs about a minute, calm and deletion included.
 MINUTES = os.environ.get("SIM_REAL_MINUTES", "0.7")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: the path of a socket has about a hundred characters at most."""
+    with tempfile.TemporaryDirectory(prefix="gw-") as name:
+        yield Path(name)
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -38,10 +47,10 @@ def no_process_of(folder: Path) -> bool:
     return not any(left_behind(run) for run in folder.iterdir())
 
 
-def test_the_promises_hold_on_real_parts(tmp_path: Path) -> None:
+def test_the_promises_hold_on_real_parts(folder: Path) -> None:
     """Faults by real signals on two controllers, etcd, Heat and agents: everything converges, every revision of etcd's
     history keeps the promises, and afterwards there is no process and no file."""
-    run = start(tmp_path, "--seed", "4", "--minutes", MINUTES, "--resources", "10", "--calm", "600")
+    run = start(folder, "--seed", "4", "--minutes", MINUTES, "--resources", "10", "--calm", "600")
     said, _ = run.communicate()
     assert run.returncode == 0, said
     faults = re.search(r"(\d+) faults of (\d+) kinds", said)
@@ -59,14 +68,14 @@ def test_the_promises_hold_on_real_parts(tmp_path: Path) -> None:
         checked = re.search(rf"{promise} +(\d+)", said)
         assert checked is not None
         assert int(checked[1]) > 0, said
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_a_planted_bug_is_told_with_its_story(tmp_path: Path) -> None:
+def test_a_planted_bug_is_told_with_its_story(folder: Path) -> None:
     """Controllers that write without their fence are caught by etcd's history: exit code, writer, revision, and a
     folder with history and logs."""
     bug = ("--mutant", "no fence", "--mean", "1000", "--controllers", "1", "--calm", "600")
-    run = start(tmp_path, "--seed", "4", "--minutes", "0.5", "--resources", "6", *bug)
+    run = start(folder, "--seed", "4", "--minutes", "0.5", "--resources", "6", *bug)
     said, _ = run.communicate()
     assert run.returncode == 10, said
     assert "SingleWriter" in said
@@ -75,12 +84,12 @@ def test_a_planted_bug_is_told_with_its_story(tmp_path: Path) -> None:
     assert kept is not None
     assert {"history.jsonl", "story.txt", "c0.1.log"} <= {one.name for one in Path(kept[1]).iterdir()}
     assert "--seed 4" in said
-    assert no_process_of(tmp_path)
+    assert no_process_of(folder)
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing(folder: Path) -> None:
     """In the midst of the faults, with processes that stand still: it ends, and nothing of it is left."""
-    run = start(tmp_path, "--seed", "4", "--minutes", "5", "--resources", "6", "--mean", "0.4")
+    run = start(folder, "--seed", "4", "--minutes", "5", "--resources", "6", "--mean", "0.4")
     assert run.stdout is not None
     for line in run.stdout:
         faults = re.search(r"; (\d+) faults", line)
@@ -90,8 +99,8 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     said = run.stdout.read()
     run.stdout.close()
     assert run.wait(120) == 130, said
-    eventually(lambda: no_process_of(tmp_path), 5.0, "no process is left")
-    assert list(tmp_path.iterdir()) == []
+    eventually(lambda: no_process_of(folder), 5.0, "no process is left")
+    assert list(folder.iterdir()) == []
 
 
 def test_the_same_seed_deals_the_same_faults() -> None:

@@ -12,6 +12,8 @@ from sim.simulate import played
 from sim.tally import Tally, table
 from sim.world import Case
 
+#: All seeds are played before the first test.
+pytestmark = pytest.mark.timeout(1800)
 #: GATEWRIGHT_SIM_SEEDS: fewer, on a machine that has no time.
 SEEDS = int(os.environ.get("GATEWRIGHT_SIM_SEEDS", "500"))
 RESOURCES = 40
