@@ -247,12 +247,24 @@ class Product:
         assert self._seen, "note() comes first"
         eventually(lambda: not any(map(alive, self._seen)), within_s, f"all of {sorted(self._seen)} gone")
         used = {place for places in self._seen.values() for place in places}
-        open_now = {
-            (c.laddr.ip, c.laddr.port) for c in psutil.net_connections("inet") if c.laddr and not c.raddr
+        held = {
+            c.pid
+            for c in psutil.net_connections("inet")
+            if c.laddr and not c.raddr and (c.laddr.ip, c.laddr.port) in used
         }
-        assert not used & open_now
+        assert not [pid for pid in held if self._is_ours(pid)]
         assert list((self.folder / "tmp").iterdir()) == []
         assert not socket_too or not (self.state_dir / "agents.sock").exists()
+
+    def _is_ours(self, pid: int | None) -> bool:
+        """Whether a process may be of this product; a port that came free may be another test's by now."""
+        if pid is None:
+            return True
+        try:
+            process = psutil.Process(pid)
+            return process.cwd() == str(self.folder) or str(self.folder) in str(process.cmdline())
+        except psutil.NoSuchProcess:
+            return False
 
     def control(self, line: str) -> dict[str, Any]:
         """One command to its embedded agents, as `run.py port …` sends it."""
