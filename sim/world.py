@@ -122,6 +122,7 @@ class World:
             heat_actors=dice.one((1, 2)),
             snmp_actors=dice.one((1, 2)),
             live_resources_max=dice.one((4, 10_000, 10_000)),
+            heat_stacks_per_tenant_max=dice.one((3, 1_000, 1_000)),
         )
 
     # --------------------------------------------------------------------------------------- controllers

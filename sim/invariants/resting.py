@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from actors.core import keys
 from actors.core.machine import State
 from actors.core.model import Ref
 from actors.core.outcome import READ_COMPLETE
+from actors.core.spans import Spans
 from actors.device import LINGER_S, DeviceActor
 from actors.heat_pool import HeatActor
 from actors.resource import ResourceActor
@@ -13,6 +16,7 @@ from actors.shard import Shard
 from sim import catalog
 from sim.invariants.base import Invariant
 from sim.truth import OURS
+from sim.world import World
 
 
 class Outcomes(Invariant):
@@ -97,11 +101,12 @@ class NoOrphan(Invariant):
 
 
 class Bounds(Invariant):
-    """Every queue keeps its limit: live resources per shard, events ahead per process."""
+    """Every queue keeps its limit: live resources per shard, stacks under way per tenant, events ahead per process."""
 
     def looked(self) -> None:
         """Every few seconds."""
         self.checks += 1
+        self._stacks()
         limit = self.world.options.live_resources_max
         for shard in self.world.host.actors(Shard):
             gone = shard._held - shard._live.keys()
@@ -109,6 +114,16 @@ class Bounds(Invariant):
                 self.fail(f"{sorted(gone)[0]} is held, but has no actor")
             if len(shard._live) - len(shard._held) > 2 * limit + catalog.SLACK:
                 self.fail(f"{len(shard._live)} live resources, {len(shard._held)} held; the limit is {limit}")
+
+    def _stacks(self) -> None:
+        """What Heat does for us: more than that only after deaths, of which the successors know nothing."""
+        limit = self.world.options.heat_stacks_per_tenant_max
+        if self.world.faults.hits or len(self.world.controllers) > 1:
+            return
+        busy = Counter(one.tenant for one in self.world.living_stacks() if one.status == "IN_PROGRESS")
+        for tenant, number in busy.items():
+            if number > limit:
+                self.fail(f"{number} stacks of {tenant} are under way at once; the limit is {limit}")
 
     def rested(self) -> None:
         """At rest only heartbeats, leases and polls lie ahead."""
@@ -121,14 +136,21 @@ class Bounds(Invariant):
 
 class Explained(Invariant):
     """Every unfinished resource has a reason, and what it waits for does not wait for it; a job that it is said to
-    wait for stands in etcd or has ended a moment ago."""
+    wait for stands in etcd or has ended a moment ago; the seconds that are accounted for it grow as time goes by."""
 
     LAG_S = 5.0
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        #: The stretches of each actor at the last look, its time, and what they summed to.
+        self._accounts: dict[ResourceActor, tuple[Spans, float, float]] = {}
 
     def looked(self) -> None:
         """Every few seconds."""
         graph: dict[Ref, tuple[Ref, ...]] = {}
-        for actor in self.world.host.actors(ResourceActor):
+        actors = self.world.host.actors(ResourceActor)
+        self._accounted(actors)
+        for actor in actors:
             if actor.state in (State.NEW, State.SETTLED):
                 continue
             self.checks += 1
@@ -139,6 +161,16 @@ class Explained(Invariant):
                 self._true(actor)
         if not self.world.lagging:
             self._acyclic(graph)
+
+    def _accounted(self, actors: list[ResourceActor]) -> None:
+        before, self._accounts = self._accounts, {}
+        for actor in actors:
+            now = actor.now()
+            seconds = sum(span.seconds for span in actor.spans.spans) + now - actor._entered
+            self._accounts[actor] = (actor.spans, now, seconds)
+            spans, then, earlier = before.get(actor, (None, 0.0, 0.0))
+            if spans is actor.spans and abs((seconds - earlier) - (now - then)) > 1e-6:
+                self.fail(f"accounts for {seconds - earlier:.3f} of {now - then:.3f} s", actor.ref)
 
     def _true(self, actor: ResourceActor) -> None:
         prefix = "waits for "
