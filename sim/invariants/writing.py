@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from actors.core import keys
 from actors.core.model import Ref
-from actors.core.outcome import DELETE_COMPLETED
+from actors.core.outcome import CREATE_COMPLETED, DELETE_COMPLETED, MODIFY_COMPLETED
 from actors.core.ownership import shard_key, vshard
 from sim import catalog
 from sim.invariants.base import Invariant
@@ -94,6 +94,31 @@ class VersionOrder(Invariant):
                 self.fail(f"/state of version {version} was written twice, with another value", write.ref)
             if version < last:
                 self.fail(f"/state went back from version {last} to {version}", write.ref)
+
+
+class OneOutcome(Invariant):
+    """Jobs are recorded only for the version that is declared at that very revision, and what was built is recorded
+    as built in the revision that ends its last job: nothing is planned from the past, nothing is finished twice."""
+
+    def revised(self, writes: Sequence[Write], writer: Writer | None) -> None:
+        """Each job and each /state."""
+        if writer is None:
+            return
+        ended = {write.ref for write in writes if write.root == keys.JOBS and write.deleted}
+        for write in writes:
+            ref = write.ref
+            if ref is None or write.deleted or ref in self.world.api.reborn:
+                continue
+            if write.root == keys.JOBS and write.old is None:
+                self.checks += 1
+                declared, version = self.world.truth.config(ref), write.value[1]["version"]
+                if declared is not None and declared["version"] != version:
+                    self.fail(f"{write.key} is recorded while {declared['version']} is declared", ref)
+            elif write.root == keys.STATE and not write.value["error"]:
+                self.checks += 1
+                outcome = write.value["state"]["worker_state"]
+                if outcome in (CREATE_COMPLETED, MODIFY_COMPLETED) and ref not in ended:
+                    self.fail(f"{outcome} of version {write.value['version']} ends no job", ref)
 
 
 class StateBeforeMonitoring(Invariant):
