@@ -25,11 +25,12 @@ class Outcomes(Invariant):
 
     def rested(self) -> None:
         """At rest, after failed resources were declared once more."""
+        without_hope = self.world.hopeless_now()
         for ref, declared in self.world.api.declared.items():
             self.checks += 1
             state = self.world.truth.state(ref)
             assert state is not None, "the run has converged"
-            hopeless = ref in self.world.hopeless_now()
+            hopeless = ref in without_hope
             if state.get("error"):
                 if not hopeless:
                     self.fail(f"failed without need: {state['error']}", ref)
