@@ -29,6 +29,8 @@ from sim.world import Case, World
 #: The longest that the calm may last until everything is final.
 CONVERGE_S = 1500.0
 LOOK_S = 5.0
+#: Whoever dies while it begins is missed last: after twenty-four heartbeats.
+RECOVER_S = 120.0
 #: Virtual shards of a simulated deployment.
 VSHARDS = 32
 #: A change of a port must be seen within this: two looks, a hold, and at most a write per minute while it flaps.
@@ -97,6 +99,7 @@ class Player:
         world.heal_stacks()
         world.api.mend()
         self._run(60.0)
+        self._recover()
         world.lagging = False
         self._converge("after the faults")
         self._once_more()
@@ -113,6 +116,16 @@ class Player:
         while host.now < until:
             host.run(min(until, host.now + LOOK_S))
             self.world.look()
+
+    def _recover(self) -> None:
+        """Whoever died in silence is missed, and replaced."""
+        limit, whole = self.world.host.now + RECOVER_S, self.world.whole()
+        while not self.world.whole():
+            if self.world.host.now >= limit:
+                raise Stuck("Recovery", f"a dead process was not replaced within {60 + RECOVER_S:g} s")
+            self._run(LOOK_S)
+        if not whole:
+            self._run(30.0)
 
     def _converge(self, when: str) -> None:
         world = self.world

@@ -283,6 +283,11 @@ class World:
                 engine._finish(record, self.host.now)
                 self._stack_changed(record)
 
+    def whole(self) -> bool:
+        """Whether every process that a Supervisor counts on lives."""
+        supervisors = self.host.actors(Supervisor)
+        return all(member.address.process.alive for one in supervisors for member in one._members)
+
     def look(self) -> None:
         """Check what is checked from time to time."""
         for invariant in self.invariants:

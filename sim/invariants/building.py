@@ -39,7 +39,10 @@ class OneStack(Invariant):
         if busy and action == "update" and not meddled and same:
             self.fail(f"update while the stack is {busy[0].stack_status}", ref)
         state = self.world.truth.state(ref)
-        version = int(next(tag for tag in spec.tags if tag.startswith("v"))[1:])
+        tag = next((tag for tag in spec.tags if tag.startswith("v")), "")
+        if not tag:
+            self.fail(f"{action} without the tag of a version", ref)
+        version = int(tag[1:])
         if state is None or ref in self.world.api.reborn:
             return
         if state["version"] > version:

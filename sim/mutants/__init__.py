@@ -18,6 +18,7 @@ from sim.host import Accident
 from sim.mutants.bugs import BUGS
 from sim.mutants.planting import Bug
 from sim.play import Player
+from sim.shrink import command
 from sim.world import Case
 
 #: Seeds are tried in this profile: every third or so shows storm weather to find rare races.
@@ -31,6 +32,10 @@ class Caught:
     name: str
     seeds: int | None
     by: str
+
+
+class Misplanted(Exception):
+    """What was caught is not the planted bug: it does not fit the product any more, or is not alone."""
 
 
 @contextmanager
@@ -63,11 +68,17 @@ def hunt(bug: Bug, resources: int, seeds_max: int) -> Caught:
             case = Case(seed, resources, PROFILES[seed % len(PROFILES)])
             try:
                 violation = Player(case).run().violation
-            except Accident:
-                return Caught(bug.name, seed, "Accident")
+            except Accident as accident:
+                raise Misplanted(f"{bug.name}: {accident.__cause__}") from accident
             if violation is not None:
-                return Caught(bug.name, seed, violation.promise)
-    return Caught(bug.name, None, "")
+                break
+        else:
+            return Caught(bug.name, None, "")
+    if "TypeError" in violation.text or "AttributeError" in violation.text:
+        raise Misplanted(f"{bug.name}: {violation}")
+    if Player(case).run().violation is not None:
+        raise Misplanted(f"{bug.name}: the product fails without it, too: {command(case)}")
+    return Caught(bug.name, seed, violation.promise)
 
 
 def run(
@@ -80,7 +91,8 @@ def run(
         found = []
         for caught in pool.imap(_hunt, tasks):
             found.append(caught)
-            took = f"{caught.seeds:>5} seeds, by {caught.by}" if caught.seeds is not None else "  SURVIVED"
+            lives = f"  {caught.by or 'SURVIVED'}"
+            took = f"{caught.seeds:>5} seeds, by {caught.by}" if caught.seeds is not None else lives
             say(f"{caught.name:32}{took}")
     times = [one.seeds for one in found if one.seeds is not None]
     middle = f", median {median(times):g} seeds" if times else ""
@@ -90,7 +102,10 @@ def run(
 
 def _hunt(task: tuple[str, int, int]) -> Caught:
     name, resources, seeds_max = task
-    return hunt(next(bug for bug in BUGS if bug.name == name), resources, seeds_max)
+    try:
+        return hunt(next(bug for bug in BUGS if bug.name == name), resources, seeds_max)
+    except Misplanted as error:
+        return Caught(name, None, f"MISPLANTED: {error}")
 
 
-__all__ = ["BUGS", "Bug", "Caught", "hunt", "planted", "run"]
+__all__ = ["BUGS", "Bug", "Caught", "Misplanted", "hunt", "planted", "run"]

@@ -39,8 +39,8 @@ def decide(change: Callable[[Step, Action, int, list[Seen]], Step]) -> Callable[
     def changes() -> Iterable[Change]:
         real = stackdrive.decide
 
-        def decide(wanted: Action, version: int, stacks: list[Seen], *, acted: bool) -> Step:
-            return change(real(wanted, version, stacks, acted=acted), wanted, version, stacks)
+        def decide(wanted: Action, version: int, stacks: list[Seen], **rest: bool) -> Step:
+            return change(real(wanted, version, stacks, **rest), wanted, version, stacks)
 
         return [(stackdrive, "decide", decide)]
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.timeout(1800)
 SEEDS = int(os.environ.get("GATEWRIGHT_SIM_SEEDS", "200"))
 RESOURCES = 40
 STORMS = 20
+pytestmark = pytest.mark.timeout(1800)  # as slow as the machine may be; nothing here waits
 #: Processes; the tests of other files go on beside them.
 JOBS = 2
 
