@@ -34,8 +34,8 @@ TIMER_S = 1e-5
 
 #: So many lines may wait to be hashed.
 LINES_MAX = 5_000
-#: More events than this within one look at the world mean that it never ends.
-MAX_EVENTS = 200_000
+#: Events within one look at a small world, at most.
+EVENTS_MAX = 10_000
 
 _DELIVER, _EFFECT, _ANSWER, _WAKE, _RESUME, _CALL = 0, 1, 2, WAKE, 4, 5
 
@@ -60,6 +60,8 @@ class SimHost(Mortals):
         self.now = 0.0
         self.faults = faults
         self.events = 0
+        #: More events than this within one look at the world mean that it never ends.
+        self.events_max = EVENTS_MAX
         #: The process whose code runs at this moment; None for the world outside.
         self.current: Process | None = None
         #: Seconds that a fault adds to the call under way.
@@ -104,7 +106,7 @@ class SimHost(Mortals):
 
     def run(self, until: float) -> None:
         """Handle all events up to that time."""
-        heap, limit = self._heap, self.events + MAX_EVENTS
+        heap, limit = self._heap, self.events + self.events_max
         if len(self._lines) > LINES_MAX:
             self._hash.update("".join(self._lines).encode())
             self._lines.clear()
@@ -113,7 +115,7 @@ class SimHost(Mortals):
             step(pop(heap))
             if self.events > limit:
                 raise Busied(
-                    f"more than {MAX_EVENTS} events until {self.now:.3f}: actors keep each other busy"
+                    f"more than {self.events_max} events until {self.now:.3f}: actors keep each other busy"
                 )
         self.now = max(self.now, until)
 

@@ -77,6 +77,7 @@ class World:
         self.rest_s = REST_S if case.seed // 2 % 4 == 0 else SHORT_REST_S
         self.faults = Injector(case.seed, draw(case.seed, case.profile), case.only_faults)
         self.host = SimHost(case.seed, self.faults)
+        self.host.events_max += 300 * case.resources
         self.host.root_gone = self._root_gone
         self.host.call_s = self._call_s
         self.workload = self._workload()
