@@ -66,6 +66,7 @@ class Feed:
         self._watch: Watch | None = None
         self._starting = False
         self._timing = False
+        self._begun = float("-inf")  # when the watch had to begin anew last
 
     def subscribe(self, message: Subscribe, sender: Address) -> None:
         """A shard wants everything; what it had before is void."""
@@ -220,7 +221,14 @@ class Feed:
         self._watch = None
         for subscriber in self._subscribers.values():
             subscriber.listed = subscriber.listing = False
-        self.proceed()
+        now = self._bridge.now()
+        again, self._begun = now - self._begun < 2 * RETRY_S, now
+        if (
+            again
+        ):  # history is forgotten faster than we read it, or the server says so: listing costs it the most
+            self._bridge.after(RETRY_S, Tick("feed"))
+        else:
+            self.proceed()
 
     def _forward(self, batch: list[Changes]) -> None:
         if not batch:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from actors.core.model import Ref
+from actors.core.ownership import SHARDS
+from actors.ports import Page
+from sim.mutants import BUGS, planted
 from sim.play import Player, Result
 from sim.workload import Op
 from sim.world import Case, World
@@ -61,6 +66,23 @@ def test_a_broken_value_over_a_known_declaration_can_be_planned() -> None:
         (20, apply("touch", note="n1")), (20.0001, apply("garble")), (50, apply("touch", note="n2"))
     )
     assert result.violation is None
+
+
+def test_a_watch_that_is_always_compacted_does_not_hammer_etcd() -> None:
+    """Who is told again and again that history is gone lists it a few times a second (mutant "watch skips")."""
+    world = World(Case(1, 4, "calm"))
+    listings = Counter[str]()
+    real = world.etcd.page
+
+    def page(prefix: str, *rest: Any) -> Page:
+        listings[prefix] += 1
+        return real(prefix, *rest)
+
+    world.etcd.page = page  # type: ignore[method-assign,assignment]
+    with planted(next(bug for bug in BUGS if bug.name == "watch skips")):
+        world.boot(world.controllers[0])
+        world.host.run(10.0)
+    assert 10 < listings[SHARDS] <= 5 * 10  # 1,500 without a pause
 
 
 def test_what_cannot_be_read_after_a_restart_is_left_alone() -> None:
