@@ -77,10 +77,11 @@ class SimStore(FakeStore):
         etcd: FakeEtcd,
         process: Process,
         note: Callable[[Writer | None], None],
+        tried: Callable[[WriteSet], None],
         refused: Callable[[WriteSet, Writer], None],
     ) -> None:
         super().__init__(etcd, scheduler=self._later, faults=self._fault)
-        self._refused = refused
+        self._tried, self._refused = tried, refused
         self.etcd = etcd
         self.process = process
         self.held: dict[str, Entry] = {}
@@ -98,6 +99,8 @@ class SimStore(FakeStore):
         """See the port; whoever looks at the new revision is told who wrote it."""
         writer = Writer(self.process, self.held, sets)
         self._note(writer)
+        for one in sets:
+            self._tried(one)
         try:
             result = super().commit(sets)
         finally:

@@ -79,7 +79,7 @@ class Truth:
     def changed(self, change: Change, revision: int, now: float) -> Write:
         """Take over one change."""
         key, deleted = change.key, not isinstance(change, Entry)
-        root, ref = _place(key)
+        root, ref = place(key)
         value = _decode(change.value) if isinstance(change, Entry) and root not in _TEXT else None
         old = self.values.get(key)
         if not deleted:
@@ -142,7 +142,7 @@ class Truth:
 
 
 @lru_cache(100_000)
-def _place(key: str) -> tuple[str, Ref | None]:
+def place(key: str) -> tuple[str, Ref | None]:
     """The root of a key, and the resource that it is about."""
     root = next((root for root in _ROOTS if key.startswith(root)), "")
     return root, _ref(root, key)
@@ -184,4 +184,4 @@ def needs(ref: Ref, body: dict[str, Json]) -> dict[str, list[Ref]]:
     return {}
 
 
-__all__ = ["OURS", "Stack", "Truth", "Write", "Writer", "needs", "ref_of"]
+__all__ = ["OURS", "Stack", "Truth", "Write", "Writer", "needs", "place", "ref_of"]

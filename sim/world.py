@@ -157,7 +157,7 @@ class World:
     def _store(self) -> Store:
         process = self.host.current
         assert process is not None, "ports are made in the process that uses them"
-        store = SimStore(self.host, self.etcd, process, self._note, self._refused)
+        store = SimStore(self.host, self.etcd, process, self._note, self._tried, self._refused)
         self.stores = [one for one in self.stores if not one.closed]
         self.stores.append(store)
         return store
@@ -170,6 +170,10 @@ class World:
 
     def _note(self, writer: Writer | None) -> None:
         self._writer = writer
+
+    def _tried(self, asked: WriteSet) -> None:
+        for invariant in self.invariants:
+            invariant.tried(asked)
 
     def _refused(self, refused: WriteSet, writer: Writer) -> None:
         for invariant in self.invariants:

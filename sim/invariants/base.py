@@ -54,6 +54,9 @@ class Invariant:
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """A create, update or delete reaches Heat and has not yet taken effect."""
 
+    def tried(self, asked: WriteSet) -> None:
+        """The product asks etcd to write, whatever comes of it."""
+
     def refused(self, refused: WriteSet, writer: Writer) -> None:
         """A write of the product whose guards did not hold."""
 

@@ -12,7 +12,7 @@ from actors.core.outcome import DELETE_COMPLETED
 from actors.core.stackdrive import MARK
 from actors.ports import Put, StackSpec, WriteSet
 from sim.invariants.base import Invariant
-from sim.truth import Write, Writer, needs, ref_of
+from sim.truth import Write, Writer, needs, place, ref_of
 from sim.world import World
 
 
@@ -112,10 +112,10 @@ class Dependencies(Invariant):
 
 
 class Patience(Invariant):
-    """Nobody is hammered: at most 12 writes to Heat for one stack, 12 retries of a resource, and 12 writes to
-    etcd of the jobs of a resource that are refused, within 10 s."""
+    """Nobody is hammered: at most 12 writes to Heat for one stack, 12 retries of a resource, 12 refused
+    plans of a resource, and 40 writes to etcd about a resource that are tried, within 10 s."""
 
-    LIMIT, WITHIN_S = 12, 10.0
+    LIMIT, TRIES, WITHIN_S = 12, 40, 10.0
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -140,11 +140,17 @@ class Patience(Invariant):
             _, _, kind, rid, *_ = job[len(keys.JOBS) :].split(":")
             self._count(f"refused plans of {kind}:{rid}", Ref(kind, rid))
 
-    def _count(self, what: str, ref: Ref) -> None:
+    def tried(self, asked: WriteSet) -> None:
+        """Each write, whether etcd takes it or not: an outage is no reason to press harder."""
+        ref = place(asked.writes[0].key)[1] if asked.writes else None
+        if ref is not None:
+            self._count(f"writes about {ref}", ref, self.TRIES)
+
+    def _count(self, what: str, ref: Ref, limit: int = LIMIT) -> None:
         self.checks += 1
         now, times = self.world.host.now, self._times.setdefault(what, deque())
         times.append(now)
         while times[0] < now - self.WITHIN_S:
             times.popleft()
-        if len(times) > self.LIMIT:
+        if len(times) > limit:
             self.fail(f"{len(times)} {what} within {self.WITHIN_S:g} s", ref)
