@@ -279,9 +279,10 @@ class Disasters:
         self._later(60 * self._faults.amount(fault), lambda: self._call_again(interface))
 
     def _call_again(self, interface: Interface) -> None:
-        for known in [one for one in self._renamed if one[0] is interface]:
-            self._renamed.remove(known)
-            interface.name = known[1]
+        # by identity: the same port of two devices compares equal
+        own = [name for known, name in self._renamed if known is interface]
+        self._renamed = [one for one in self._renamed if one[0] is not interface]
+        interface.name = own[0] if own else interface.name
 
     def _snmp_flap(self, name: str) -> None:
         found = self._device(name)

@@ -185,7 +185,7 @@ def test_a_port_loses_its_name_and_gets_it_back() -> None:
     disasters = Disasters(world)
     world.faults.rates |= {"snmp.nameless": 1.0, "snmp.moved": 1.0, "snmp.swap": 1.0}
     for kind in ("nameless", "moved", "swap", "flap"):
-        for number in range(4):
+        for number in range(12):
             disasters._strike(f"snmp.{kind}@#{number}")
     named = [sorted(one.name for one in tables.interfaces.values()) for tables in world.tables.values()]
     ports = [catalog.port_name(n) for n in range(catalog.PORTS_PER_DEVICE)]
