@@ -152,9 +152,11 @@ class Calling:
     def _end(self, drives: Iterable[Drive]) -> None:
         for drive in drives:
             self._forget(drive)
-            if drive.busy:  # until its call has returned, nobody else writes to its stack
-                self._writers[drive.tenant, drive.name] = drive
-                self._busy.append(drive)
+            # until the call under way has returned, nobody else writes to its stack
+            calling = drive if drive.busy else drive.predecessor
+            if calling is not None and calling.busy:
+                self._writers[drive.tenant, drive.name] = calling
+                self._busy.append(calling)
 
     def _look(self) -> None:
         for drive in self._busy:

@@ -30,10 +30,12 @@ from sim.real.world import Faults, RealWorld
 from sim.truth import OURS
 from sim.workload import Op
 
-_STEP_S, _REST_S, _SAY_S = 0.05, 6.0, 10.0
+_STEP_S, _REST_S = 0.05, 6.0
+#: How it stands is said after so long, and ever more seldom while nothing changes but the time.
+_SAY_S, _SAY_MAX_S = 10.0, 160.0
 #: On average a resource is changed every so many seconds while faults are on.
 UNREST_S = 0.4
-#: Faults of one round last so long at most, the calm after them about as long.
+#: Faults of one round last so long at most.
 _ROUND_S = 45.0
 
 
@@ -79,7 +81,7 @@ class Agenda:
 
 
 def _unrest(seed: int, drawn: workload.Workload, faults_s: float) -> Iterator[Op]:
-    """Somebody changes something all the time, so that there is work in flight for every fault."""
+    """Somebody changes something all the time: there is work in flight for every fault."""
     dice, at = Dice(seed, "unrest"), 1.0
     while at < faults_s:
         yield Op(at, "touch", dice.one(drawn.refs), {"note": f"u{dice.below(1000)}"})
@@ -108,6 +110,7 @@ class Conductor:
         self._began = time.monotonic()
         self._heard = 0
         self._said = self._looked = 0.0
+        self._say_s, self._news = _SAY_S, ""
         self._phase, self._awaited = "starting", ""
         self.thread = threading.Thread(target=self._run, name="conductor", daemon=True)
 
@@ -173,11 +176,11 @@ class Conductor:
         self._tell()
 
     def _tell(self) -> None:
-        self._said = time.monotonic()
-        self._say(
-            f"{self._said - self._began:6.0f} s  {self._phase}; {sum(self._hits.values())} faults, "
-            f"{self.world.finals} outcomes, revision {self.recorder.revision}{self._awaited}"
-        )
+        counts = f"{sum(self._hits.values())} faults, {self.world.finals} outcomes, revision {self.recorder.revision}"
+        news = f"{self._phase}; {counts}{self._awaited}"
+        self._say_s = min(2 * self._say_s, _SAY_MAX_S) if news == self._news else _SAY_S
+        self._said, self._news = time.monotonic(), news
+        self._say(f"{self._said - self._began:6.0f} s  {news}")
 
     def _spin(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -207,7 +210,7 @@ class Conductor:
         if now - self._looked > 2.0:
             self._looked = now
             self.look_at_logs()
-        if now - self._said > _SAY_S:
+        if now - self._said > self._say_s:
             self._tell()
 
     def look_at_logs(self) -> None:

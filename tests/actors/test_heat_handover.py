@@ -34,6 +34,20 @@ def test_a_resource_that_leaves_is_let_go_of_when_the_call_under_way_has_returne
     assert calls == 1
 
 
+def test_a_request_that_has_not_begun_rests_when_the_call_before_it_has_returned() -> None:
+    """A newer version waits for the call of the one before it when the resource leaves: so does whoever comes next."""
+    rig, owned = at_work()
+    rig.ask("b", version=2)
+    bridge = rig.host.external("bridge")
+    rig.host.tell(rig.heat, owned, sender=bridge)
+    rig.run(0.02, 0.01)
+    assert rig.host.take(bridge) == []
+    rig.run(CALL_S)
+    assert rig.host.take(bridge) == [Rested(5)]
+    rig.run(3 * STACK_S)
+    assert rig.answers == {}
+
+
 def test_what_is_idle_rests_at_once() -> None:
     """Nothing about what leaves is under way: there is nothing to wait for; what stays goes on."""
     rig = Rig()

@@ -50,7 +50,7 @@ def no_process_of(folder: Path) -> bool:
 def test_the_promises_hold_on_real_parts(folder: Path) -> None:
     """Faults by real signals on two controllers, etcd, Heat and agents: everything converges, every revision of etcd's
     history keeps the promises, and afterwards there is no process and no file."""
-    run = start(folder, "--seed", "4", "--minutes", MINUTES, "--resources", "10", "--calm", "600")
+    run = start(folder, "--seed", "4", "--minutes", MINUTES, "--resources", "10", "--calm", "300")
     said, _ = run.communicate()
     assert run.returncode == 0, said
     faults = re.search(r"(\d+) faults of (\d+) kinds", said)
