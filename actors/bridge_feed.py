@@ -97,7 +97,7 @@ class Feed:
             return
         revision, entries = outcome
         self._watch = self._bridge.store.watch(ROOT, revision=revision, sink=self._bridge.post)
-        self._bridge.holdings.listed(entries)
+        self._bridge.holdings.listed(entries, revision)
         self.proceed()
 
     # ------------------------------------------------------------------------------------------- listing
@@ -213,8 +213,7 @@ class Feed:
         if ours:
             batch.append(Changes(item.revision, ours))
         holders = [c for c in item.puts_and_deletes if c.key.startswith(PREFIXES)]
-        if holders:
-            self._bridge.holdings.changed(holders)
+        self._bridge.holdings.changed(holders, item.revision)
 
     def _begin_anew(self, reason: str) -> None:
         self._bridge.log.warning("the watch must begin anew: %s", reason)

@@ -17,6 +17,7 @@ from actors.core.errors import ErrorClass, Failure, PortError
 from actors.core.ownership import (
     CONTROLLERS,
     SHARDS,
+    Claim,
     Claims,
     Moves,
     member_key,
@@ -40,11 +41,13 @@ _LOST = Failure(ErrorClass.TRANSIENT, "OwnershipLost", "this controller does not
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What came of a round of moves: keys of ours as etcd has them, keys given, and keys that had to be read."""
+    """What came of a round of moves: keys of ours as etcd has them, keys given and the revision at which each was,
+    and keys that had to be read, as of the revision `read_at`."""
 
     taken: Mapping[str, Entry]
-    given: tuple[str, ...]
+    given: Mapping[str, int]
     looked_up: Mapping[str, Entry | None]
+    read_at: int
 
 
 class Holdings:
@@ -101,11 +104,11 @@ class Holdings:
         self._claims.me = boot.owner
         store, owner, ttl_s = self._bridge.store, boot.owner, boot.options.owner_ttl_s
 
-        def work() -> Session | None:
+        def work() -> tuple[Session, Mapping[str, Entry]] | None:
             session = store.session(ttl_s)
             try:
-                if session.take([member_key(owner)], owner):
-                    return session
+                if taken := session.take([member_key(owner)], owner):
+                    return session, taken
             except PortError:
                 _end_quietly(session)
                 raise
@@ -114,14 +117,14 @@ class Holdings:
 
         self._bridge.submit(work, self._joined, "own")
 
-    def _joined(self, outcome: Session | BaseException | None) -> None:
+    def _joined(self, outcome: tuple[Session, Mapping[str, Entry]] | BaseException | None) -> None:
         if outcome is None or isinstance(outcome, BaseException):
             reason = "another controller has our name" if outcome is None else str(outcome)
             self._bridge.note("ownership", reason)
             self._bridge.after(RETRY_S, Tick("join"))
             return
-        self.session = outcome
-        self._claims.members.add(self._claims.me)
+        self.session, taken = outcome
+        self._learned(taken)
         self._bridge.note("ownership", "")
         self.check()
 
@@ -151,21 +154,19 @@ class Holdings:
 
     # --------------------------------------------------------------------------------------- listening
 
-    def listed(self, entries: Iterable[Entry]) -> None:
+    def listed(self, entries: Iterable[Entry], revision: int) -> None:
         """A full listing of members and holders."""
-        self._claims.listed((e.key, _text(e.value), e.mod_revision) for e in entries)
-        if self.session is not None:
-            self._claims.members.add(self._claims.me)
+        self._claims.listed(map(_claim, entries), revision)
         self._listed = True
         self.balance()
 
-    def changed(self, changes: Sequence[Entry | Delete]) -> None:
-        """Changes of members and holders, in order."""
-        for change in changes:
-            if isinstance(change, Delete):
-                self._claims.delete(change.key)
-            else:
-                self._claims.put(change.key, _text(change.value), change.mod_revision)
+    def changed(self, changes: Sequence[Entry | Delete], revision: int) -> None:
+        """Changes of members and holders, in order: all that there were up to this revision."""
+        if not changes:
+            self._claims.shown(revision)
+            return
+        seen = [(one.key, None if isinstance(one, Delete) else _claim(one)) for one in changes]
+        self._claims.changed(seen, revision)
         if self.session is not None and self._claims.me not in self._claims.members:
             self._renew_member()
         self.balance()
@@ -177,8 +178,8 @@ class Holdings:
             return
 
         def done(outcome: Mapping[str, Entry] | BaseException) -> None:
-            if not isinstance(outcome, BaseException) and outcome and session is self.session:
-                self._claims.members.add(me)
+            if not isinstance(outcome, BaseException) and session is self.session:
+                self._learned(outcome)
                 self.balance()
 
         self._bridge.submit(lambda: session.take([member_key(me)], me), done, "own")
@@ -230,13 +231,10 @@ class Holdings:
                 self._bridge.trouble(outcome)
                 self._bridge.after(RETRY_S, Tick("balance"))
             return
-        for key in outcome.given:
-            self._claims.delete(key)
+        for key, revision in outcome.given.items():
+            self._claims.learned(key, None, revision)
         for key, found in outcome.looked_up.items():
-            if found is None:
-                self._claims.delete(key)
-            else:
-                self._claims.put(key, _text(found.value), found.mod_revision)
+            self._claims.learned(key, _claim(found) if found is not None else None, outcome.read_at)
         self.lose([n for n in moves.doubtful if not self._still_ours(n, outcome.looked_up)])
         self.took(outcome.taken)
         self.balance()
@@ -251,9 +249,13 @@ class Holdings:
             number = shard_number(key)
             if number is not None:
                 self._owned[number] = entry
-                self._claims.put(key, self._claims.me, entry.mod_revision)
+        self._learned(entries)
         if entries:
             self._bridge.commits.refence(entries)
+
+    def _learned(self, taken: Mapping[str, Entry]) -> None:
+        for key, entry in taken.items():
+            self._claims.learned(key, _claim(entry), entry.mod_revision)
 
     def lose(self, numbers: Collection[int]) -> None:
         """These are not ours any more: stop everything about them."""
@@ -272,17 +274,18 @@ class Holdings:
 
 def move(store: Store, session: Session, me: str, moves: Moves, fences: Mapping[int, int]) -> Moved:
     """Carry out a round of moves, on a worker thread. Raises PortError; repeating it is safe."""
-    given: list[str] = []
+    given: dict[str, int] = {}
     for start in range(0, len(moves.give), _CHUNK):
         chunk = [Guard(shard_key(n), fences[n]) for n in moves.give[start : start + _CHUNK]]
-        accepted = store.commit([WriteSet((Delete(guard.key),), (guard,)) for guard in chunk]).accepted
-        given += [guard.key for guard, gone in zip(chunk, accepted, strict=True) if gone]
+        result = store.commit([WriteSet((Delete(guard.key),), (guard,)) for guard in chunk])
+        gone = (guard.key for guard, ok in zip(chunk, result.accepted, strict=True) if ok)
+        given |= dict.fromkeys(gone, result.revision)
     taken = session.take([shard_key(n) for n in moves.take], me) if moves.take else {}
     settled = {*taken, *given}
     unclear = [key for key in map(shard_key, (*moves.take, *moves.give)) if key not in settled]
     unclear += map(shard_key, moves.doubtful)
-    found = store.read(unclear)[1] if unclear else {}
-    return Moved(taken, tuple(given), {key: found.get(key) for key in unclear})
+    read_at, found = store.read(unclear) if unclear else (0, {})
+    return Moved(taken, given, {key: found.get(key) for key in unclear}, read_at)
 
 
 def _end_quietly(session: Session) -> None:
@@ -292,5 +295,5 @@ def _end_quietly(session: Session) -> None:
         return  # it runs out by itself
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _claim(entry: Entry) -> Claim:
+    return Claim(entry.key, entry.value.decode("utf-8", "replace"), entry.mod_revision)

@@ -64,6 +64,15 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A key of a member or of a virtual shard, whose it is, and the revision at which it was written last."""
+
+    key: str
+    owner: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Moves:
     """What to do next. `doubtful`: owned as far as we know, but etcd showed something else: read them."""
 
@@ -73,7 +82,11 @@ class Moves:
 
 
 class Claims:
-    """What etcd shows of members and holders, fed by a listing and then by changes, in order."""
+    """What etcd shows of members and holders: a listing, then changes in order, and what we learn by asking.
+
+    Guarantees: never goes back. An answer may reach us after the watch has shown what happened since, and the watch
+    after an answer that was already further: each key is as the later of both had it.
+    """
 
     def __init__(self, me: str) -> None:
         self.me = me
@@ -82,34 +95,62 @@ class Claims:
         self._assigned: tuple[str, ...] = ()
         self._assigned_to: frozenset[str] = frozenset()
         self._mine: frozenset[int] = frozenset()
+        self._shown = 0  # everything up to this revision was listed, or shown by the watch
+        #: key → what an answer said of it as of a later revision than that
+        self._learned: dict[str, tuple[Claim | None, int]] = {}
         self._changes = 0
         self._known: tuple[int, Mapping[int, int], frozenset[str], Moves] | None = None
 
-    def listed(self, entries: Iterable[tuple[str, str, int]]) -> None:
-        """A full listing as (key, value, mod_revision): what is not in it is not there."""
-        self._changes += 1
+    def listed(self, entries: Iterable[Claim], revision: int) -> None:
+        """A full listing as of `revision`: what is not in it is not there."""
+        if revision < self._shown:  # another store, restored or wiped: what was learned is of the one before
+            self._learned = {}
         self.members.clear()
         self.holders.clear()
-        for key, value, revision in entries:
-            self.put(key, value, revision)
+        for claim in entries:
+            self._put(claim)
+        self.shown(revision)
+        for key, (known, _) in self._learned.items():
+            self._set(key, known)
 
-    def put(self, key: str, value: str, revision: int) -> None:
-        """A key was written. Keys of others are ignored."""
-        self._changes += 1
-        number = shard_number(key)
-        if number is not None:
-            self.holders[number] = Holder(value, revision)
-        elif key.startswith(CONTROLLERS):
-            self.members.add(key[len(CONTROLLERS) :])
+    def changed(self, changes: Iterable[tuple[str, Claim | None]], revision: int) -> None:
+        """Keys as the watch shows them, in order; None: it vanished. `revision`: of the last change of the batch."""
+        for key, claim in changes:
+            if self._learned.get(key, (None, 0))[1] <= revision:
+                self._set(key, claim)
+        self.shown(revision)
 
-    def delete(self, key: str) -> None:
-        """A key vanished."""
+    def shown(self, revision: int) -> None:
+        """The watch has shown everything up to this revision."""
+        self._shown = revision
+        if self._learned:
+            self._learned = {key: known for key, known in self._learned.items() if known[1] > revision}
+
+    def learned(self, key: str, claim: Claim | None, revision: int) -> None:
+        """An answer to a question, or to a write, of ours: the key as of `revision`; None: it is not there."""
+        if revision > max(self._shown, self._learned.get(key, (None, 0))[1]):
+            self._learned[key] = (claim, revision)
+            self._set(key, claim)
+
+    def _set(self, key: str, claim: Claim | None) -> None:
+        if claim is not None:
+            self._put(claim)
+            return
         self._changes += 1
         number = shard_number(key)
         if number is not None:
             self.holders.pop(number, None)
         elif key.startswith(CONTROLLERS):
             self.members.discard(key[len(CONTROLLERS) :])
+
+    def _put(self, claim: Claim) -> None:
+        """Keys of others are ignored."""
+        self._changes += 1
+        number = shard_number(claim.key)
+        if number is not None:
+            self.holders[number] = Holder(claim.owner, claim.revision)
+        elif claim.key.startswith(CONTROLLERS):
+            self.members.add(claim.key[len(CONTROLLERS) :])
 
     def target(self, number: int) -> str:
         """To whom a virtual shard belongs by the present members; "" if there are none."""

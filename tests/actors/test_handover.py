@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from thespian.actors import ActorExitRequest
 
 from actors.core.model import Ref
-from actors.core.ownership import VSHARDS
+from actors.core.ownership import VSHARDS, shard_key
 from actors.handover import DRAIN_S, Recordings
 from actors.messages import Committed, Owned, Report, Rested
-from actors.ports import Put
+from actors.ports import Delete, Entry, Put, WriteSet
 from tests.actors.bridge_rig import BridgeRig, ref_in
 
 
@@ -84,6 +86,26 @@ def test_if_the_other_goes_again_everything_stays() -> None:
     assert first.terms == before
     first.run(2 * DRAIN_S)
     assert first.terms == before
+
+
+def test_what_becomes_free_while_it_is_looked_up_is_taken() -> None:
+    """Another had our shard when we looked, and has given it back by the time we hear of that: it does not stay with
+    nobody."""
+    rig = BridgeRig(owner="me")
+    rig.run(1.0)
+    key, read = shard_key(7), rig.store.read
+
+    def looked_up(names: Sequence[str]) -> tuple[int, Mapping[str, Entry]]:
+        answer = read(names)
+        if key in names and answer[1][key].value == b"other":
+            rig.etcd.commit([WriteSet((Delete(key),))])
+        return answer
+
+    rig.store.read = looked_up  # type: ignore[method-assign]
+    rig.etcd.commit([WriteSet((Put(key, b"other"),))])
+    rig.run(0.1)
+    assert rig.get(key) == b"me"
+    assert 7 in rig.terms
 
 
 def report(one: Ref, stage: str) -> Report:

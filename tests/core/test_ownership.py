@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from actors.core.ownership import (
     VSHARDS,
+    Claim,
     Claims,
+    Holder,
     Moves,
     assign,
     member_key,
@@ -65,46 +67,112 @@ def test_only_shard_keys_are_shard_keys(text: str) -> None:
 def claims(*living: str) -> Claims:
     """What `me` sees when these are members."""
     made = Claims("me")
-    for number, name in enumerate(living):
-        made.put(member_key(name), name, number + 1)
+    made.listed([Claim(member_key(name), name, number + 1) for number, name in enumerate(living)], 9)
     return made
+
+
+def shows(seen: Claims, revision: int, *held: tuple[int, str]) -> None:
+    """The watch shows that these were taken at that revision."""
+    seen.changed([(shard_key(n), Claim(shard_key(n), who, revision)) for n, who in held], revision)
 
 
 def test_alone_everything_free_is_taken() -> None:
     """Nothing is held: all is to be taken; all is held by us: nothing is to be done."""
     seen = claims("me")
     assert seen.moves({}) == Moves(ALL, (), ())
-    for number in ALL:
-        seen.put(shard_key(number), "me", 10)
+    shows(seen, 10, *((number, "me") for number in ALL))
     assert seen.moves(dict.fromkeys(ALL, 10)) == Moves((), (), ())
 
 
 def test_what_an_earlier_life_holds_is_taken_again() -> None:
     """Our own name on a shard that we do not know of is ours to take; another's is not."""
     seen = claims("me")
-    for number in ALL:
-        seen.put(shard_key(number), "me" if number % 2 else "gone", 10)
+    shows(seen, 10, *((number, "me" if number % 2 else "gone") for number in ALL))
     assert seen.moves({}).take == ALL[1::2]
 
 
 def test_before_we_are_a_member_nothing_is_given_or_taken() -> None:
     """A list of members without us is old news: no reason to give anything."""
     seen = claims("other")
-    for number in ALL:
-        seen.put(shard_key(number), "me", 10)
+    shows(seen, 10, *((number, "me") for number in ALL))
     assert seen.moves(dict.fromkeys(ALL, 10)) == Moves((), (), ())
 
 
 def test_what_etcd_shows_otherwise_is_doubtful() -> None:
     """A shard of ours that vanished, changed hands or was taken again is to be read before it is believed."""
     seen = claims("me")
-    for number in ALL:
-        seen.put(shard_key(number), "me", 10)
+    shows(seen, 10, *((number, "me") for number in ALL))
     owned = dict.fromkeys(ALL, 10)
-    seen.delete(shard_key(3))
-    seen.put(shard_key(4), "other", 11)
-    seen.put(shard_key(5), "me", 12)
+    seen.changed([(shard_key(3), None)], 11)
+    shows(seen, 12, (4, "other"))
+    shows(seen, 13, (5, "me"))
     assert seen.moves(owned) == Moves((), (), (3, 4, 5))
+
+
+def test_an_answer_that_comes_late_does_not_undo_what_was_shown() -> None:
+    """Another held a shard when it was read, and had given it away by the time we hear of that: it is free."""
+    seen = claims("me", "other")
+    shows(seen, 10, (3, "other"))
+    seen.changed([(shard_key(3), None)], 12)
+    seen.learned(shard_key(3), Claim(shard_key(3), "other", 10), 11)
+    assert 3 not in seen.holders
+
+
+def test_the_watch_that_comes_late_does_not_undo_what_was_learned() -> None:
+    """What we took is ours although the watch still shows what was before, in changes or in a listing."""
+    seen = claims("me", "other")
+    seen.learned(shard_key(3), Claim(shard_key(3), "me", 15), 15)
+    shows(seen, 12, (3, "other"))
+    assert seen.holders[3].owner == "me"
+    seen.listed([Claim(shard_key(3), "other", 12)], 13)
+    assert seen.holders[3].owner == "me"
+    shows(seen, 16, (3, "third"))
+    assert seen.holders[3].owner == "third"
+
+
+def test_another_store_is_believed_whatever_was_learned() -> None:
+    """Restored from a backup, its revisions are lower: what we knew of the one before means nothing."""
+    seen = claims("me")
+    shows(seen, 50)
+    seen.learned(shard_key(3), Claim(shard_key(3), "me", 60), 60)
+    seen.listed([Claim(shard_key(3), "other", 12)], 20)
+    assert seen.holders[3].owner == "other"
+
+
+writes = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", None])), min_size=1, max_size=30)
+
+
+@given(writes, st.data())
+def test_whatever_is_learned_in_between_the_view_ends_as_etcd_is(
+    story: list[tuple[int, str | None]], data: st.DataObject
+) -> None:
+    """The watch shows a history in order, in batches; answers as of any revision come at any time. A key is never
+    older than it was, and with the last change everything is as it is."""
+    past: list[dict[int, Holder]] = [{}]
+    for revision, (number, who) in enumerate(story, 1):
+        now = {n: held for n, held in past[-1].items() if n != number}
+        past.append({**now, number: Holder(who, revision)} if who is not None else now)
+    seen, shown = Claims("me"), 0
+    newest = dict.fromkeys(range(3), 0)
+    while shown < len(story):
+        if data.draw(st.booleans()):
+            number, at = data.draw(st.integers(0, 2)), data.draw(st.integers(0, len(story)))
+            held = past[at].get(number)
+            key = shard_key(number)
+            seen.learned(key, Claim(key, held.owner, held.revision) if held is not None else None, at)
+            newest[number] = max(newest[number], at)
+        else:
+            following = data.draw(st.integers(shown + 1, len(story)))
+            batch = [(n, who, at) for at, (n, who) in enumerate(story[shown:following], shown + 1)]
+            seen.changed(
+                [(shard_key(n), Claim(shard_key(n), who, at) if who else None) for n, who, at in batch],
+                following,
+            )
+            shown = following
+            newest = {n: max(at, shown) for n, at in newest.items()}
+        for number, at in newest.items():
+            assert seen.holders.get(number) == past[at].get(number)
+    assert seen.holders == past[-1]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=12))
@@ -124,8 +192,9 @@ def test_controllers_that_follow_the_moves_come_to_rest(story: list[tuple[str, b
         for name in sorted(living):
             seen = Claims(name)
             seen.listed(
-                [(member_key(one), one, 1) for one in living]
-                + [(shard_key(n), who, at) for n, (who, at) in holders.items()]
+                [Claim(member_key(one), one, 1) for one in living]
+                + [Claim(shard_key(n), who, at) for n, (who, at) in holders.items()],
+                revision,
             )
             moves = seen.moves(owned[name])
             for number in moves.give:
