@@ -151,9 +151,13 @@ class Commits:
                 fence = Guard(entry.key, entry.mod_revision)
                 pending.fenced = _fenced(pending.write_set, fence)
 
-    def seen(self, change: Entry | Delete) -> None:
-        """The watch showed a change: what we believed to have written last may be overwritten."""
-        self._unchanged.seen(change.key, change.mod_revision if isinstance(change, Entry) else 0)
+    def seen(self, change: Entry | Delete, revision: int) -> None:
+        """The watch showed a change, at this revision or before: what we wrote last may be overwritten."""
+        self._unchanged.seen(change.key, change.mod_revision if isinstance(change, Entry) else revision)
+
+    def unseen(self, revision: int) -> None:
+        """Changes up to this revision were not shown: the watch begins there."""
+        self._unchanged.clear(revision)
 
     def pump(self) -> None:
         """Begin the next transaction: everything that fits into one."""

@@ -96,6 +96,7 @@ class Feed:
             self._bridge.after(RETRY_S, Tick("feed"))
             return
         revision, entries = outcome
+        self._bridge.commits.unseen(revision)
         self._watch = self._bridge.store.watch(ROOT, revision=revision, sink=self._bridge.post)
         self._bridge.holdings.listed(entries, revision)
         self.proceed()
@@ -208,7 +209,7 @@ class Feed:
     def _sort(self, item: Changes, batch: list[Changes]) -> None:
         commits = self._bridge.commits
         for change in item.puts_and_deletes:
-            commits.seen(change)
+            commits.seen(change, item.revision)
         ours = tuple(c for c in item.puts_and_deletes if c.key.startswith(MIRRORED))
         if ours:
             batch.append(Changes(item.revision, ours))

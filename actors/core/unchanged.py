@@ -28,11 +28,17 @@ class KeyValue(Protocol):
 
 
 class Unchanged:
-    """Digests of the last values written, and the revisions of those writes."""
+    """Digests of the last values written, and the revisions of those writes.
+
+    The answer to a write may be heard after the watch has shown what somebody else did since: what was seen is
+    remembered too, so that such an answer is not taken for the last word.
+    """
 
     def __init__(self, keys_max: int = KEYS_MAX) -> None:
         self._keys_max = keys_max
-        self._last: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
+        #: key → digest of its value (None: not ours), and the revision up to which that is known
+        self._last: OrderedDict[str, tuple[bytes | None, int]] = OrderedDict()
+        self._forgotten = 0  # up to this revision anything may have been seen of any key
 
     def same(self, write: KeyValue) -> bool:
         """Whether the key holds exactly this value already."""
@@ -43,23 +49,27 @@ class Unchanged:
         """These writes took effect: values are remembered, deletions forget."""
         for write in writes:
             key, value = str(getattr(write, "key", "")), getattr(write, "value", None)
-            if isinstance(value, bytes):
-                self._last[key] = (_digest(value), revision)
-                self._last.move_to_end(key)
-            else:
-                self._last.pop(key, None)
-        while len(self._last) > self._keys_max:
-            self._last.popitem(last=False)
+            if revision > self._forgotten and revision >= self._last.get(key, (None, 0))[1]:
+                self._set(key, _digest(value) if isinstance(value, bytes) else None, revision)
 
     def seen(self, key: str, revision: int) -> None:
-        """The key was written at `revision` (0: deleted), by whomever. Our own writes come by here too."""
-        known = self._last.get(key)
-        if known is not None and (revision == 0 or revision > known[1]):
-            del self._last[key]
+        """The key was written or deleted, by whomever, at this revision or (a deletion) before. Our own writes come
+        by here too."""
+        if revision > self._last.get(key, (None, 0))[1]:
+            self._set(key, None, revision)
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def clear(self, revision: int = 0) -> None:
+        """Forget everything, and believe no answer about what happened up to this revision."""
+        known = (at for _, at in self._last.values())
+        self._forgotten = max(self._forgotten, revision, *known)
         self._last.clear()
+
+    def _set(self, key: str, digest: bytes | None, revision: int) -> None:
+        self._last[key] = (digest, revision)
+        self._last.move_to_end(key)
+        while len(self._last) > self._keys_max:
+            _, (_, known) = self._last.popitem(last=False)
+            self._forgotten = max(self._forgotten, known)
 
 
 def _digest(value: bytes) -> bytes:

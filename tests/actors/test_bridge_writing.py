@@ -235,3 +235,21 @@ def test_a_write_that_changes_nothing_is_left_out(rig: BridgeRig) -> None:
     rig.commit("needed", Put("/state/a", b"1"), ref=ONE)
     rig.run()
     assert rig.get("/state/a") == b"1"
+
+
+def test_what_was_taken_away_before_we_heard_of_our_write_is_written_again(rig: BridgeRig) -> None:
+    """The API server was quicker than the answer to our write: the same value is not left out the next time."""
+    one, after = ref_in(0), rig.store.after
+
+    def cleared_away(_sets: Sequence[WriteSet]) -> None:
+        rig.etcd.commit([WriteSet((Delete("/state/x"),))])
+
+    rig.store.after = cleared_away
+    rig.commit("a", Put("/state/x", b"1"), ref=one)
+    rig.run()
+    assert rig.get("/state/x") is None
+    rig.store.after = after
+    rig.commit("b", Put("/state/x", b"1"), ref=one)
+    rig.run()
+    assert isinstance(rig.answers()["b"], Committed)
+    assert rig.get("/state/x") == b"1"

@@ -101,7 +101,7 @@ def test_what_becomes_free_while_it_is_looked_up_is_taken() -> None:
             rig.etcd.commit([WriteSet((Delete(key),))])
         return answer
 
-    rig.store.read = looked_up  # type: ignore[method-assign]
+    rig.store.read = looked_up  # type: ignore[assignment, method-assign]
     rig.etcd.commit([WriteSet((Put(key, b"other"),))])
     rig.run(0.1)
     assert rig.get(key) == b"me"
