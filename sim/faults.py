@@ -118,6 +118,13 @@ KINDS: Mapping[str, Kind] = {
             "another device answers at the address for up to 60 s, and knows no such port",
         ),
         _timed("snmp.flap", 0.3, 4.0, "a port goes down for up to 60 s"),
+        # threads
+        Kind(
+            "thread.late",
+            0.005,
+            0.1,
+            "what a thread brings waits for up to 5 s; what happened later is heard first",
+        ),
     )
 }
 

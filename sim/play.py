@@ -20,6 +20,7 @@ from actors.core import keys, machine, ownership
 from actors.core.machine import Event, State
 from actors.core.model import Ref
 from sim import catalog
+from sim.dice import Dice
 from sim.disasters import Disasters
 from sim.host import Busied
 from sim.invariants import Crashed, Stuck, Violation
@@ -85,8 +86,9 @@ class Player:
         for op in world.workload.ops:
             host.at(op.at, lambda op=op: world.api.apply(op))  # type: ignore[misc]
         self._disasters.schedule(world.workload.duration_s)
+        apart_s = Dice(world.case.seed, "boots").one((0.0, 0.3, 5.0))
         for number, controller in enumerate(world.controllers):
-            host.at(number * 5.0, lambda c=controller: world.boot(c))  # type: ignore[misc]
+            host.at(number * apart_s, lambda c=controller: world.boot(c))  # type: ignore[misc]
         while host.now < world.workload.duration_s:
             self._run(LOOK_S)
         self._calm()
@@ -226,6 +228,8 @@ class Player:
                     or set(seen.values()) - {"UP", seen["version"]}
                 ):
                     return ref, f"/monitoring is {seen}, declared is {declared.version}, all devices are well"
+        if free := truth.unowned():
+            return None, free
         for key in truth.values:
             if key.startswith(keys.JOBS):
                 return None, f"{key} is left"

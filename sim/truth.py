@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from actors.core import keys
+from actors.core import keys, ownership
 from actors.core.model import Json, Ref
 from actors.core.ownership import CONTROLLERS, SHARDS, shard_key, vshard
 from actors.ports import Entry
@@ -118,6 +118,11 @@ class Truth:
     def owner(self, ref: Ref) -> Entry | None:
         """The key by which the resource is owned now."""
         return self.owners.get(shard_key(vshard(str(ref))))
+
+    def unowned(self) -> str:
+        """How many virtual shards are nobody's, in words; "" if there are none."""
+        free = ownership.VSHARDS - len(self.owners)
+        return f"{free} virtual shards are nobody's" if free else ""
 
     def config(self, ref: Ref) -> dict[str, Json] | None:
         """The readable declaration of a resource."""

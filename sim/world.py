@@ -180,11 +180,13 @@ class World:
             invariant.refused(refused, writer)
 
     def _call_s(self, cell: Cell) -> tuple[float, float]:
-        """How long a request travels: etcd is near, Heat is not."""
-        there, back = self._calls.unit(), self._calls.unit()
+        """How long a request travels, and its answer: etcd is near, Heat is not."""
+        there, back, late_s = self._calls.unit(), self._calls.unit(), 0.0
+        if self.faults.hit("thread.late", cell.name):
+            late_s = 5.0 * self.faults.amount(self.faults.last)
         if type(cell.actor).__name__ == "HeatActor":
-            return 0.002 + 0.03 * there, 0.002 + 0.2 * back**4
-        return 0.0002 + 0.002 * there, 0.0002 + 0.01 * back**4
+            return 0.002 + 0.03 * there, 0.002 + 0.2 * back**4 + late_s
+        return 0.0002 + 0.002 * there, 0.0002 + 0.01 * back**4 + late_s
 
     # ---------------------------------------------------------------------------------------------- Heat
 

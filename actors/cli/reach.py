@@ -26,6 +26,7 @@ from actors.core.keys import TypeTable
 from actors.core.knowledge import EXTRA, Knowledge, Live, ref_of
 from actors.core.mirrored import MIRRORED
 from actors.core.model import Ref
+from actors.core.ownership import SHARDS, shard_number
 from actors.ports import Store
 from config.sections import Snapshot
 from config.type_source import types_of
@@ -113,6 +114,8 @@ def read_everything(store: Store, types: TypeTable) -> Knowledge:
                 known.put(entry.key, entry.value, entry.mod_revision, entry.create_revision)
                 after = entry.key
     known.world.revision = revision
+    holders = ((shard_number(e.key), e.value.decode()) for e in store.page(SHARDS, revision=revision).entries)
+    known.owners = {number: owner for number, owner in holders if number is not None}
     return known
 
 

@@ -159,7 +159,9 @@ class Explainer:
         if tries:
             facts.append(f"tried again {tries} times so far")
         facts.extend(self._pause_facts(ref, status))
-        if not known.asked:
+        if known.unowned(ref):
+            facts.append("no controller owns it: nothing goes on until one does")
+        elif not known.asked:
             facts.append("no controller was asked: this is what etcd holds")
         return facts
 

@@ -18,6 +18,7 @@ from actors.core.keys import BadValue, ResourceType
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
 from actors.core.outcome import Realised, choose_action
+from actors.core.ownership import vshard
 from actors.core.pauses import Pause
 from actors.core.plan import PlanError
 from actors.core.recorded_job import RecordedJob
@@ -100,6 +101,8 @@ class Knowledge:
         self.live: Mapping[Ref, Live] = {}
         #: Whether a controller was asked: what it did not tell of is as etcd holds it.
         self.asked = False
+        #: Virtual shard → the controller that owns it; None: that was not looked at.
+        self.owners: Mapping[int, str] | None = None
         self._histories: dict[Ref, bytes] = {}
         self._attempts: dict[Ref, bytes] = {}
         self._jobs: dict[str, bytes] = {}
@@ -163,6 +166,10 @@ class Knowledge:
                 continue
         return tuple(job for job, _ in in_order(found))
 
+    def unowned(self, ref: Ref) -> bool:
+        """Whether no controller owns it."""
+        return self.owners is not None and vshard(str(ref)) not in self.owners
+
     def monitored(self, ref: Ref) -> dict[str, Json]:
         """What `/monitoring` says of it, without the version; empty if there is nothing that can be read."""
         raw = self.world.monitoring(ref)
@@ -186,7 +193,7 @@ class Knowledge:
 
     def pauses(self) -> tuple[Pause, ...]:
         """Everything that is paused, by scope."""
-        return tuple(self._pauses[scope] for scope in sorted(self._pauses))
+        return tuple(pause for _, pause in sorted(self._pauses.items()))
 
     def attempts(self, ref: Ref) -> int:
         """How often the present version was tried again."""
@@ -264,9 +271,8 @@ class Knowledge:
     def _unplanned(self, ref: Ref, version: int) -> Status:
         world, declared = self.world, self.world.declaration(ref)
         if declared is None:
-            return Status(
-                ref, version, "queued", "is not declared any more; what is left of it is to be removed"
-            )
+            reason = "is not declared any more; what is left of it is to be removed"
+            return Status(ref, version, "queued", reason)
         done, built = world.outcome(ref), world.targets(ref) is not None
         realised = Realised(done.version, done.worker_state) if done is not None else None
         action = choose_action(declared, realised, built=built) or Action.MODIFY

@@ -17,7 +17,6 @@ from itertools import count
 
 from actors.core import keys
 from actors.core.model import Ref
-from actors.core.ownership import VSHARDS
 from sim import catalog, workload
 from sim.api_server import ApiServer
 from sim.dice import Dice
@@ -133,7 +132,7 @@ class Conductor:
 
     def _rounds(self) -> None:
         self.world.api = ApiServer(self._agenda, self.members, self.wanted.seed)  # nothing is declared yet
-        self._until(lambda: len(self.world.truth.owners) == VSHARDS, "the controllers own everything")
+        self._until(lambda: not self.world.truth.unowned(), "the controllers own everything")
         self._began = time.monotonic()
         end = self._began + 60.0 * self.wanted.minutes
         while not self.rounds or end - time.monotonic() > 20.0:
@@ -168,8 +167,6 @@ class Conductor:
         self._unplug()
         self._enter(f"round {self.rounds}: deleting everything")
         self._delete_all()
-
-    # ------------------------------------------------------------------------------------------- moving on
 
     def _enter(self, phase: str) -> None:
         self._phase, self._awaited = phase, ""
@@ -254,6 +251,8 @@ class Conductor:
                 seen = truth.values.get(keys.MONITORING + world.path(ref)) or {}
                 if seen.get("version") != declared.version or set(seen.values()) - {"UP", seen["version"]}:
                     return ref, f"/monitoring is {seen}, declared is {declared.version}, devices are well"
+        if free := truth.unowned():
+            return None, free
         for key in truth.values:
             if key.startswith(keys.JOBS):
                 return None, f"{key} is left"

@@ -13,6 +13,7 @@ from actors.core.find import NotFoundError, find
 from actors.core.graph_view import as_dot, as_mermaid, as_text, build, needs
 from actors.core.knowledge import Live
 from actors.core.model import Ref
+from actors.core.ownership import vshard
 from actors.core.past import explain_at
 from actors.core.remedies import GENERAL, remedy
 from actors.core.spans import SPANS_MAX, Span, Spans, read_spans
@@ -89,6 +90,18 @@ def test_live_stages_win_over_recorded_ones_and_bring_durations(waiting: Insight
         "a create of this type takes 18.0 s at p95, 2.0 s at p50 (of 3)",
         "next look within 3 s",
     )
+
+
+def test_what_no_controller_owns_goes_on_for_nobody(waiting: Insight) -> None:
+    """The root of what waits is nobody's in etcd: that is told, and of what is owned or final it is not."""
+    root = Explainer(waiting.known).explain(GATEWAY).root
+    assert root.facts == ("no controller was asked: this is what etcd holds",)
+    waiting.known.owners = {}
+    assert Explainer(waiting.known).explain(GATEWAY).root.facts == (
+        "no controller owns it: nothing goes on until one does",
+    )
+    waiting.known.owners = {vshard(str(root.ref)): "host:1:a"}
+    assert Explainer(waiting.known).explain(GATEWAY).root.facts == root.facts
 
 
 def test_a_live_report_of_an_older_version_is_not_believed(waiting: Insight) -> None:
