@@ -29,7 +29,7 @@ from actors.core import keys
 from actors.core.errors import PortError
 from actors.core.etcd_versions import Grade, grade_version
 from actors.core.monitors import Target
-from actors.core.ownership import CONTROLLERS
+from actors.core.ownership import CONTROLLERS, VSHARDS
 from actors.core.pauses import resume
 from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
@@ -163,6 +163,11 @@ def etcd(found: Installation) -> Iterator[Finding]:
         names = ", ".join(entry.key.removeprefix(CONTROLLERS) for entry in entries)
         heard = "one of this state folder answers" if found.status is not None else "none was asked"
         yield Finding("controller", "ok", f"alive: {names}; {heard}")
+        free = VSHARDS - len(found.known.owners or ())
+        if free:
+            text = f"{free} of {VSHARDS} virtual shards are owned by none of them: nothing goes on there"
+            how = "look again in a minute: if it stays so, restart the controllers one by one, and report it"
+            yield Finding("ownership", "warn", text, how)
     else:
         yield Finding("controller", "warn", "no controller lives: nothing is being worked at", "start one")
 

@@ -1,0 +1,33 @@
+"""What `doctor` finds in etcd, over a fake one."""
+
+from __future__ import annotations
+
+from actors.cli.doctor import Finding, etcd
+from actors.cli.reach import Installation, read_everything
+from actors.core.keys import TypeTable
+from actors.core.ownership import VSHARDS, member_key, shard_key
+from actors.ports import Put, WriteSet
+from actors.runtime.inline import InlineHost
+from config.sections import Snapshot
+from sim.fake_etcd import FakeEtcd
+from sim.fake_store import FakeStore
+from tests.actors.bridge_rig import Clock
+
+
+def ownership(store: FakeStore) -> list[Finding]:
+    """What is found of who owns what."""
+    types = TypeTable(())
+    found = Installation(Snapshot(), store, types, read_everything(store, types), None)
+    return [finding for finding in etcd(found) if finding.check == "ownership"]
+
+
+def test_what_no_controller_owns_is_counted() -> None:
+    """A controller lives and a virtual shard is free: a finding with a remedy; where none is free there is none."""
+    store = FakeStore(FakeEtcd(Clock(InlineHost())))
+    for key in (member_key("a"), *map(shard_key, range(1, VSHARDS))):
+        store.commit([WriteSet((Put(key, b"a"),))])
+    (free,) = ownership(store)
+    assert (free.severity, free.text.startswith("1 of 256 virtual shards")) == ("warn", True)
+    assert free.remedy
+    store.commit([WriteSet((Put(shard_key(0), b"a"),))])
+    assert ownership(store) == []
