@@ -9,19 +9,19 @@ probed, less and less often, with one line in the log per outage, and read anew 
 
 from __future__ import annotations
 
-from actors.core.cadence import WalkBudget, next_slot_s, probe_delay_s
+from actors.core.cadence import Slots, WalkBudget, next_slot_s, probe_delay_s
 from actors.core.model import Ref
 from actors.core.monitor_types import MonitorType
 from actors.core.monitors import Target
 from actors.core.polling import (
     FULL_CHUNK,
     NO_NEWS,
+    PROBE,
     UNKNOWN,
     Epoch,
-    Indexes,
+    Plan,
     PollAnswer,
     PollRequest,
-    Query,
 )
 from actors.core.readings import Meters
 from actors.desk import Desk
@@ -40,7 +40,7 @@ from actors.messages import (
 )
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Timer
-from actors.watched import Watched
+from actors.watched import Shares, Watched, together
 
 #: Registrations that arrive together are asked together, and so is what is due within this time.
 GATHER_S = 0.002
@@ -69,8 +69,9 @@ class DeviceActor(BaseActor):
         self._readings_due_s: float | None = None
         self._rid = ""
         self._polls = self._lost = self._silent = 0
-        self._asked: dict[Key, int] | None = None  # None: readings were asked
-        self._queries: tuple[Query, ...] = ()
+        self._plan = self._readings_plan = self._sent = PROBE  # statuses, readings, what was sent last
+        self._planned: Shares | None = None  # who shares in `_plan`; None: make it anew
+        self._asked: Shares | None = None  # None: readings were asked
         self._deadline_s = self._probe_s = 0.0
         self._outage_s: float | None = None
         self._timer: Timer | None = None
@@ -107,7 +108,7 @@ class DeviceActor(BaseActor):
         key, target, now = (message.ref, message.target.name), message.target, self.now()
         known = self._watched.get(key)
         if known is not None and known.target == target:
-            before, known.message = known.message, message
+            before, known.message, known.calm = known.message, message, None
             if message.version == before.version:
                 # its shard was replaced: it lost what it had been told, and nothing else has changed
                 self._tell(known, "")
@@ -119,10 +120,13 @@ class DeviceActor(BaseActor):
         if row is None or row.passive:
             self.log.error("%s: no such monitor type any more: %s", message.ref, target.type)
             return
+        if known is not None:
+            known.gone = True
         self._watched[key] = watched = Watched.begin(message, row, self.desk.options, now)
         query = watched.query
         if query.interface and query.interface not in self._indexes:
             self._indexes[query.interface] = ()
+            self._planned = None
             self._walks.fresh()
             self._late_name = bool(self._rid)
         if row.readings and self.desk.readings is not None and self._readings_due_s is None:
@@ -133,9 +137,9 @@ class DeviceActor(BaseActor):
 
     def _unwatch(self, message: UnwatchTargets) -> None:
         for key in [k for k in self._watched if k[0] == message.ref and k[1] in (message.names or (k[1],))]:
-            del self._watched[key]
+            self._watched.pop(key).gone = True
         used = {watched.query.interface for watched in self._watched.values()}
-        self._indexes = {name: rows for name, rows in self._indexes.items() if name in used}
+        self._indexes, self._planned = {n: rows for n, rows in self._indexes.items() if n in used}, None
         if not any(watched.row.readings for watched in self._watched.values()):
             self._readings_due_s = None
         self._arm()
@@ -172,18 +176,20 @@ class DeviceActor(BaseActor):
             self.log.warning("%s: no answer from the poller; asking another", self.address)
             self._post()  # the same question: an answer that is merely late counts, or overload would never end
             return
-        due = {key: w for key, w in self._watched.items() if w.due_s <= now + TOGETHER_S}
+        due = [watched for watched in self._watched.values() if watched.due_s <= now + TOGETHER_S]
         if self._outage_s is not None:
-            self._send((), {})
+            self._send(PROBE, [])
         elif due:
             self._ask(due)
         elif self._readings_due_s is not None and self._readings_due_s <= now + TOGETHER_S:
-            self._send(self._meters.plan(self._measured()), None)
+            plan = Plan(self._meters.plan(self._measured()), self._indexes)
+            self._readings_plan = self._readings_plan.then(plan)
+            self._send(self._readings_plan, None)
         else:
             self._arm()
 
-    def _next_s(self, watched: Watched, news: bool, slots: dict[float, float]) -> float:
-        """When to look at this target again. `slots`: interval → next slot, worked out once per answer."""
+    def _next_s(self, watched: Watched, news: bool, slots: Slots) -> float:
+        """When to look at this target again."""
         options, now, target = self.desk.options, self.now(), watched.target
         fast_s = target.retry_s or options.snmp_interval_active_s
         if watched.record.published == target.wanted:
@@ -194,10 +200,7 @@ class DeviceActor(BaseActor):
             return max(now + fast_s, self._walks.next_s(missing=missing))
         if waiting or watched.owed or watched.record.unsettled:
             return now + fast_s
-        interval_s = target.interval_s or options.snmp_interval_s
-        if interval_s not in slots:
-            slots[interval_s] = next_slot_s(now, interval_s, self.device)
-        return slots[interval_s]
+        return slots[watched.slot_s]
 
     # -------------------------------------------------------------------------------------------- polling
 
@@ -209,35 +212,27 @@ class DeviceActor(BaseActor):
     def _measured(self) -> list[tuple[Ref, Target, MonitorType]]:
         return [(key[0], w.target, w.row) for key, w in self._watched.items() if w.row.readings]
 
-    def _ask(self, due: dict[Key, Watched]) -> None:
-        """A poll of these targets; what several want is one query."""
-        places: dict[tuple[str, str], int] = {}
-        queries: list[Query] = []
-        asked: dict[Key, int] = {}
-        for key, watched in due.items():
-            wanted = (watched.query.oid, watched.query.interface)
-            if wanted not in places:
-                places[wanted] = len(queries)
-                queries.append(watched.query)
-            asked[key] = places[wanted]
-        self._send(tuple(queries), asked)
+    def _ask(self, due: list[Watched]) -> None:
+        """A poll of these targets; what several want is one query. Mostly they are the same as the last time."""
+        if self._planned is None or due != [watched for watched, _ in self._planned]:
+            queries, self._planned = together(due)
+            self._plan = Plan(queries, self._indexes)
+        self._send(self._plan, self._planned)
 
-    def _send(self, queries: tuple[Query, ...], asked: dict[Key, int] | None) -> None:
+    def _send(self, plan: Plan, asked: Shares | None) -> None:
         options, now = self.desk.options, self.now()
         declared, _, community = self.device.partition("|")
         host, _, port = options.devices.get(declared, declared).partition(":")
-        missing = any(q.interface and not self._indexes.get(q.interface) for q in queries)
         self._polls += 1
-        self._queries, self._asked = queries, asked
+        self._sent, self._asked = plan, asked
         self._rid = f"{self.device}@{now:.6f}/{self._polls}"
         self._request = PollRequest(
             host=host,
             port=int(port) if port else options.snmp_port,
             community_name=community,
-            queries=queries,
-            indexes=self._indexes if queries else {},
-            epoch=self._epoch if queries else None,
-            may_walk=now >= self._walks.next_s(missing=missing),
+            plan=plan,
+            epoch=self._epoch if plan.queries else None,
+            may_walk=now >= self._walks.next_s(missing=plan.lacking),
             chunk=self._chunk,
         )
         self._post()
@@ -267,42 +262,47 @@ class DeviceActor(BaseActor):
             self._returned()
             return
         self._silent = 0
-        if self._queries:
+        if self._sent.queries:
             self._learn(answer)
         if self._asked is None:
             self._read(answer)
             return
-        slots: dict[float, float] = {}
-        for key, at in self._asked.items():
-            watched = self._watched.get(key)
-            if watched is None or at >= len(answer.found):
+        slots = Slots(self.now(), self.device)
+        for watched, at in self._asked:
+            if watched.gone or at >= len(answer.found):
                 continue
             status = str(answer.found[at])
-            if status != NO_NEWS:
+            if status == watched.calm:
+                watched.due_s = slots[watched.slot_s]  # nearly every look of nearly every port
+            else:
                 self._look(watched, status, answer.reason)
-            watched.due_s = self._next_s(watched, status != NO_NEWS, slots)
+                watched.due_s = self._next_s(watched, status != NO_NEWS, slots)
+                watched.calmed(status)
 
     def _learn(self, answer: PollAnswer) -> None:
         """Keep what the answer teaches for the next request."""
         self._epoch, self._chunk = answer.epoch, answer.chunk
-        indexes: Indexes = answer.indexes
-        self._indexes = {name: indexes.get(name, known) for name, known in self._indexes.items()}
+        if answer.learned is not None:
+            self._indexes, self._planned = (
+                {n: answer.learned.get(n, i) for n, i in self._indexes.items()},
+                None,
+            )
         if answer.walked:
-            missing = any(q.interface and not self._indexes.get(q.interface) for q in self._queries)
+            missing = any(q.interface and not self._indexes.get(q.interface) for q in self._sent.queries)
             self._walks.walked(self.now(), missing=missing)
         if self._late_name:
             self._late_name = False
             self._walks.fresh()
 
     def _look(self, watched: Watched, status: str, detail: str) -> None:
-        if watched.look(status, self.now()):
+        if status != NO_NEWS and watched.look(status, self.now()):
             self._tell(watched, detail)
 
     def _read(self, answer: PollAnswer) -> None:
         """Measured values: on to whoever collects them."""
         now, epoch = self.now(), answer.epoch
         uptime = epoch.uptime_ticks if epoch is not None else None
-        points = self._meters.points(self._measured(), self._queries, answer.found, now, uptime)
+        points = self._meters.points(self._measured(), self._sent.queries, answer.found, now, uptime)
         if self.desk.readings is not None and points:
             self.tell(self.desk.readings, Readings(self.address, self.desk.wall_s(now), tuple(points)))
         self._readings_due_s = next_slot_s(now, self.desk.options.snmp_readings_interval_s, self.device)
@@ -336,7 +336,7 @@ class DeviceActor(BaseActor):
         self.log.warning("device %s answers again after %.0f s", self.address, now - began)
         self.tell(self.desk.shard, DeviceHeard(self.device, answers=True))
         self._outage_s, self._silent, self._epoch = None, 0, None
-        self._indexes = dict.fromkeys(self._indexes, ())
+        self._indexes, self._planned = dict.fromkeys(self._indexes, ()), None
         self._walks.fresh()
         for watched in self._watched.values():
             watched.due_s = now
@@ -345,6 +345,6 @@ class DeviceActor(BaseActor):
         message, status = watched.message, watched.record.published
         if not isinstance(status, str):
             return
-        watched.owed, watched.said_flapping = False, watched.flaps.flapping(self.now())
+        watched.owed, watched.calm, watched.said_flapping = False, None, watched.flaps.flapping(self.now())
         said = (status, detail, watched.said_flapping, self.device)
         self.tell(self.desk.shard, TargetStatus(message.ref, message.version, message.target.name, *said))

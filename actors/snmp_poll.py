@@ -7,7 +7,6 @@ between polls: that travels in PollRequest and PollAnswer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.core.errors import PortError
@@ -16,18 +15,17 @@ from actors.core.polling import (
     IF_NAME,
     NO_NEWS,
     NOT_FOUND,
+    PROBE,
     UNKNOWN,
     Epoch,
+    Plan,
     PollAnswer,
     PollRequest,
     Row,
     Value,
     indexes_in,
     nothing,
-    oids_of,
-    part_of,
     read,
-    rows_of,
     settle,
     undone,
     unreachable,
@@ -42,36 +40,34 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
     """Ask the device everything that `request` wants (contract 6.2, 6.7; fields in `core.polling`)."""
     device = DeviceAddress(request.host, request.port, request.community_name)
     conversation = _Conversation(agent, device, max(1, request.chunk), request.epoch)
-    indexes, rows = request.indexes, rows_of(request.queries, request.indexes)
+    plan = request.plan
     try:
-        await conversation.ask(rows)
+        await conversation.ask(plan)
     except PortError as error:
         answer = undone if error.failure.kind in _OURS else unreachable
         return answer(request, str(error.failure))
-    lacking = any(query.interface and not indexes.get(query.interface) for query in request.queries)
     walked, missing = False, NO_NEWS
-    if indexes and request.may_walk and (conversation.distrust or lacking):
+    if plan.indexes and request.may_walk and (conversation.distrust or plan.lacking):
         try:
-            indexes = indexes_in(await agent.walk(device, IF_NAME), indexes)
+            plan = Plan(request.queries, indexes_in(await agent.walk(device, IF_NAME), plan.indexes))
             walked, missing = True, NOT_FOUND
         except PortError as error:
             # The old indexes stay: a failed walk must not lose what was learned.
             conversation.note(f"walk of ifName: {error.failure}")
             missing = UNKNOWN
     # Where no name is wanted there is nothing to index: a restarted agent is just asked again.
-    if walked or (conversation.distrust and not indexes):
-        rows = rows_of(request.queries, indexes)
-        await _ask_again(conversation, rows)
+    if walked or (conversation.distrust and not plan.indexes):
+        await _ask_again(conversation, plan)
     if conversation.distrust:
         found = nothing(request, NO_NEWS if missing == NO_NEWS else UNKNOWN)
     else:
-        found = settle(request, rows, conversation.values, missing)
+        found = settle(request, plan.rows, conversation.values, missing)
     return PollAnswer(
         reachable=True,
         reason=conversation.reason,
         # Distrusted values keep the old epoch, so that the next poll distrusts them again until re-indexed.
         epoch=request.epoch if conversation.distrust else conversation.epoch,
-        indexes=indexes,
+        learned=plan.indexes if walked else None,
         found=found,
         reindexed=walked,
         walked=missing != NO_NEWS,
@@ -79,13 +75,13 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
     )
 
 
-async def _ask_again(conversation: _Conversation, rows: Sequence[Row]) -> None:
+async def _ask_again(conversation: _Conversation, plan: Plan) -> None:
     """The poll after the table was learned anew: its own first answer is the reference."""
     if conversation.distrust:
         conversation.chunk = FULL_CHUNK
     conversation.reset()
     try:
-        await conversation.ask(rows)
+        await conversation.ask(plan)
     except PortError as error:
         conversation.note(str(error.failure))
 
@@ -112,16 +108,16 @@ class _Conversation:
         """Forget what was said in another epoch."""
         self.epoch, self.distrust, self.reason, self.values = None, "", "", {}
 
-    async def ask(self, rows: Sequence[Row]) -> None:
+    async def ask(self, plan: Plan) -> None:
         """Ask for all rows, a chunk per PDU, until one cannot be believed or is not answered.
 
         Raises PortError only if the device has not answered anything in this poll.
         """
-        done = 0
+        done, wanted = 0, len(plan.rows)
         while True:
-            part = part_of(rows, done, self.chunk)
+            part, oids = plan.part(done, self.chunk)
             try:
-                reply = await self.agent.get(self.device, oids_of(part))
+                reply = await self.agent.get(self.device, oids)
             except PortError as error:
                 if not await self._smaller(len(part), error):
                     return
@@ -135,7 +131,7 @@ class _Conversation:
             self.epoch = look.epoch if self.epoch is None else self.epoch.then(look.epoch)
             self.values.update(look.values)
             done += len(part)
-            if done >= len(rows):
+            if done >= wanted:
                 return
 
     async def _smaller(self, asked: int, error: PortError) -> bool:
@@ -147,7 +143,7 @@ class _Conversation:
         if error.failure.kind == "TooBig" and asked > 0:
             self.heard = True
         elif not self.heard and asked > 0:
-            await self.agent.get(self.device, oids_of(()))
+            await self.agent.get(self.device, PROBE.part(0, 1)[1])
             self.heard = True
         elif not self.heard:
             raise error

@@ -5,6 +5,7 @@ Guarantees: plain state without clock or I/O; the rules are those of `core.obser
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from actors.core.flapping import Flaps
@@ -16,10 +17,11 @@ from actors.core.polling import Query
 from actors.messages import WatchTarget
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Watched:
     """One target of one resource, and what is believed of it. `owed`: its status is to be told at the next look
-    even if it is the same (a new version wants to know)."""
+    even if it is the same (a new version wants to know). `slot_s`: its interval once it is as wanted. `calm`: the
+    status that would change nothing at the next look (None: none; see `calmed`). `gone`: not watched any more."""
 
     message: WatchTarget
     row: MonitorType
@@ -27,7 +29,10 @@ class Watched:
     options: ObserveOptions
     flaps: Flaps
     since_s: float
+    slot_s: float
     due_s: float = 0.0
+    calm: str | None = None
+    gone: bool = False
     record: Record = field(default_factory=Record)
     owed: bool = False
     said_flapping: bool = False
@@ -42,7 +47,8 @@ class Watched:
             rules.snmp_failures_max, rules.snmp_confirm_s, frozenset(target.positive), hold
         )
         query, flaps = queries_of(target, row)[0], Flaps(rules.snmp_flaps)
-        return cls(message, row, query, options, flaps, now_s, due_s=now_s)
+        slot_s = target.interval_s or rules.snmp_interval_s
+        return cls(message, row, query, options, flaps, now_s, slot_s, due_s=now_s)
 
     @property
     def target(self) -> Target:
@@ -51,9 +57,34 @@ class Watched:
 
     def look(self, status: str, now_s: float) -> bool:
         """Take one look into account; returns whether there is something to tell."""
+        self.calm = None
         if status not in FAILURES:
             self.flaps.saw(status, now_s)
         self.record, event = observe(self.record, status, now_s, self.options)
         owed = self.owed and self.record.published == (FAIL if status in FAILURES else status)
         calmed = self.said_flapping and not self.flaps.flapping(now_s)
         return event is not None or owed or calmed
+
+    def calmed(self, status: str) -> None:
+        """After a look that showed `status`: the same again is no news if all is settled and nothing is owed."""
+        quiet = not (self.owed or self.said_flapping or self.record.unsettled) and self.settled
+        same = status == self.record.published == self.record.confirmed == self.flaps.last
+        self.calm = status if quiet and same and not self.record.failures else None
+
+
+#: Who is interested in a poll, and in which of its queries.
+Shares = list[tuple[Watched, int]]
+
+
+def together(due: Iterable[Watched]) -> tuple[list[Query], Shares]:
+    """One poll of these: what several want is one query."""
+    places: dict[tuple[str, str], int] = {}
+    queries: list[Query] = []
+    shares: Shares = []
+    for watched in due:
+        wanted = (watched.query.oid, watched.query.interface)
+        if wanted not in places:
+            places[wanted] = len(queries)
+            queries.append(watched.query)
+        shares.append((watched, places[wanted]))
+    return queries, shares

@@ -72,10 +72,11 @@ class PysnmpAgent:
         for _ in range(_MAX_LEFT_OUT + 1):
             reply, found = await self._ask(device, wanted, bulk=False)
             if reply.status == 0:
-                values = {oid: None if value == ber.END else value for oid, value in found}
-                if values.keys() <= set(wanted):
+                values = dict(found)
+                if tuple(values) == wanted and ber.END not in values.values():
                     return values
-                return {oid: value for oid, value in values.items() if oid in wanted}
+                asked = frozenset(wanted)
+                return {o: None if v == ber.END else v for o, v in values.items() if o in asked}
             if reply.status not in _ONE_AT_FAULT or not 1 <= reply.error_index <= len(wanted) > 1:
                 break
             wanted = wanted[: reply.error_index - 1] + wanted[reply.error_index :]

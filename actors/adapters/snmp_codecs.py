@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from actors.core import ber
@@ -21,8 +22,9 @@ WALK_ROWS: Final = 40
 #: Longer replies would block the loop for too long in pyasn1; what we ask for stays under 1,400 bytes.
 _MAX_DATAGRAM: Final = 16_384
 _V2C: Final = 1
-#: Templates kept by the fast codec: two for each of 2,000 devices with 50 ports.
-_TEMPLATES_MAX: Final = 4096
+#: Templates kept by the fast codec: two PDUs for statuses and six for readings of each of 2,000 devices with 50 ports.
+_TEMPLATES_MAX: Final = 16_384
+_FIRST, _SECOND = itemgetter(0), itemgetter(1)
 
 
 class Unreadable(ValueError):
@@ -46,6 +48,10 @@ class Request(Protocol):
         """The request under that id, within `ber.ID_MIN` and `ber.ID_MAX`."""
 
 
+#: Finds the open request of an id.
+Asked = Callable[[int], Request | None]
+
+
 class Codec(Protocol):
     """What the socket and the agent need of a codec."""
 
@@ -55,10 +61,10 @@ class Codec(Protocol):
     def bulk(self, after: str, community: bytes) -> Request:
         """A GETBULK of the next WALK_ROWS rows after that OID."""
 
-    def decode(self, datagram: bytes) -> Reply:
-        """Read a response. Raises Unreadable."""
+    def decode(self, datagram: bytes, asked: Asked | None = None) -> Reply:
+        """Read a response. `asked`: for a codec that remembers what was answered before. Raises Unreadable."""
 
-    def values(self, reply: Reply, oids: Sequence[str]) -> Iterator[tuple[str, Value]]:
+    def values(self, reply: Reply, oids: Sequence[str]) -> Iterable[tuple[str, Value]]:
         """(OID, value) of what can be read, `ber.END` for endOfMibView. `oids`: what was asked for, if known."""
 
 
@@ -84,25 +90,32 @@ class FastCodec:
         """See Codec."""
         return ber.Template(ber.GET_BULK, (after,), community, 0, WALK_ROWS)
 
-    def decode(self, datagram: bytes) -> Reply:
+    def decode(self, datagram: bytes, asked: Asked | None = None) -> Reply:
         """See Codec."""
         if len(datagram) > _MAX_DATAGRAM:
             raise Unreadable("too long")
+
+        def template(request_id: int) -> ber.Template | None:
+            found = asked(request_id) if asked is not None else None
+            return found if isinstance(found, ber.Template) else None
+
         try:
-            return Reply(*ber.decode(datagram))
+            return Reply(*ber.decode(datagram, template))
         except ber.Malformed as error:
             raise Unreadable(str(error)) from None
 
-    def values(self, reply: Reply, oids: Sequence[str]) -> Iterator[tuple[str, Value]]:
+    def values(self, reply: Reply, oids: Sequence[str]) -> Iterable[tuple[str, Value]]:
         """See Codec. An honest agent answers in the order asked, so its OIDs need not be read."""
         template = self._templates.get((tuple(oids), reply.community))
-        expected = template.bodies if template is not None else ()
-        for at, (oid, value) in enumerate(reply.varbinds):
-            if at < len(expected) and expected[at] == oid:
-                yield oids[at], value
-                continue
-            with contextlib.suppress(ber.Malformed):
-                yield ber.oid_text(oid), value
+        if template is not None and tuple(map(_FIRST, reply.varbinds)) == template.bodies:
+            return zip(oids, map(_SECOND, reply.varbinds), strict=True)
+        return _read_values(reply.varbinds)
+
+
+def _read_values(varbinds: Sequence[tuple[bytes, Value]]) -> Iterator[tuple[str, Value]]:
+    for oid, value in varbinds:
+        with contextlib.suppress(ber.Malformed):
+            yield ber.oid_text(oid), value
 
 
 class PysnmpCodec:
@@ -122,7 +135,7 @@ class PysnmpCodec:
         """See Codec."""
         return self._own.OnePdu(self._own.bulk_pdu(after, WALK_ROWS), community)
 
-    def decode(self, datagram: bytes) -> Reply:
+    def decode(self, datagram: bytes, asked: Asked | None = None) -> Reply:
         """See Codec."""
         if len(datagram) > _MAX_DATAGRAM:
             raise Unreadable("too long")

@@ -44,17 +44,19 @@ class Waiting:
         "pardons",
         "patience",
         "reply",
+        "request",
         "timer",
         "tries",
     )
 
     def __init__(
-        self, reply: asyncio.Future[Reply | None], address: Address, community: bytes, datagram: bytes
+        self, reply: asyncio.Future[Reply | None], request: Request, address: Address, community: bytes
     ) -> None:
         self.reply = reply
+        self.request = request
         self.address = address
         self.community = community
-        self.datagram = datagram
+        self.datagram = b""
         self.garbled = False
         self.counted = True
         self.pardons = self.tries = 0
@@ -104,7 +106,7 @@ class SnmpSocket(asyncio.DatagramProtocol):
         request_id = secrets.randbelow(ber.ID_MAX - ber.ID_MIN + 1) + ber.ID_MIN
         while request_id in self._waiting:
             request_id = secrets.randbelow(ber.ID_MAX - ber.ID_MIN + 1) + ber.ID_MIN
-        waiting = Waiting(self.loop.create_future(), address, community, b"")
+        waiting = Waiting(self.loop.create_future(), request, address, community)
         try:
             if self._transport is None:
                 raise closed()
@@ -165,11 +167,15 @@ class SnmpSocket(asyncio.DatagramProtocol):
         if transport is not None:
             transport.close()
 
+    def _request_of(self, request_id: int) -> Request | None:
+        waiting = self._waiting.get(request_id)
+        return waiting.request if waiting is not None else None
+
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Called by asyncio."""
         source = (addr[0], addr[1])
         try:
-            reply = self.codec.decode(data)
+            reply = self.codec.decode(data, self._request_of)
         except Unreadable:
             self.refused += 1
             for waiting in self._waiting.values():

@@ -1,7 +1,7 @@
 """When a device is asked: slots spread over the interval, probes of a silent device, and how often it is walked.
 
 Guarantees: deterministic (spread and jitter are hashes of names and numbers), bounded: two slots are at least
-0.9 intervals apart (less 0.25 s), a probe comes at least every 1.1 caps, walks of ifName are 60 s apart except
+0.85 intervals apart, a probe comes at least every 1.1 caps, walks of ifName are 60 s apart except
 while a wanted name has no row yet. Pure: the caller brings the time, in seconds of any monotonic clock.
 """
 
@@ -14,8 +14,10 @@ from typing import Final
 
 #: Share of the interval by which a slot may be moved, in all.
 JITTER: Final = 0.1
-#: Slots lie on this grid: devices that are due together cost one wake-up and share frames between processes.
-GRID_S: Final = 0.25
+#: Slots lie on this grid, or on a twentieth of a short interval: devices that are due together cost one wake-up and
+#: share frames between processes.
+GRID_S: Final = 0.5
+GRID_SHARE: Final = 0.05
 #: Between two walks of ifName that no missing name calls for.
 WALK_GAP_S: Final = 60.0
 
@@ -28,13 +30,26 @@ def fraction(text: str) -> float:
 def next_slot_s(now_s: float, interval_s: float, name: str) -> float:
     """The first slot of `name` after `now_s`. A slot that was missed is gone: nothing is ever made up for."""
     phase_s = fraction(name) * interval_s
+    grid_s = min(GRID_S, GRID_SHARE * interval_s)
     number = floor((now_s - phase_s) / interval_s - JITTER)
     while True:
         jitter_s = (fraction(f"{name}:{number}") - 0.5) * JITTER * interval_s
-        slot_s = ceil((phase_s + number * interval_s + jitter_s) / GRID_S) * GRID_S
+        slot_s = ceil((phase_s + number * interval_s + jitter_s) / grid_s) * grid_s
         if slot_s > now_s:
             return slot_s
         number += 1
+
+
+class Slots(dict[float, float]):
+    """Interval → next slot of one device after one moment, each worked out at its first use."""
+
+    def __init__(self, now_s: float, name: str) -> None:
+        super().__init__()
+        self._now_s, self._name = now_s, name
+
+    def __missing__(self, interval_s: float) -> float:
+        slot_s = self[interval_s] = next_slot_s(self._now_s, interval_s, self._name)
+        return slot_s
 
 
 def probe_delay_s(attempt: int, name: str, base_s: float, cap_s: float) -> float:

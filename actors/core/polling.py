@@ -10,60 +10,70 @@ Does not know types of monitors (`core.monitors` declares them), does not confir
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-SYS_UP_TIME: Final = "1.3.6.1.2.1.1.3.0"
-IF_TABLE_LAST_CHANGE: Final = "1.3.6.1.2.1.31.1.5.0"
-IF_NAME: Final = "1.3.6.1.2.1.31.1.1.1.1"
+from actors.core.asking import (
+    FULL_CHUNK,
+    IF_INDEX,
+    IF_NAME,
+    IF_TABLE_LAST_CHANGE,
+    PROBE,
+    SYS_UP_TIME,
+    TWINS_MAX,
+    UNKNOWN,
+    Indexes,
+    Plan,
+    Query,
+    Reply,
+    Row,
+    States,
+    Value,
+    oids_of,
+    part_of,
+    rows_of,
+)
+
+__all__ = [
+    "FULL_CHUNK",
+    "IF_INDEX",
+    "IF_NAME",
+    "IF_TABLE_LAST_CHANGE",
+    "NOT_FOUND",
+    "NO_NEWS",
+    "PROBE",
+    "SYS_UP_TIME",
+    "TWINS_MAX",
+    "UNKNOWN",
+    "UP",
+    "Epoch",
+    "Indexes",
+    "Look",
+    "Plan",
+    "PollAnswer",
+    "PollRequest",
+    "Query",
+    "Reply",
+    "Row",
+    "States",
+    "Value",
+    "indexes_in",
+    "name_text",
+    "nothing",
+    "oids_of",
+    "part_of",
+    "read",
+    "rows_of",
+    "settle",
+    "undone",
+    "unreachable",
+]
 
 UP: Final = "UP"
-#: The device did not say, or said nothing that can be believed.
-UNKNOWN: Final = "UNKNOWN"
 #: The device says that there is no such port, virtual router or peer.
 NOT_FOUND: Final = "NOT_FOUND"
 #: It was not looked at, because that would have taken a walk that was not allowed.
 NO_NEWS: Final = ""
-
-#: Stands for the ifIndex in the OID of a Query.
-IF_INDEX: Final = "#"
-#: Rows per PDU: 25 rows of two values and the header stay under 1,400 bytes.
-FULL_CHUNK: Final = 25
-#: Of rows with one name only so many are asked; more of them is an agent's fault.
-TWINS_MAX: Final = 8
-#: What the rows of one reply may take (bytes), and what one row takes beside its name.
-_ROWS_BYTES: Final = 1300
-_ROW_BYTES: Final = 40
-
-#: What the `Agent` port returns for one OID.
-Value = int | bytes | str | None
-Reply = Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class States:
-    """What the numbers of one OID mean. `live`: which statuses win when several rows bear one name.
-    `other`: the status of numbers that are not listed; `absent`: of a row that the agent does not have."""
-
-    names: Mapping[int, str]
-    live: frozenset[str] = frozenset()
-    other: str = UNKNOWN
-    absent: str = UNKNOWN
-
-    def status(self, value: Value) -> str:
-        """The status that a value stands for; of another type than a number: UNKNOWN."""
-        if isinstance(value, int):
-            return self.names.get(value, self.other)
-        return self.absent if value is None else UNKNOWN
-
-
-class Query(NamedTuple):
-    """One value that is wanted. `oid`: of the instance, with IF_INDEX where the index of `interface` (an ifName)
-    goes. `states` None: the number itself is wanted, not a status."""
-
-    oid: str
-    interface: str = ""
-    states: States | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,65 +108,54 @@ class Epoch:
         )
 
 
-#: ifName → the indexes of all rows of that name, ascending; () if it has none or is not known yet.
-Indexes = Mapping[str, tuple[int, ...]]
-
-
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """One poll of one device: the values wanted, with what earlier answers taught.
+    """One poll of one device: the values wanted, with what earlier answers taught (see `after`).
 
-    `indexes`: all interfaces that anyone wants of the device, also those that no query names: a walk learns
-    them all. `indexes`, `epoch` and `chunk` come from the last PollAnswer. `may_walk` False: what cannot be
-    told without a walk of ifName is NO_NEWS (the asker limits the rate of walks). Without queries this is the
-    cheapest probe there is: sysUpTime and ifTableLastChange.
+    `may_walk` False: what cannot be told without a walk of ifName is NO_NEWS (the asker limits the rate of walks).
+    Without queries this is the cheapest probe there is: sysUpTime and ifTableLastChange.
     """
 
     host: str
     port: int = 161
     community_name: str = ""
-    queries: tuple[Query, ...] = ()
-    indexes: Indexes = field(default_factory=dict)
+    plan: Plan = PROBE
     epoch: Epoch | None = None
     may_walk: bool = True
     chunk: int = FULL_CHUNK
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """The values that are wanted."""
+        return self.plan.queries
+
+    def after(self, answer: PollAnswer) -> PollRequest:
+        """The same again, with what the answer teaches."""
+        plan = self.plan if answer.learned is None else Plan(self.queries, answer.learned)
+        return replace(self, plan=plan, epoch=answer.epoch, chunk=answer.chunk)
 
 
 @dataclass(frozen=True, slots=True)
 class PollAnswer:
     """What one poll found.
 
-    `reachable`: the device answered at all; if not, every status is UNKNOWN and `reason` says why. Keep
-    `epoch`, `indexes` and `chunk` for the next request. `found` is in the order of the queries: statuses, or
-    numbers (None: not to be had) where no states were given. `reindexed`: ifName was walked; `walked`: it was
-    at least tried. `reason` also explains what is missing of a reachable device; it holds no secret. `undone`: it
-    was not asked at all, for reasons that are ours; that says nothing of the device.
+    `reachable`: the device answered at all; if not, every status is UNKNOWN and `reason` says why. `epoch`, `learned`
+    and `chunk` are for the next request (`PollRequest.after`); `learned` None: the indexes asked with are as they
+    were. `found` is in the order of the queries: statuses, or numbers (None: not to be had) where no states were
+    given. `reindexed`: ifName was walked; `walked`: it was at least tried. `reason` also explains what is missing of
+    a reachable device; it holds no secret. `undone`: it was not asked at all, for reasons that are ours; that says
+    nothing of the device.
     """
 
     reachable: bool
     reason: str = ""
     epoch: Epoch | None = None
-    indexes: Indexes = field(default_factory=dict)
+    learned: Indexes | None = None
     found: tuple[str | int | None, ...] = ()
     reindexed: bool = False
     walked: bool = False
     chunk: int = FULL_CHUNK
     undone: bool = False
-
-
-class Row(NamedTuple):
-    """One value in a PDU. `at`: which query it is for. `name`: the ifName that the row of `if_index` must
-    still bear ("": no interface)."""
-
-    at: int
-    oid: str
-    name: str = ""
-    if_index: int = 0
-
-    @property
-    def name_oid(self) -> str:
-        """Where the row's ifName stands."""
-        return f"{IF_NAME}.{self.if_index}"
 
 
 class Look(NamedTuple):
@@ -184,37 +183,6 @@ def name_text(value: bytes) -> str:
     return value.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def rows_of(queries: Sequence[Query], indexes: Indexes) -> list[Row]:
-    """Everything that can be asked now: all rows of each wanted name, and what needs no name."""
-    rows: list[Row] = []
-    for at, (oid, interface, _) in enumerate(queries):
-        if not interface:
-            rows.append(Row(at, oid))
-            continue
-        rows += [Row(at, oid.replace(IF_INDEX, str(i)), interface, i) for i in indexes.get(interface, ())]
-    return rows
-
-
-def part_of(rows: Sequence[Row], begin: int, chunk: int) -> Sequence[Row]:
-    """The rows of the next PDU: from `begin`, at most `chunk`, and no more than a reply has room for."""
-    room = _ROWS_BYTES
-    for end in range(begin, min(begin + chunk, len(rows))):
-        room -= _ROW_BYTES + len(rows[end].name)
-        if room < 0 and end > begin:
-            return rows[begin:end]
-    return rows[begin : begin + chunk]
-
-
-def oids_of(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The OIDs of one PDU: the header, then value and name of each row, none twice."""
-    oids: dict[str, None] = {SYS_UP_TIME: None, IF_TABLE_LAST_CHANGE: None}
-    for row in rows:
-        oids[row.oid] = None
-        if row.name:
-            oids[row.name_oid] = None
-    return tuple(oids)
-
-
 def read(rows: Iterable[Row], reply: Reply, reference: Epoch | None) -> Look:
     """Judge the answer to `oids_of(rows)`. `reference`: the epoch in which the indexes were learned.
 
@@ -225,15 +193,19 @@ def read(rows: Iterable[Row], reply: Reply, reference: Epoch | None) -> Look:
     values: dict[Row, Value] = {}
     for row in rows:
         if row.name:
-            name_oid = row.name_oid
-            if name_oid not in reply:
+            name = reply.get(row.name_oid, _ABSENT)
+            if name is _ABSENT:
                 continue
-            name = reply[name_oid]
-            if not isinstance(name, bytes) or name_text(name) != row.name:
+            if name != row.raw_name and (not isinstance(name, bytes) or name_text(name) != row.name):
                 distrust = distrust or f"ifIndex {row.if_index} is no longer {row.name}"
-        if row.oid in reply:
-            values[row] = reply[row.oid]
+        value = reply.get(row.oid, _ABSENT)
+        if value is not _ABSENT:
+            values[row] = value
     return Look(epoch, {} if distrust else values, distrust)
+
+
+#: An OID that was left out of a reply; no agent can send this object.
+_ABSENT: Final = "absent"
 
 
 def _ticks(value: Value) -> int | None:
@@ -248,9 +220,10 @@ def settle(
     Of several rows with one name the live one is taken, else that of the highest index. `missing`: the status
     of a query that has no row. Rows without a value are UNKNOWN.
     """
-    best: dict[int, tuple[bool, int, str | int | None]] = {}
+    best: dict[int, tuple[Row, str | int | None]] = {}
+    queries = request.queries
     for row in rows:
-        states = request.queries[row.at].states
+        states = queries[row.at].states
         found: str | int | None
         if row not in values:
             found = None if states is None else UNKNOWN
@@ -259,19 +232,22 @@ def settle(
             found = value if isinstance(value, int) else None
         else:
             found = states.status(values[row])
-        rank = (states is not None and found in states.live, row.if_index, found)
         known = best.get(row.at)
-        if known is None or rank[:2] > known[:2]:
-            best[row.at] = rank
-    return tuple(_filled(request.queries, best, missing))
+        if known is None or _rank(states, row, found) > _rank(states, *known):
+            best[row.at] = row, found
+    return tuple(_filled(queries, best, missing))
+
+
+def _rank(states: States | None, row: Row, found: str | int | None) -> tuple[bool, int]:
+    return states is not None and found in states.live, row.if_index
 
 
 def _filled(
-    queries: Sequence[Query], best: Mapping[int, tuple[bool, int, str | int | None]], missing: str
+    queries: Sequence[Query], best: Mapping[int, tuple[Row, str | int | None]], missing: str
 ) -> Iterator[str | int | None]:
     for at, query in enumerate(queries):
         if at in best:
-            yield best[at][2]
+            yield best[at][1]
         else:
             yield None if query.states is None else missing
 
@@ -287,7 +263,6 @@ def unreachable(request: PollRequest, reason: str) -> PollAnswer:
         reachable=False,
         reason=reason,
         epoch=request.epoch,
-        indexes=request.indexes,
         found=nothing(request, UNKNOWN),
         chunk=request.chunk,
     )

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 #: What may wait for the actor's thread before posting threads are held back.
 MAX_WAITING = 100_000
+#: What coroutines finish within this time reaches the actor's thread together; the last one under way does not wait.
+GATHER_S = 0.01
 
 
 class Bridge:
@@ -38,10 +40,11 @@ class Bridge:
         self._items.append(item)
         self.signal()
 
-    def finish(self, finished: Finished) -> None:
-        """From a worker thread: its work is done."""
+    def finish(self, finished: Finished, *, signal: bool = True) -> None:
+        """From a worker thread: its work is done. Without `signal`, that is still to be called."""
         self._finished.append(finished)
-        self.signal()
+        if signal:
+            self.signal()
 
     def signal(self) -> None:
         """Have the actor's thread call `take`."""
@@ -112,6 +115,9 @@ class Workers:
         self._lock = threading.Lock()
         self._coroutines = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._fresh: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Callable[[Any], None]]] = deque()
+        self._launching = False
+        self._gathering: asyncio.TimerHandle | None = None
 
     def submit(self, work: Callable[[], Any], then: Callable[[Any], None], lane: str) -> None:
         """See Host.submit."""
@@ -123,7 +129,10 @@ class Workers:
             if self._coroutines >= self._max_coroutines:
                 raise Busy(f"{self._coroutines} coroutines are under way")
             self._coroutines += 1
-        self.start_loop().call_soon_threadsafe(self._launch, work, then)
+        self._fresh.append((work, then))
+        if not self._launching:  # one wake-up of the loop for all that come together
+            self._launching = True
+            self.start_loop().call_soon_threadsafe(self._launch)
 
     def start_loop(self) -> asyncio.AbstractEventLoop:
         """See Host.start_loop."""
@@ -132,10 +141,12 @@ class Workers:
             threading.Thread(target=self._loop.run_forever, name="asyncio", daemon=True).start()
         return self._loop
 
-    def _launch(self, work: Callable[[], Coroutine[Any, Any, Any]], then: Callable[[Any], None]) -> None:
-        task = asyncio.ensure_future(self._run(work, then))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _launch(self) -> None:
+        self._launching = False  # before looking: what comes from here on wakes the loop again
+        for work, then in _drain(self._fresh):
+            task = asyncio.ensure_future(self._run(work, then))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, Any]], then: Callable[[Any], None]) -> None:
         try:
@@ -144,4 +155,14 @@ class Workers:
             outcome = error
         with self._lock:
             self._coroutines -= 1
-        self._bridge.finish(Finished(then, outcome))
+            last = self._coroutines == 0
+        self._bridge.finish(Finished(then, outcome), signal=last)
+        if not last and self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_S, self._hand_over)
+        elif last and self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+
+    def _hand_over(self) -> None:
+        self._gathering = None
+        self._bridge.signal()

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def ours(codec: Any, v3: DeviceAddress | None = None) -> Way:
             for _ in range(times):
                 answer = await poll(agent, request)
                 assert set(answer.found) == {"UP"}
-                request = replace(request, indexes=answer.indexes, epoch=answer.epoch)
+                request = request.after(answer)
             agent.close()
             return times * PORTS
 

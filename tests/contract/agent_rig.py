@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
 from actors.core.monitors import queries_of, target
-from actors.core.polling import PollAnswer, PollRequest, Query
+from actors.core.polling import Indexes, Plan, PollAnswer, PollRequest, Query
 from actors.ports import Agent, AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from config.monitor_types import load_monitor_types
@@ -172,11 +172,13 @@ def port(name: str) -> Query:
     return query("physical_port", name=name)
 
 
-def request_for(where: DeviceAddress, *queries: Query, **more: Any) -> PollRequest:
-    """The first request: nothing is known yet."""
-    names: dict[str, tuple[int, ...]] = {q.interface: () for q in queries if q.interface}
-    fields = {"queries": queries, "indexes": names, **more}
-    return PollRequest(where.host, where.port, where.community_name, **fields)
+def request_for(
+    where: DeviceAddress, *queries: Query, indexes: Indexes | None = None, **more: Any
+) -> PollRequest:
+    """The first request: nothing is known yet but `indexes`."""
+    names: Indexes = {q.interface: () for q in queries if q.interface}
+    plan = Plan(queries, names if indexes is None else indexes)
+    return PollRequest(where.host, where.port, where.community_name, plan, **more)
 
 
 class Poller:
@@ -193,7 +195,7 @@ class Poller:
         """One poll."""
         request = replace(self.request, **changes)
         answer = using(self.rig, lambda agent: poll(agent, request), hasty=hasty)
-        self.request = replace(self.request, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
+        self.request = self.request.after(answer)
         return answer
 
     def ports(self, answer: PollAnswer) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import random
 import time
-from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -54,7 +53,7 @@ def polls(
             for _ in range(times):
                 answer = await poll(port_agent, request)
                 answers.append(answer)
-                request = replace(request, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
+                request = request.after(answer)
             port_agent.close()
         return answers, agent
 
@@ -158,7 +157,7 @@ def test_a_fuzzing_agent_neither_raises_nor_leaves_anything_behind():
                 for _ in range(20):
                     answer = await poll(port_agent, known)
                     assert len(answer.found) == 3
-                    known = replace(known, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
+                    known = known.after(answer)
 
             await asyncio.gather(*(some() for _ in range(30)))
             channel = port_agent._socket

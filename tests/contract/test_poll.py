@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core.observing import FAIL, Observed, ObserveOptions, Record, observe
-from actors.core.polling import FULL_CHUNK, NO_NEWS, Epoch, PollAnswer, Query
+from actors.core.polling import FULL_CHUNK, NO_NEWS, Epoch, Plan, PollAnswer, Query
 from tests.contract.agent_rig import PORTS, Poller, Rig, query, rigs
 
 DEVICE = query("router")
@@ -47,7 +47,7 @@ def test_first_poll_tells_everything(rig):
     answer = poller.poll()
     assert (answer.reachable, answer.reason, answer.reindexed) == (True, "", True)
     assert answer.found == (*TRUTH.values(), "MASTER", "ESTABLISHED", "UP")
-    assert answer.indexes == {name: (501 + i,) for i, name in enumerate(PORTS)}
+    assert answer.learned == {name: (501 + i,) for i, name in enumerate(PORTS)}
     again = poller.poll()
     assert (again.found, again.reindexed) == (answer.found, False)
 
@@ -135,10 +135,10 @@ def test_a_walk_learns_every_name_that_is_wanted_of_the_device(rig):
     """A poll of one port that has to walk learns the indexes of the others too."""
     device = rig.spare()
     poller = Poller(rig, device, *PORTS)
-    queries = poller.request.queries
-    answer = poller.poll(queries=queries[:1])
+    plan = poller.request.plan
+    answer = poller.poll(plan=Plan(plan.queries[:1], plan.indexes))
     assert (answer.found, answer.reindexed) == (("UP",), True)
-    assert answer.indexes == {name: (501 + i,) for i, name in enumerate(PORTS)}
+    assert answer.learned == {name: (501 + i,) for i, name in enumerate(PORTS)}
     again = poller.poll()
     assert (poller.ports(again), again.reindexed) == (TRUTH, False)
 
@@ -154,7 +154,7 @@ def test_silent_device_is_unreachable_and_never_down(rig):
         assert not answer.reachable
         assert answer.reason.startswith("Timeout: ")
         assert set(answer.found) == {"UNKNOWN"}
-        assert answer.indexes == answers[0].indexes
+        assert answer.learned is None
     rig.control(f"quiet {device} off")
     answers.append(poller.poll())
     assert poller.ports(answers[-1]) == TRUTH
@@ -168,7 +168,7 @@ def test_port_that_is_not_there(rig):
     poller = Poller(rig, device, PORTS[0], "xe-7/7/7")
     answer = poller.poll()
     assert answer.found == ("UP", "NOT_FOUND")
-    assert answer.indexes == {PORTS[0]: (501,), "xe-7/7/7": ()}
+    assert answer.learned == {PORTS[0]: (501,), "xe-7/7/7": ()}
     assert poller.poll(may_walk=False).found == ("UP", NO_NEWS)
     rig.control(f"port add xe-7/7/7 {device}")
     assert poller.poll().found == ("UP", "UP")
@@ -179,9 +179,10 @@ def test_port_that_is_not_there(rig):
 def test_of_twins_the_live_one_counts(rig):
     """Of three rows with one ifName the one that is up speaks, in this poll and the next."""
     poller = Poller(rig, "twins", "vtun2")
-    for _ in range(2):
+    for learned in ({"vtun2": (5, 9, 12)}, None):
         answer = poller.poll()
-        assert (answer.found, answer.indexes) == (("UP",), {"vtun2": (5, 9, 12)})
+        assert (answer.found, answer.learned) == (("UP",), learned)
+        assert poller.request.plan.indexes == {"vtun2": (5, 9, 12)}
 
 
 def test_many_ports_take_several_pdus(rig):
@@ -200,7 +201,7 @@ def test_five_thousand_interfaces(rig):
     poller = Poller(rig, "huge", "xe-9/0/499", "xe-0/0/0")
     answer = poller.poll()
     assert (answer.found, answer.reindexed) == (("UP", "UP"), True)
-    assert answer.indexes == {"xe-9/0/499": (5500,), "xe-0/0/0": (501,)}
+    assert answer.learned == {"xe-9/0/499": (5500,), "xe-0/0/0": (501,)}
     again = poller.poll()
     assert (again.found, again.reindexed) == (("UP", "UP"), False)
 

@@ -17,6 +17,7 @@ from actors.core.polling import (
     UNKNOWN,
     Epoch,
     Look,
+    Plan,
     PollRequest,
     Query,
     Reply,
@@ -43,7 +44,7 @@ def look_at(
     oper: Value, name: Value = b"ge0", header: Reply = HEADER, reference: Epoch = LEARNED
 ) -> tuple[Look, str | int | None]:
     """Read one answer for port ge0 at ifIndex 7: the look, and the finding."""
-    request = PollRequest("h", queries=(port("ge0"),))
+    request = PollRequest("h", plan=Plan((port("ge0"),)))
     rows = rows_of(request.queries, {"ge0": (7,)})
     look = read(rows, {**header, f"{OPER}.7": oper, f"{IF_NAME}.7": name}, reference)
     return look, settle(request, rows, look.values, NO_NEWS)[0]
@@ -103,7 +104,7 @@ def test_nul_padded_name_is_the_name():
 
 def test_missing_varbinds_are_unknown_and_no_reason_for_distrust():
     """A value or name left out of the reply makes that row UNKNOWN; the neighbours stay believed."""
-    request = PollRequest("h", queries=tuple(map(port, "abc")))
+    request = PollRequest("h", plan=Plan(tuple(map(port, "abc"))))
     rows = rows_of(request.queries, {"a": (1,), "b": (2,), "c": (3,)})
     reply: dict[str, Value] = {**HEADER, f"{IF_NAME}.1": b"a", f"{OPER}.2": 2}
     reply |= {f"{IF_NAME}.3": b"c", f"{OPER}.3": 1}
@@ -162,7 +163,7 @@ def test_vrrp_and_bgp_states(value, vrrp, bgp):
         query("vrrp_session", interface="ae0", vrid=3),
         query("bgp_session", peer_address="10.0.0.1"),
     )
-    request = PollRequest("h", queries=queries)
+    request = PollRequest("h", plan=Plan(queries))
     rows = rows_of(queries, {"ae0": (9,)})
     reply = {**HEADER, f"{IF_NAME}.9": b"ae0", rows[0].oid: value, rows[1].oid: value}
     assert settle(request, rows, read(rows, reply, LEARNED).values, NO_NEWS) == (vrrp, bgp)
@@ -174,14 +175,14 @@ def test_vrrp_and_bgp_states(value, vrrp, bgp):
 )
 def test_of_rows_with_one_name_the_live_one_counts(numbers, status):
     """Among duplicates of an ifName the row that is up is taken, else the highest index."""
-    request = PollRequest("h", queries=(port("vtun2"),))
+    request = PollRequest("h", plan=Plan((port("vtun2"),)))
     rows = rows_of(request.queries, {"vtun2": (10, 20, 30)})
     assert settle(request, rows, dict(zip(rows, numbers, strict=True)), NO_NEWS) == (status,)
 
 
 def test_without_a_row_the_caller_says_what_it_means():
     """A name without a row is what the caller says: NOT_FOUND after a walk, no news without; a number is None."""
-    request = PollRequest("h", queries=(port("ge9"), Query("1.3.6.#", "ge9")))
+    request = PollRequest("h", plan=Plan((port("ge9"), Query("1.3.6.#", "ge9"))))
     assert settle(request, (), {}, NOT_FOUND) == (NOT_FOUND, None)
     assert nothing(request, NO_NEWS) == (NO_NEWS, None)
 
@@ -214,7 +215,7 @@ def test_twins_are_bounded():
 def test_whatever_the_cache_says_no_status_of_another_port_comes_out(table, oper, cached, reference):
     """With any stale index, a status other than UNKNOWN is the status of a row that bears the name."""
     names = dict(table)
-    request = PollRequest("h", queries=tuple(map(port, "abc")), indexes=cached)
+    request = PollRequest("h", plan=Plan(tuple(map(port, "abc")), cached))
     rows = rows_of(request.queries, cached)
     reply: dict[str, Value] = dict(HEADER)
     for row in rows:
@@ -230,19 +231,51 @@ def test_whatever_the_cache_says_no_status_of_another_port_comes_out(table, oper
 def test_unreachable_keeps_what_was_learned():
     """Silence makes everything UNKNOWN, and loses neither indexes nor epoch."""
     queries = (port("a"), Query("1.3.6.1.9.0"))
-    request = PollRequest("h", queries=queries, indexes={"a": (4,), "b": (5,)}, epoch=LEARNED, chunk=6)
+    request = PollRequest("h", plan=Plan(queries, {"a": (4,), "b": (5,)}), epoch=LEARNED, chunk=6)
     answer = unreachable(request, "Timeout: no answer")
     assert not answer.reachable
     assert answer.found == (UNKNOWN, None)
-    assert (answer.indexes, answer.epoch, answer.chunk) == ({"a": (4,), "b": (5,)}, LEARNED, 6)
+    assert request.after(answer) == request
 
 
 def test_a_request_travels_small():
     """Fifty ports share one table of states on the wire."""
     queries = tuple(port(f"xe-0/0/{i}") for i in range(50))
-    request = PollRequest("h", queries=queries, indexes={q.interface: (i,) for i, q in enumerate(queries)})
+    request = PollRequest("h", plan=Plan(queries, {q.interface: (i,) for i, q in enumerate(queries)}))
     assert pickle.loads(pickle.dumps(request, 5)) == request
     assert len(pickle.dumps(request, 5)) < 4000
+
+
+def test_a_plan_is_worked_out_once():
+    """The pickle of a plan gives the same plan again, in whatever request it comes, and cuts PDUs as `part_of` does."""
+    queries = tuple(port(f"xe-0/0/{i}") for i in range(60))
+    plan = Plan(queries, {q.interface: (i, i + 100) for i, q in enumerate(queries)})
+    first, again = (
+        pickle.loads(pickle.dumps(PollRequest(host, plan=plan, chunk=chunk))).plan
+        for host, chunk in (("a", 1), ("b", 2))
+    )
+    assert first is again
+    assert first == plan
+    for begin, chunk in [(0, 25), (3, 7), (100, 25), (119, 1)] * 2 + [(at, 25) for at in range(100)]:
+        part, oids = first.part(begin, chunk)
+        assert part == part_of(first.rows, begin, chunk)
+        assert oids == oids_of(part)
+
+
+def test_a_plan_knows_whether_a_name_has_no_row():
+    """A wanted interface without a row is lacking; one that is not wanted, or a value without interface, is not."""
+    queries = (port("a"), Query("1.3.6.1.9.0"))
+    assert Plan(queries, {"b": (1,)}).lacking
+    assert not Plan(queries, {"a": (1,), "b": ()}).lacking
+    assert not Plan(queries[1:]).lacking
+
+
+def test_a_plan_that_wants_the_same_stays():
+    """What is worked out is kept while nothing else is wanted, and only then."""
+    plan = Plan((port("a"),), {"a": (1,)})
+    assert plan.then(Plan((port("a"),), {"a": (1,)})) is plan
+    other = Plan((port("a"),), {"a": (2,)})
+    assert plan.then(other) is other
 
 
 def test_a_device_is_up_when_any_number_is_read():

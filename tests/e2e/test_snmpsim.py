@@ -13,7 +13,7 @@ import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
 from actors.core.errors import PortError
-from actors.core.polling import SYS_UP_TIME, PollAnswer, PollRequest, Query
+from actors.core.polling import SYS_UP_TIME, Plan, PollAnswer, PollRequest, Query
 from actors.core.rates import Sample, rate
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
@@ -80,11 +80,6 @@ def polled(request: PollRequest) -> tuple[PollAnswer, Counted]:
     return asyncio.run(work())
 
 
-def after(request: PollRequest, answer: PollAnswer) -> PollRequest:
-    """The next request."""
-    return replace(request, indexes=answer.indexes, epoch=answer.epoch, chunk=answer.chunk)
-
-
 def test_five_thousand_interfaces_of_a_recorded_walk(where: DeviceAddress) -> None:
     """One walk of 126 PDUs finds 49 ports by name, up and down; every later poll is three PDUs and no walk."""
     request = request_for(where, *map(port, WATCHED), port("xe-99/0/0"))
@@ -92,9 +87,10 @@ def test_five_thousand_interfaces_of_a_recorded_walk(where: DeviceAddress) -> No
     told = dict(zip((*WATCHED, "xe-99/0/0"), answer.found, strict=True))
     assert told == {name: "DOWN" if name in DOWN else "UP" for name in WATCHED} | {"xe-99/0/0": "NOT_FOUND"}
     assert asked.walks == 126
-    assert answer.indexes["fxp0"] == (1,)
-    request = after(replace(request, queries=request.queries[:-1]), answer)
-    answer, asked = polled(replace(request, indexes={n: i for n, i in request.indexes.items() if i}))
+    assert answer.learned is not None
+    assert answer.learned["fxp0"] == (1,)
+    known = Plan(request.queries[:-1], {n: i for n, i in answer.learned.items() if i})
+    answer, asked = polled(replace(request.after(answer), plan=known))
     assert answer.found == tuple("DOWN" if name in DOWN else "UP" for name in WATCHED)
     assert (asked.gets, asked.walks) == (3, 0)
 
@@ -106,7 +102,7 @@ def test_a_port_that_is_set_down_and_up_again(where: DeviceAddress) -> None:
         asyncio.run(_set(where, f"{OPER}.{FLIPPED}", value))
         answer, _ = polled(request)
         assert answer.found == (status,)
-        request = after(request, answer)
+        request = request.after(answer)
 
 
 def test_recorded_counters_grow_at_their_rate(where: DeviceAddress) -> None:
@@ -120,7 +116,7 @@ def test_recorded_counters_grow_at_their_rate(where: DeviceAddress) -> None:
         assert answer.epoch is not None
         assert isinstance(answer.found[0], int)
         samples.append(Sample(answer.found[0], time.monotonic(), answer.epoch.uptime_ticks))
-        request = after(request, answer)
+        request = request.after(answer)
         time.sleep(2.0)
     assert rate(*samples) == pytest.approx(1000 + index, rel=0.1)
 

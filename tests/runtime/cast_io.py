@@ -113,6 +113,12 @@ class Bridge(IoActor, Talker):
         for number in range(how_many):
             self.submit_async(partial(_later, number), self._done)
 
+    def beside_one_that_waits(self, how_many: int) -> None:
+        self.submit_async(_for_ever, self._done)
+        self.expected = how_many
+        for number in range(how_many):
+            self.submit_async(partial(_soon, number), self._done)
+
     def _done(self, result: object) -> None:
         assert threading.current_thread() is threading.main_thread()
         self.results.append(repr(result) if isinstance(result, BaseException) else result)
@@ -146,6 +152,15 @@ class Bridge(IoActor, Talker):
 
 def _divide(number: int) -> str:
     return str(1 // number) and threading.current_thread().name
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def _soon(number: int) -> int:
+    await asyncio.sleep(0.001 * number)
+    return number
 
 
 async def _later(number: int) -> int:

@@ -36,6 +36,12 @@ def test_results_of_coroutines(stage: Stage) -> None:
     )
 
 
+def test_a_coroutine_that_never_ends_keeps_nothing_back(stage: Stage) -> None:
+    """Results are gathered for a moment only, whatever else is still under way."""
+    system = stage.start(cast_io.Bridge)
+    assert sorted(system.ask(Ask("beside_one_that_waits", 20), 20, Answer).value) == list(range(20))
+
+
 def test_a_full_lane_is_busy(stage: Stage) -> None:
     """A lane takes as much work as its threads and its queue can hold, and refuses the rest."""
     system = stage.start(cast_io.Bridge)
