@@ -1,6 +1,7 @@
 """100,000 ports in earnest: DeviceActors in one process, one poller process, real UDP agents. Prints, asserts nothing.
 
 python -m tests.bench.bench_snmp_paced [--devices 2000] [--ports 50] [--dead 200] [--seconds 60] [--codec fast]
+    [--pollers 1]
 `--codec v3`: SNMPv3 (SHA-256, AES) against one snmpd of net-snmp that answers on every address.
 Every device has port names of its own, so that nothing can be worked out once for all of them. The beginning
 (registration, walks, first polls) is shown apart; once every port was told and a whole interval has passed, the
@@ -59,6 +60,7 @@ class Go:
     places: dict[str, str]
     codec: str
     interval_s: float
+    pollers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,7 @@ class BenchShard(BaseActor):
     """Owns the devices and counts."""
 
     def started(self) -> None:
-        """The poller is a process of its own."""
-        self.poller = self.spawn(SnmpPollerActor)
+        """Nothing is watched yet."""
         self.statuses: Counter[str] = Counter()
         self.lags: list[float] = []
         self.pids: dict[str, int] = {"shard": os.getpid()}
@@ -122,7 +123,7 @@ class BenchShard(BaseActor):
                 self.begin(message)
                 self.tell(sender, "begun")
             case Pong():
-                self.pids["poller"] = message.pid
+                self.pids[f"poller {message.seq}"] = message.pid
             case TargetStatus():
                 self.statuses[message.status] += 1
             case float():
@@ -147,9 +148,11 @@ class BenchShard(BaseActor):
         options = Options((), monitor_types=types, devices=go.places, snmp_interval_s=go.interval_s)
         nothing: Any = None
         wiring = Wiring(nothing, nothing, partial(agent, go.codec))
-        self.tell(self.poller, Boot(options, wiring, "bench"))
-        self.tell(self.poller, Ping(1))
-        topology = Topology(1, None, (), (self.poller,), (self.me,))
+        pollers = tuple(self.spawn(SnmpPollerActor) for _ in range(go.pollers))
+        for number, poller in enumerate(pollers, 1):
+            self.tell(poller, Boot(options, wiring, "bench"))
+            self.tell(poller, Ping(number))
+        topology = Topology(1, None, (), pollers, (self.me,))
         desk = Desk(options, World(()), topology, self.me, 0)
         for host, ports in go.ports.items():
             device = self.spawn(CountingDevice)
@@ -166,10 +169,10 @@ def cpu(pids: dict[str, int]) -> dict[str, float]:
     return {role: sum(psutil.Process(pid).cpu_times()[:2]) for role, pid in pids.items()}
 
 
-def report(system: System, seconds: float, title: str) -> None:
+def report(system: System, seconds: float, title: str, pollers: int) -> None:
     """Measure for so long, and print."""
     before = system.ask(Count(), 30, Counted)
-    while "poller" not in before.pids:
+    while len(before.pids) <= pollers:
         time.sleep(0.2)
         before = system.ask(Count(), 30, Counted)
     used, began = cpu(before.pids), time.monotonic()
@@ -229,7 +232,14 @@ def settle(system: System, wanted: int, interval_s: float) -> None:
 def main() -> None:
     """Start agents and actors, measure the beginning and then the pace."""
     parser = argparse.ArgumentParser()
-    for name, default in (("devices", 2000), ("ports", 50), ("dead", 0), ("seconds", 60), ("interval", 30)):
+    for name, default in (
+        ("devices", 2000),
+        ("ports", 50),
+        ("dead", 0),
+        ("seconds", 60),
+        ("interval", 30),
+        ("pollers", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--codec", choices=("fast", "pysnmp", "v3"), default="fast")
     asked = parser.parse_args()
@@ -246,13 +256,13 @@ def main() -> None:
             places |= dead
             ports |= dict.fromkeys(dead, next(iter(ports.values())))
             began = time.monotonic()
-            system.ask(Go(ports, places, asked.codec, asked.interval), 120, str)
+            system.ask(Go(ports, places, asked.codec, asked.interval, asked.pollers), 120, str)
             sys.stdout.write(
                 f"registered {len(places) * asked.ports:,} ports in {time.monotonic() - began:.1f} s\n"
             )
-            report(system, asked.interval, "beginning")
+            report(system, asked.interval, "beginning", asked.pollers)
             settle(system, len(places) * asked.ports, asked.interval)
-            report(system, asked.seconds, "paced")
+            report(system, asked.seconds, "paced", asked.pollers)
         finally:
             agents.stop()
             system.stop()
