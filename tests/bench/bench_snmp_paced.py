@@ -70,10 +70,11 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Polls that were answered, failed ones, statuses told, lags of the timer in seconds, process ids."""
+    """Polls that were answered, those that failed or lack something, statuses told, lags of the timer in seconds."""
 
     answered: int
     failed: int
+    lacking: int
     looks: int
     statuses: dict[str, int]
     lags: tuple[float, ...]
@@ -96,13 +97,14 @@ def agent(codec: Any) -> Agent:
 class CountingDevice(DeviceActor):
     """A DeviceActor whose answers are counted, for the whole process."""
 
-    answered = failed = looks = 0
+    answered = failed = lacking = looks = 0
 
     def receive(self, message: object, sender: Address) -> None:
         """As ever."""
         if isinstance(message, SnmpAnswer):
             CountingDevice.answered += 1
             CountingDevice.failed += not message.answer.reachable
+            CountingDevice.lacking += message.answer.reachable and message.answer.reason != ""
             CountingDevice.looks += len(message.answer.found) if message.answer.reachable else 0
         super().receive(message, sender)
 
@@ -134,6 +136,7 @@ class BenchShard(BaseActor):
                 told = Counted(
                     device.answered,
                     device.failed,
+                    device.lacking,
                     device.looks,
                     dict(self.statuses),
                     tuple(self.lags),
@@ -185,7 +188,8 @@ def report(system: System, seconds: float, title: str, pollers: int) -> None:
     shares = ", ".join(f"{role} {share:.1f} %" for role, share in spent.items())
     sys.stdout.write(
         f"{title}: {looks / took:,.0f} port statuses/s in "
-        f"{(after.answered - before.answered) / took:.1f} polls/s, {after.failed - before.failed} failed; "
+        f"{(after.answered - before.answered) / took:.1f} polls/s, {after.failed - before.failed} failed, "
+        f"{after.lacking - before.lacking} incomplete; "
         f"CPU of a core: {shares}, together {sum(spent.values()):.1f} %, "
         f"{sum(spent.values()) / 100 * took / max(1, looks) * 1e6:.1f} µs per port status; timer lag p50 "
         f"{1000 * lags[len(lags) // 2]:.1f} ms, p99 {1000 * lags[len(lags) * 99 // 100]:.1f} ms; memory "
