@@ -19,9 +19,10 @@ from actors.core.exposition import Sample
 from actors.core.machine import State
 from actors.core.model import Ref
 from actors.core.pauses import KINDS, kind_of
+from actors.core.tracing import Ending
 from actors.desk import Desk
 from actors.messages import Address, Boot, Mirror, Report, TargetStatus, Wiring
-from actors.messages.telemetry import MetricsQuery
+from actors.messages.telemetry import MetricsQuery, VersionEnded
 from actors.metering import SafeMeter, metered_agent, metered_stacks, metered_store
 from actors.ports import Delete
 from actors.runtime.actor import BaseActor
@@ -164,6 +165,16 @@ class Shard(Metered, shard.Shard):
                 self._changed(message)
             case Report():
                 self._stage(message)
+            case VersionEnded():
+                self._ending(message.ending)
+
+    def _ending(self, ending: Ending) -> None:
+        """Telemetry is told, and of when the version was declared, if that was seen."""
+        desk = self._desk
+        if desk is not None and desk.readings is not None:
+            seen = self._declared.get(ending.ref)
+            declared_s = desk.wall_s(seen) if seen is not None else None
+            self.tell(desk.readings, VersionEnded(replace(ending, declared_s=declared_s)))
 
     def _changed(self, message: Mirror) -> None:
         desk = self._desk

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from actors.core.model import JsonObject
 from actors.core.readings import Point
+from actors.core.tracing import TraceSpan
 
 
 class Clock(Protocol):
@@ -309,3 +310,19 @@ class PointSink(Protocol):
 
     def close(self) -> None:
         """End the background work."""
+
+
+# ----------------------------------------------------------------------------------------------- SpanSink
+
+
+class SpanSink(Protocol):
+    """A collector of traces. Never blocks, never raises."""
+
+    def offer(self, spans: tuple[TraceSpan, ...]) -> None:
+        """Hand over the spans of one version; what cannot be taken is dropped."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Spans so far: `exported` (the collector took them) and `dropped`."""
+
+    def close(self) -> None:
+        """End the background work; what waits is sent if that takes no more than about a second."""

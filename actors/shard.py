@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from actors import devices, owed
+from actors import devices, owed, traced
 from actors.board import MonitorBoard
 from actors.core import keys
 from actors.core.model import Ref
@@ -276,7 +276,9 @@ class Shard(BaseActor):
             del self._queue[ref]
             if ref in self._live or not desk.world.needs_work(ref) or desk.held(ref):
                 continue
-            self._live[ref] = address = self.spawn(ResourceActor)
+            self._live[ref] = address = self.spawn(
+                traced.ResourceActor if desk.options.traces else ResourceActor
+            )
             self._ref_of[address] = ref
             self.tell(address, Begin(ref, desk))
 

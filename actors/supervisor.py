@@ -125,7 +125,7 @@ class Supervisor(BaseActor):
         if self._boot is not None:
             return
         self._boot, options = boot, boot.options
-        counted = options.http_port is not None
+        counted = options.http_port is not None or options.traces
         parts: list[tuple[str, type[BaseActor]]] = [
             ("bridge", metered.EtcdBridge if counted else EtcdBridge),
             *[("heat", metered.HeatActor if counted else HeatActor)] * options.heat_actors,

@@ -1,4 +1,5 @@
-"""Telemetry: one process with the HTTP port: metrics, health, a read-only API and the dashboard.
+"""Telemetry: one process with the HTTP port: metrics, health, a read-only API and the dashboard; and what is passed
+on to others (`outlets`).
 
 Guarantees: reads only, and nothing of the engine waits for it: if it dies, everything else goes on. Asks the
 other processes for their counters at most once a second, and mirrors etcd only from the first question on that
@@ -16,7 +17,6 @@ from typing import ClassVar
 from actors.core import keys
 from actors.core.exposition import Sample, lasting, merge, render
 from actors.core.knowledge import Knowledge
-from actors.core.measurements import Measurements
 from actors.core.model import Ref
 from actors.http import api
 from actors.http.server import Request, Server
@@ -36,9 +36,10 @@ from actors.messages import (
     Tick,
     Topology,
 )
-from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
+from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply, VersionEnded
 from actors.metering import process_samples
-from actors.ports import Delete, PointSink
+from actors.outlets import Outlets
+from actors.ports import Delete
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 from actors.subscription import Subscription
@@ -90,15 +91,14 @@ class Telemetry(IoActor):
         self._reads: dict[str, Callable[[], None]] = {}
         self._number = 0
         self._unanswered = 0
-        self._measured = Measurements()
-        self._sink: PointSink | None = None
+        self._outlets: Outlets | None = None
 
     def receive(self, message: object, sender: Address) -> None:
         """The closed set of messages that Telemetry takes."""
         match message:
             case Boot() if self._boot is None:
                 self._boot, self._supervisor = message, sender
-                self._sink = message.wiring.sink()
+                self._outlets = Outlets(message)
                 self._serve()
             case Topology() if self._boot is not None:
                 self._generation = message.generation
@@ -107,10 +107,8 @@ class Telemetry(IoActor):
                 self._snapshot(message)
             case Mirror() if self._subscription.takes_changes(message):
                 self._mirror(message)
-            case Readings():
-                self._measured.take(message.device, message.at_s, message.points)
-                if self._sink is not None:
-                    self._sink.offer(message.at_s, message.points)
+            case Readings() | VersionEnded() if self._outlets is not None:
+                self._outlets.take(message)
             case MetricsReply():
                 self._counted(message, sender)
             case StatusReply():
@@ -137,6 +135,11 @@ class Telemetry(IoActor):
                         self.after(RETRY_S, Tick("serve"))
                     else:
                         self.log.info("dashboard and API at http://%s/", item.address)
+
+    def stopping(self) -> None:
+        """What waits to be sent is sent, if that is quick."""
+        if self._outlets is not None:
+            self._outlets.close()
 
     def _serve(self) -> None:
         assert self._boot is not None, "Boot comes first"
@@ -280,8 +283,10 @@ class Telemetry(IoActor):
         processes |= {"supervisor": os.getppid(), "telemetry": os.getpid()}
         samples += [sample for name, pid in processes.items() for sample in process_samples(name, pid)]
         samples.append(Sample("messages_unanswered", (), float(self._unanswered)))
-        wall_s = self.now() + (self._boot.wall_offset_s if self._boot is not None else 0.0)
-        return render(merge(samples)) + self._measured.text(wall_s)
+        if self._outlets is None or self._boot is None:
+            return render(merge(samples))
+        text = self._outlets.text(self.now() + self._boot.wall_offset_s)
+        return render(merge([*samples, *self._outlets.samples()])) + text
 
     # ---------------------------------------------------------------------------------------- the mirror
 

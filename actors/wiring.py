@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from actors.ports import Agent, AgentTimeouts, PointSink, Stacks, Store
+from actors.ports import Agent, AgentTimeouts, PointSink, SpanSink, Stacks, Store
 from config.sections import Snapshot
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def wiring(settings: Snapshot) -> Wiring:
         partial(snmp, settings),
         settings.http.token.reveal,
         partial(opentsdb, settings),
+        partial(otel, settings),
     )
 
 
@@ -60,6 +61,7 @@ def heat(settings: Snapshot) -> Stacks:
         key_file=str(section.key_file or ""),
         timeout_s=section.timeout_s,
         pool_size=section.max_in_flight,
+        traces=bool(settings.otel.endpoint),
     )
     return HeatStacks(config)
 
@@ -90,3 +92,15 @@ def opentsdb(settings: Snapshot) -> PointSink | None:
     from actors.adapters.opentsdb_put import OpentsdbPut
 
     return OpentsdbPut(url)
+
+
+def otel(settings: Snapshot, controller: str) -> SpanSink | None:
+    """The collector of traces, if one is configured (`config.otel_extra` has looked for its packages)."""
+    section = settings.otel
+    if not section.endpoint:
+        return None
+    from actors.adapters.otel_spans import Collector, OtelSpans
+
+    headers = {name: secret.reveal() for name, secret in section.headers.items()}
+    collector = Collector(section.url, headers, str(section.ca_file or ""), section.timeout_s)
+    return OtelSpans(collector, controller, queue_max=section.queue_max)

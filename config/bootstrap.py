@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -24,6 +25,7 @@ BUILDING = VENV / "gatewright.building"
 BUILD_LOCK = "requirements-build.lock"
 RUNTIME_LOCK = "requirements.lock"
 DEV_LOCK = "requirements-dev.lock"
+OTEL_LOCK = "requirements-otel.lock"
 #: Set across the exec, to tell a broken environment from an endless loop.
 _HANDED_OVER = "GATEWRIGHT_HANDED_OVER"
 
@@ -75,15 +77,35 @@ def stamp_lines(*, dev: bool) -> list[str]:
 
 
 def lacking(paths: Sequence[str], *, dev: bool) -> list[str]:
-    """The requirements of `pyproject.toml` that the packages under `paths` do not satisfy."""
-    import tomllib
-    from importlib.metadata import Distribution
+    """The requirements of `pyproject.toml` that the packages under `paths` do not satisfy.
 
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)
+    `dev`: those of the test tools and of all extras too.
+    """
+    project = _project()
     wanted = list(project["project"]["dependencies"])
     if dev:
         wanted += project["dependency-groups"]["dev"]
+        wanted += [
+            one for extra in project["project"].get("optional-dependencies", {}).values() for one in extra
+        ]
+    return _missing(wanted, paths)
+
+
+def lacking_extra(extra: str) -> list[str]:
+    """The requirements of an extra of `pyproject.toml` that this interpreter's packages do not satisfy."""
+    return _missing(_project()["project"]["optional-dependencies"][extra], sys.path)
+
+
+def _project() -> dict[str, Any]:
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def _missing(wanted: Sequence[str], paths: Sequence[str]) -> list[str]:
+    from importlib.metadata import Distribution
+
     missing = []
     for requirement in wanted:
         name, bounds = _split(requirement)

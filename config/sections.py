@@ -24,6 +24,7 @@ from config.snmp_section import SnmpSection
 from config.values import Count, Seconds, Secret
 
 _ENDPOINT = re.compile(r"(https?://[^\s/:]+|https?://\[[0-9a-fA-F:]+\]):\d{1,5}|unix://\S+")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _seen(address: str) -> str:
@@ -190,6 +191,33 @@ class HttpSection:
 
 
 @dataclass(frozen=True, slots=True)
+class OtelSection:
+    """OpenTelemetry: a trace of every resource version, by OTLP over HTTP. Needs the packages of
+    requirements-otel.lock."""
+
+    endpoint: str = ""  # of the collector: http(s)://host:4318, without /v1/traces; "": no traces
+    headers: Mapping[str, Secret] = field(
+        default_factory=dict
+    )  # sent with each request, for instance a token
+    ca_file: Path | None = None  # who has signed the collector's certificate, where the system does not know
+    timeout_s: Seconds = 10.0  # of one try; there are three, then the spans are dropped
+    queue_max: Count = 1000  # versions whose spans wait to be sent; what comes beyond is dropped
+
+    def __post_init__(self) -> None:
+        if self.endpoint and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.endpoint):
+            seen = _seen(self.endpoint.partition("?")[0])
+            raise ValueError(f"endpoint: {seen} is not http(s)://host:port; a login belongs into headers")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name) or not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.reveal()):
+                raise ValueError(f"headers: {name!r} and its value must be printable ASCII")
+
+    @property
+    def url(self) -> str:
+        """Where spans are sent."""
+        return self.endpoint.rstrip("/").removesuffix("/v1/traces") + "/v1/traces"
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     """Logging. `auto`: for people on a terminal, JSON lines elsewhere."""
 
@@ -211,6 +239,7 @@ class Snapshot:
     paths: PathsSection = field(default_factory=PathsSection)
     standalone: StandaloneSection = field(default_factory=StandaloneSection)
     http: HttpSection = field(default_factory=HttpSection)
+    otel: OtelSection = field(default_factory=OtelSection)
     log: LogSection = field(default_factory=LogSection)
     origin: str = "defaults"
 
@@ -260,6 +289,7 @@ class Snapshot:
             restarts_window_s=self.supervision.restarts_window_s,
             http_host=self.http.host,
             http_port=self.http.port if self.http.enabled else None,
+            traces=bool(self.otel.endpoint),
             log_level=self.log.level,
             log_json=self.log.format == "json" or (self.log.format == "auto" and not terminal),
         )

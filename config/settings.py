@@ -29,7 +29,7 @@ from config.snmp_section import SnmpSection
 
 PREFIX = "GATEWRIGHT_"
 FILE_NAME = "gatewright.toml"
-_SECRET = re.compile(r"password|communit|token")
+_SECRET = re.compile(r"password|communit|token|header")
 
 
 class SettingsError(ValueError):
@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     paths: sections.PathsSection = sections.PathsSection()
     standalone: sections.StandaloneSection = sections.StandaloneSection()
     http: sections.HttpSection = sections.HttpSection()
+    otel: sections.OtelSection = sections.OtelSection()
     log: sections.LogSection = sections.LogSection()
 
     def to_plain(self, origin: str = "defaults") -> Snapshot:

@@ -31,6 +31,7 @@ class HeatConfig:
     `cloud`: a name in clouds.yaml; "envvars" for the OS_* variables.
     `auth_url`, `username`, `password`, domains: Keystone v3 with a password. (Application credentials cannot
     create stacks: Heat's trusts refuse them.)
+    `traces`: requests carry the trace of their resource version, as W3C Trace Context has it.
     `admin_tenant`: the project id of resources without a tenant (contract 10.19).
     `timeout_s`: of one request, in seconds. `pool_size`: connections, at least the number of calling threads.
     `region`, `interface`, `ca_file`, `cert_file` and `key_file` overrule what a cloud says; a `ca_file` of ""
@@ -52,6 +53,7 @@ class HeatConfig:
     admin_tenant: str = "admin"
     timeout_s: float = 30.0
     pool_size: int = 16
+    traces: bool = False
 
     def __post_init__(self) -> None:
         ways = [bool(self.endpoint_template), bool(self.cloud), bool(self.auth_url)]

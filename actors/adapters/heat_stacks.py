@@ -23,6 +23,7 @@ from actors.adapters.heat_errors import BrokenAnswerError, delegated_error, port
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Json, JsonObject
 from actors.core.redact import secret_values
+from actors.core.tracing import traceparent
 from actors.ports import REQUEST_ID, Stack, StackSpec
 
 T = TypeVar("T")
@@ -34,8 +35,8 @@ _NOTHING: frozenset[str] = frozenset()
 class HeatStacks:
     """Heat behind the `Stacks` port. One instance per process; any number of threads up to `pool_size`.
 
-    `ports.REQUEST_ID` is sent with every request; Heat writes it into its own log. Raises ValueError at once for
-    a cloud that is not configured.
+    `ports.REQUEST_ID` is sent with every request; Heat writes it into its own log. Where traces are wanted, the trace
+    goes with it. Raises ValueError at once for a cloud that is not configured.
     """
 
     def __init__(self, config: HeatConfig) -> None:
@@ -128,6 +129,8 @@ class HeatStacks:
             raise sorted_error from None
 
     def _manager(self, login: Login, tenant: str) -> StackManager:
+        correlation_id = REQUEST_ID.get()
+        traced = self._config.traces and correlation_id
         client = _CheckedClient(
             self._session,
             auth=login.plugin,
@@ -135,7 +138,8 @@ class HeatStacks:
             interface=self._config.interface or "public",
             region_name=self._config.region or None,
             endpoint_override=self._config.endpoint_override(tenant) or None,
-            global_request_id=REQUEST_ID.get() or None,
+            global_request_id=correlation_id or None,
+            additional_headers={"traceparent": traceparent(correlation_id)} if traced else None,
         )
         return StackManager(client)
 

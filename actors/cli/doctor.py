@@ -10,7 +10,9 @@ import argparse
 import asyncio
 import resource
 import socket
+import ssl
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
@@ -34,6 +36,7 @@ from actors.core.pauses import resume
 from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
+from config import otel_extra
 from config.sections import Snapshot
 
 TIMEOUT_S = 5.0
@@ -68,6 +71,7 @@ def _doctor(context: Context) -> int:
     settings, _ = effective(context.settings)
     findings = [Finding("settings", "ok", f"read from {settings.origin}")]
     findings.extend(machine(settings))
+    findings.extend(traces(settings))
     try:
         with installation(context) as found:
             findings.extend(etcd(found))
@@ -126,6 +130,40 @@ def machine(settings: Snapshot) -> Iterator[Finding]:
     folder = settings.paths.state_dir
     if folder.exists() and folder.stat().st_mode & 0o077:
         yield Finding("state folder", "warn", f"{folder} can be read by others", f"chmod 700 {folder}")
+
+
+def traces(settings: Snapshot) -> Iterator[Finding]:
+    """Whether what traces need is installed, and whether the collector takes them."""
+    otel = settings.otel
+    if not otel.endpoint:
+        return
+    problem = otel_extra.missing(settings)
+    if problem:
+        yield Finding("traces", "error", problem, otel_extra.how_to_install())
+        return
+    refusal = _refusal(settings)
+    if refusal:
+        how = (
+            "start the collector, or correct otel.endpoint and otel.headers; without one, traces are dropped"
+        )
+        yield Finding("traces", "warn", f"{otel.endpoint}: {refusal}", how)
+    else:
+        yield Finding("traces", "ok", f"{otel.endpoint} takes traces")
+
+
+def _refusal(settings: Snapshot) -> str:
+    """Why the collector does not take a request without any span; "" if it does."""
+    otel = settings.otel
+    headers = {name: value.reveal() for name, value in otel.headers.items()}
+    request = urllib.request.Request(  # noqa: S310 - http or https: see OtelSection
+        otel.url, b"", headers | {"Content-Type": "application/x-protobuf"}, method="POST"
+    )
+    try:
+        trusted = ssl.create_default_context(cafile=str(otel.ca_file)) if otel.ca_file else None
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trusted):  # noqa: S310
+            return ""
+    except (OSError, http_client.HTTPException) as error:
+        return str(getattr(error, "reason", "") or error)
 
 
 # --------------------------------------------------------------------------------------------------- etcd

@@ -79,6 +79,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "process_open_files": ("gauge", "Open file descriptors, by process."),
     "process_open_files_limit": ("gauge", "File descriptors that are allowed, by process."),
     "runtime": ("gauge", "Counters of the actor runtime in a process, by name."),
+    "trace_spans_total": ("counter", "Spans of traces, by what became of them: exported or dropped."),
     "messages_unanswered": ("gauge", "Processes that did not answer the last question for metrics."),
 }
 

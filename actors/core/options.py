@@ -72,6 +72,8 @@ class Options:
     http_port: int | None = None
     #: the free one that was taken the last time: taken again if it is still free
     http_port_before: int = 0
+    # whether a trace is made of each version
+    traces: bool = False
     # log
     log_level: str = "info"
     log_json: bool = False

@@ -30,7 +30,7 @@ from actors.messages.store import (
     Tenure,
 )
 from actors.messages.system import Boot, Ping, Pong, Tick, Topology, Wiring
-from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply
+from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply, VersionEnded
 from actors.messages.watching import (
     DeviceBegin,
     DeviceHeard,
@@ -59,7 +59,7 @@ from actors.messages.work import (
     Settled,
 )
 
-WIRE_VERSION = 4
+WIRE_VERSION = 5
 
 Address = Any
 
@@ -116,6 +116,7 @@ MESSAGES: tuple[type, ...] = (
     MetricsQuery,
     MetricsReply,
     HttpAt,
+    VersionEnded,
 )
 
 __all__ = [
@@ -173,6 +174,7 @@ __all__ = [
     "Topology",
     "Unregister",
     "UnwatchTargets",
+    "VersionEnded",
     "WatchTarget",
     "Wiring",
 ]

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.core.options import Options
-from actors.ports import Agent, PointSink, Stacks, Store
+from actors.ports import Agent, PointSink, SpanSink, Stacks, Store
 
 Address = Any
 
 
 def no_sink() -> None:
     """Measured values go nowhere else."""
+
+
+def no_spans(_controller: str) -> None:
+    """Nobody wants traces."""
 
 
 def no_token() -> str:
@@ -32,6 +36,8 @@ class Wiring:
     token: Callable[[], str] = no_token
     #: A time-series store for measured values, None if there is none.
     sink: Callable[[], PointSink | None] = no_sink
+    #: A collector of traces, None if there is none; told which controller they come from.
+    spans: Callable[[str], SpanSink | None] = no_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Boot:
 @dataclass(frozen=True, slots=True)
 class Topology:
     """Supervisor → all processes, at start and after every restart of one: who is where now. `telemetry`: None
-    where no metrics are wanted."""
+    where neither metrics nor traces are wanted."""
 
     generation: int
     bridge: Address

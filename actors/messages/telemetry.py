@@ -1,10 +1,11 @@
-"""Metrics: what Telemetry asks of the other processes, and is told. Asked at most once a second."""
+"""What Telemetry asks of the other processes, and is told: metrics, asked at most once a second, and traces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from actors.core.exposition import Sample
+from actors.core.tracing import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,11 @@ class HttpAt:
 
     address: str
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEnded:
+    """ResourceActor → its Shard, which adds when the version was declared → Telemetry, where traces are wanted: an
+    outcome was recorded. At most once; nothing but a trace is lost with it."""
+
+    ending: Ending
