@@ -107,8 +107,12 @@ class ResourceActor(resource.ResourceActor):
 
     def _do_settle(self) -> None:
         super()._do_settle()
-        if self._trail.outcome:
+        if not self._trail.outcome:
+            return
+        try:
             self.tell(self.desk.shard, VersionEnded(self._ending()))
+        except Exception:
+            self.log.exception("%s version %d has no trace", self.ref, self.version)
 
     def _ending(self) -> Ending:
         for job, _ in self.jobs:
@@ -124,7 +128,7 @@ class ResourceActor(resource.ResourceActor):
             str(given.get("tenant_id") or ""),
             self.desk.wall_s(self._entered),  # as it settled
             tuple(self.spans.spans),
-            tuple(trail.jobs),
+            tuple(job for job in trail.jobs if job_ref(job.id)[1] == self.version),
             tuple(trail.retries),
             trail.retried,
             dict(trail.depends),

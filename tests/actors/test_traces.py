@@ -191,6 +191,42 @@ def test_versions_and_repetitions(trial: Wanted) -> None:
     assert again.span_id != second.span_id
 
 
+def test_a_version_that_was_overtaken_is_none(trial: Wanted) -> None:
+    """A newer version wins while the older one waits: one trace, of the newer one, with its jobs only."""
+    trial.declare_example((*CHAIN[:4], PORT))
+    trial.host.advance(0.05)
+    while trial.row(PORT).stage != "waiting":
+        trial.host.advance(0.05)
+    trial.change(PORT, 2, name="newer")
+    trial.settle()
+    root, *rest = trial.trace(PORT)
+    assert root.attributes["gatewright.version"] == 2
+    jobs = [str(span.attributes["gatewright.job"]) for span in rest if "gatewright.job" in span.attributes]
+    assert [job.split(":")[:2] for job in jobs] == [
+        ["create", "heat_worker"],
+        ["create", "monitoring_worker"],
+    ]
+    assert all(job.split(":")[4] == "2" for job in jobs)
+
+
+def test_a_trace_that_cannot_be_made_harms_nothing(
+    trial: Wanted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The version settles, the log names it, and all others are told."""
+    rebuilt = traced.ResourceActor._rebuilt
+
+    def broken(actor: traced.ResourceActor) -> int:
+        if actor.ref == NETWORK:
+            raise RuntimeError("broken")
+        return rebuilt(actor)
+
+    monkeypatch.setattr(traced.ResourceActor, "_rebuilt", broken)
+    trial.declare_example((NETWORK, SUBNET))
+    trial.settle()
+    assert (trial.roots(NETWORK), len(trial.roots(SUBNET))) == ([], 1)
+    assert f"{NETWORK} version 1 has no trace" in caplog.text
+
+
 def test_a_deletion_is_told(trial: Wanted) -> None:
     """A version that is deleted has a trace that says so, and forgetting what was deleted has none."""
     trial.declare_example((NETWORK,))
