@@ -102,7 +102,7 @@ def test_panels_do_not_overlap() -> None:
 def test_unit_is_told_what_the_product_tells() -> None:
     """Type=notify with a watchdog, wrong settings are not tried again, and paths go together."""
     unit = (DEPLOY / "gatewright.service").read_text()
-    for line in ("Type=notify", "RestartPreventExitStatus=2", "NoNewPrivileges=yes"):
+    for line in ("Type=notify", "RestartPreventExitStatus=2", "NoNewPrivileges=yes", "LimitCORE=0"):
         assert f"\n{line}\n" in unit
     assert re.search(r"^WatchdogSec=\d+$", unit, re.MULTILINE)
     assert "--state-dir /var/lib/gatewright " in unit
@@ -110,10 +110,17 @@ def test_unit_is_told_what_the_product_tells() -> None:
 
 
 def test_container_has_everything_that_is_copied() -> None:
-    """The recipe copies only what is there, runs as nobody in particular, and asks /healthz."""
+    """The recipe copies only what is there and not ignored, runs as nobody in particular, and asks /healthz."""
     recipe = (DEPLOY / "Containerfile").read_text()
-    for sources in re.findall(r"^COPY (.+) \S+$", recipe, re.MULTILINE):
-        for source in sources.split():
-            assert (CONFIG.parent / source).exists(), source
+    ignored = (CONFIG.parent / ".dockerignore").read_text().splitlines()
+    copied = {
+        source for each in re.findall(r"^COPY (.+) \S+$", recipe, re.MULTILINE) for source in each.split()
+    }
+    for source in copied:
+        assert (CONFIG.parent / source).exists(), source
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == {
+        source.split("/")[0] for source in copied
+    }
     assert re.search(r"^USER \d+$", recipe, re.MULTILINE)
     assert "/healthz" in recipe
