@@ -223,7 +223,7 @@ def builds(here: Container) -> str:
     begun = time.monotonic()
     apply = [sys.executable, "run.py", "--config", str(here.settings), "apply", *files]
     subprocess.run(apply, check=True, cwd=ROOT, capture_output=True)
-    keys = {key.removeprefix("/config") for key in etcd.range("/config/v2.0/")}
+    keys = {key.removeprefix("/config") for key in etcd.range("/config/")}
     declared = {key for key in keys if not key.startswith("/v2.0/heat_templates/")}
     assert declared
     until("outcomes", lambda: declared <= {key.removeprefix("/state") for key in etcd.range("/state/")})

@@ -134,7 +134,7 @@ def is_told() -> str:
 
 
 def _declared() -> set[str]:
-    keys = {key.removeprefix("/config") for key in etcd().range("/config/v2.0/")}
+    keys = {key.removeprefix("/config") for key in etcd().range("/config/")}
     return {key for key in keys if not key.startswith("/v2.0/heat_templates/")}
 
 
