@@ -184,8 +184,7 @@ def reloads() -> str:
     """SIGHUP keeps the main process, begins the actors anew, and the service is ready again."""
     main, before = show("MainPID"), pids()
     systemctl("reload", NAME)
-    took = until("other actors", lambda: pids() & before == {int(main)} and len(pids()) > 1)
-    until("ready", ready)
+    took = until("other actors", lambda: pids() & before == {int(main)} and len(pids()) > 1 and ready())
     assert (show("MainPID"), show("NRestarts")) == (main, "0")
     return f"{len(before) - 1} processes were replaced in {took:.1f} s, the main process stayed"
 
