@@ -11,7 +11,7 @@ from collections import deque
 
 from actors.core import backoff, keys
 from actors.core.errors import ErrorClass, Failure
-from actors.core.machine import Command, Event, State, step
+from actors.core.machine import REPLACEABLE, Command, Event, State, step
 from actors.core.model import Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
@@ -161,7 +161,7 @@ class ResourceActor(Recorder):
         vanished = newest is None and self.declared is not None
         replaced = vanished or (newest is not None and newest.version > self.version > 0)
         begun = bool(self.results) or (bool(self.jobs) and not self.jobs[0][0].is_first)
-        return replaced and not begun and self.state in (State.PLANNING, State.WAITING, State.SETTLED)
+        return replaced and not begun and self.state in REPLACEABLE
 
     # ------------------------------------------------------------------------------------------- answers
 

@@ -111,6 +111,7 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_S.FETCHING, _E.FETCHED): (_S.RUNNING, (_C.RUN,)),
     (_S.FETCHING, _E.HELD): (_S.WAITING, ()),
     (_S.FETCHING, _E.FAILED): _FAIL,
+    (_S.FETCHING, _E.SUPERSEDED): _LOAD,
     (_S.FETCHING, _E.OVERDUE): _LOAD,
     (_S.FETCHING, _E.RETRY): _RETRY,
     # the job itself
@@ -144,6 +145,10 @@ IGNORED: frozenset[tuple[State, Event]] = frozenset(
     for event in (Event.BEGIN, Event.CHANGED, Event.SUPERSEDED, Event.DUE, Event.OVERDUE)
     if (state, event) not in TABLE
 )
+
+
+#: Where a newer version replaces what has not begun.
+REPLACEABLE = frozenset({State.PLANNING, State.WAITING, State.FETCHING, State.SETTLED})
 
 
 def step(state: State, event: Event) -> Transition | None:

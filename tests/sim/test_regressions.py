@@ -85,6 +85,12 @@ def test_a_watch_that_is_always_compacted_does_not_hammer_etcd() -> None:
     assert 10 < listings[SHARDS] <= 5 * 10  # 1,500 without a pause
 
 
+def test_a_mark_that_comes_while_outputs_are_read_is_heard() -> None:
+    """What waits for the stack of something that is deleted after it is not built first: neither waits for the other
+    for ever (swarm seed 500)."""
+    assert Player(Case(500, 40, "swarm")).run().violation is None
+
+
 def test_what_cannot_be_read_after_a_restart_is_left_alone() -> None:
     """A controller that has never seen it readable takes nothing down (swarm seed 29)."""
     result = played((7, apply("garble")), (8, restart))
