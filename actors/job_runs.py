@@ -114,6 +114,12 @@ class Waits:
             needed.discard(self._job.ref)
         return tuple(sorted(ref for ref in needed if ref.type in self._world.types))
 
+    def outrun(self, revision: int, results: JsonObject) -> bool:
+        """Whether the mirror shows the outcome of a producer that was still to come when its stack was read, at
+        this revision: then what was read says nothing."""
+        outcomes = map(self._world.outcome, self.outputs_needed(results))
+        return any(outcome is not None and outcome.revision > revision for outcome in outcomes)
+
     def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
         """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
         types, failed = self._world.types, self._failed_producers()

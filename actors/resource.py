@@ -179,10 +179,7 @@ class ResourceActor(Recorder):
             self.event(Event.COMMITTED)
 
     def _refused(self, message: Refused) -> None:
-        if message.failure is None:
-            self.event(Event.REFUSED)
-        else:
-            self.retry(message.failure)
+        self.event(Event.REFUSED) if message.failure is None else self.retry(message.failure)
 
     def retry(self, failure: Failure) -> None:
         """Back off and begin again, or give up where that is no use."""
@@ -286,9 +283,7 @@ class ResourceActor(Recorder):
         if self._superseded():
             self.event(Event.SUPERSEDED)  # the news came while the plan was being written
             return
-        waits = Waits(self.desk.world, self.jobs[0][0])
-        live = waits.live()
-        if live:
+        if live := Waits(self.desk.world, self.jobs[0][0]).live():
             self.reason, self.awaits = live
         else:
             self.awaits = ()
@@ -296,8 +291,7 @@ class ResourceActor(Recorder):
 
     def _paused(self) -> bool:
         """Whether no new job may be begun; the shard tells when that changes."""
-        held = self.desk.held(self.ref)
-        if held:
+        if held := self.desk.held(self.ref):
             self.reason, self.awaits = held, ()
         return bool(held)
 
@@ -313,8 +307,12 @@ class ResourceActor(Recorder):
         self.read_keys(tuple(keys.HEAT_STACKS + self.desk.world.types.path(ref) for ref in needed))
 
     def _fetched(self, message: ReadDone) -> None:
+        waits = Waits(self.desk.world, self.jobs[0][0])
+        if waits.outrun(message.revision, self.results):
+            self.event(Event.OVERDUE)
+            return
         try:
-            found = Waits(self.desk.world, self.jobs[0][0]).outputs(message.entries, self.results)
+            found = waits.outputs(message.entries, self.results)
         except keys.BadValue as error:
             self.retry(Failure(ErrorClass.TRANSIENT, "BadRecord", str(error)))
             return

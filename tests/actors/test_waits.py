@@ -1,0 +1,43 @@
+"""What a job needs of others, told from the mirror and from what was read."""
+
+from __future__ import annotations
+
+from actors.core import keys
+from actors.core.model import Action, Handler, Job, Param, ParamType
+from actors.job_runs import Waits
+from actors.ports import Entry
+from tests.core.mapping_world import output
+from tests.core.mirror import NET, PORT, Mirror
+
+
+def consumer() -> tuple[Mirror, Waits]:
+    """A port whose stack wants an output of its network, which is declared and not built."""
+    mirror = Mirror()
+    mirror.declare(NET)
+    mirror.declare(PORT)
+    params = (Param("net", ParamType.OUTPUT_KEY, output(NET), (NET,)),)
+    job = Job("j", Action.CREATE, Handler.HEAT, PORT, 1, {}, params)
+    return mirror, Waits(mirror.world, job)
+
+
+def test_a_stack_that_is_to_come_is_waited_for() -> None:
+    """Read before the network was built, and nothing newer is known: the network is what is waited for."""
+    mirror, waits = consumer()
+    assert not waits.outrun(mirror.revision, {})
+    assert waits.outputs({}, {}) == NET
+
+
+def test_what_was_read_before_the_producer_ended_says_nothing() -> None:
+    """The network was built while its record was being read: that there was none is no reason to go on without."""
+    mirror, waits = consumer()
+    read_at = mirror.revision
+    mirror.settle(NET)
+    assert waits.outrun(read_at, {})
+    key = keys.HEAT_STACKS + mirror.world.types.path(NET)
+    stack = keys.encode_heat_stack(
+        NET, "t", "CREATE_COMPLETE", "", [{"output_key": "id", "output_value": "7"}]
+    )
+    assert not waits.outrun(mirror.revision, {})
+    assert waits.outputs({key: Entry(key, stack, mirror.revision)}, {}) == {
+        NET: ({"output_key": "id", "output_value": "7"},)
+    }
