@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,10 @@ from sim.etcd_server import (
     find_etcd,
     start_etcd,
 )
+
+# A shell that starts us in the background has us ignore Ctrl-C, and with us everything that we start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("patient", deadline=None)

@@ -208,6 +208,7 @@ def test_heat_is_told_the_trace_only_where_traces_are_wanted(wanted: bool) -> No
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_address[1]}/v1/{{tenant}}"
     stacks = HeatStacks(HeatConfig(endpoint_template=endpoint, traces=wanted))
+    REQUEST_ID.set("")  # of no version, whatever other tests have left
     try:
         stacks.find("t1", "port_p1")
         token = REQUEST_ID.set(request_id(PORT, 3))
