@@ -21,6 +21,7 @@ class Subscription:
         self._bridge: Address = None
         self._epoch = 0
         self._taken = 0  # pages, then messages, of the present listing
+        self._revision = 0  # of the present listing
         self._heard = 0.0
         self.complete = False
 
@@ -44,8 +45,9 @@ class Subscription:
         self._actor.tell(self._bridge, More(self._index, page.epoch))
         self._heard = self._actor.now()
         if page.number == 1:  # the bridge may list anew by itself
-            self._taken, self.complete = 0, False
-        if self.complete or page.number != self._taken + 1:
+            self._taken, self.complete, self._revision = 0, False, page.revision
+        # all pages of a listing are as of one revision: what follows those of another is not the next
+        if self.complete or page.number != self._taken + 1 or page.revision != self._revision:
             return self._lost("a page of the listing")
         self._taken = 0 if page.last else page.number
         self.complete = page.last

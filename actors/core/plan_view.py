@@ -6,7 +6,7 @@ Guarantees: nothing here changes anything; `references` never raises. Does not p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from actors.core.errors import ErrorClass, Failure
@@ -105,13 +105,28 @@ def references(view: PlanView, declared: Declared) -> tuple[Ref, ...]:
     for template_id in templates.values():
         compiled = view.template(template_id)
         for name, expression in compiled.mappings.items() if compiled else ():
-            try:
-                found.update(evaluate(expression, context, name).resources)
-            except MissingResource as missing:
-                found.add(missing.ref)
-            except MappingError:
-                continue
+            found |= _walked(expression, context, name)
     return tuple(sorted(found - {declared.ref}))
+
+
+def _walked(expression: Expression, context: Context, name: str) -> set[Ref]:
+    """What one mapping walks through; one resource that is missing does not hide those after it."""
+    missing: dict[Ref, JsonObject] = {}
+
+    def lookup(ref: Ref) -> JsonObject | None:
+        body = context.lookup(ref)
+        return body if body is not None else missing.get(ref)
+
+    tolerant = replace(context, lookup=lookup)
+    while True:
+        try:
+            return {*evaluate(expression, tolerant, name).resources, *missing}
+        except MissingResource as one:
+            if one.ref in missing:
+                return {*missing}
+            missing[one.ref] = {"id": one.ref.id}
+        except MappingError:
+            return {*missing}
 
 
 def context_of(view: PlanView, declared: Declared) -> Context:

@@ -332,3 +332,16 @@ def test_what_is_remembered_is_what_would_be_found(changes: list[tuple[Ref, str]
             declared = mirror.world.declaration(known)
             found = references(OrderedView(mirror.world, declared), declared) if declared is not None else ()
             assert refers_to(mirror.world, known) == found
+
+
+def test_a_missing_member_of_a_list_does_not_hide_the_others() -> None:
+    """What refers to one that is not there and to one that is, is deleted before the one that is."""
+    mapping = {
+        "for_field": "net_ids",
+        "for_mapping": {"output_key": "id", "path": [{"type": "net", "id": ""}]},
+    }
+    mirror = Mirror(gateway={"nets": mapping})
+    net = mirror.declare(NET, 2, marked=True)
+    mirror.declare(GATEWAY, 2, marked=True, net_ids=["gone", NET.id])
+    assert refers_to(mirror.world, GATEWAY) == (Ref("net", "gone"), NET)
+    assert referrers_to_delete(mirror.world, net) == (GATEWAY,)

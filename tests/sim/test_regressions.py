@@ -91,6 +91,17 @@ def test_a_mark_that_comes_while_outputs_are_read_is_heard() -> None:
     assert Player(Case(500, 40, "swarm")).run().violation is None
 
 
+def test_pages_of_two_listings_are_not_one_listing() -> None:
+    """A listing was begun anew and its first page lost: the second page does not complete the listing before it
+    (swarm seed 12988)."""
+    assert Player(Case(12988, 8, "swarm")).run().violation is None
+
+
+def test_a_producer_goes_after_its_consumer_whatever_else_is_missing() -> None:
+    """A group of two nets, of which one cannot be read, is deleted before the other (swarm seed 14425)."""
+    assert Player(Case(14425, 8, "swarm")).run().violation is None
+
+
 def test_what_cannot_be_read_after_a_restart_is_left_alone() -> None:
     """A controller that has never seen it readable takes nothing down (swarm seed 29)."""
     result = played((7, apply("garble")), (8, restart))
