@@ -223,9 +223,8 @@ class Feed:
             subscriber.listed = subscriber.listing = False
         now = self._bridge.now()
         again, self._begun = now - self._begun < 2 * RETRY_S, now
-        if (
-            again
-        ):  # history is forgotten faster than we read it, or the server says so: listing costs it the most
+        if again:
+            # history is forgotten faster than we read it, or the server says so: listing costs it the most
             self._bridge.after(RETRY_S, Tick("feed"))
         else:
             self.proceed()

@@ -9,20 +9,12 @@ probed, less and less often, with one line in the log per outage, and read anew 
 
 from __future__ import annotations
 
+from actors.core.asking import FULL_CHUNK, PROBE, UNKNOWN, Plan
 from actors.core.cadence import Slots, WalkBudget, next_slot_s, probe_delay_s
 from actors.core.model import Ref
 from actors.core.monitor_types import MonitorType
 from actors.core.monitors import Target
-from actors.core.polling import (
-    FULL_CHUNK,
-    NO_NEWS,
-    PROBE,
-    UNKNOWN,
-    Epoch,
-    Plan,
-    PollAnswer,
-    PollRequest,
-)
+from actors.core.polling import NO_NEWS, Epoch, PollAnswer, PollRequest
 from actors.core.readings import Meters
 from actors.desk import Desk
 from actors.messages import (

@@ -9,20 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from actors.core.asking import FULL_CHUNK, IF_NAME, PROBE, UNKNOWN, Plan, Row, Value
 from actors.core.errors import PortError
 from actors.core.polling import (
-    FULL_CHUNK,
-    IF_NAME,
     NO_NEWS,
     NOT_FOUND,
-    PROBE,
-    UNKNOWN,
     Epoch,
-    Plan,
     PollAnswer,
     PollRequest,
-    Row,
-    Value,
     indexes_in,
     nothing,
     read,

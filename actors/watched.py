@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from actors.core.asking import Query
 from actors.core.flapping import Flaps
 from actors.core.monitor_types import MonitorType
 from actors.core.monitors import Target, queries_of
 from actors.core.observing import FAIL, FAILURES, ObserveOptions, Record, observe
 from actors.core.options import Options
-from actors.core.polling import Query
 from actors.messages import WatchTarget
 
 

@@ -101,7 +101,6 @@ class Player:
         world.heal_stacks()
         world.api.mend()
         self._run(60.0)
-        world.api.mend()  # what was done last is done by now
         self._recover()
         world.lagging = False
         self._converge("after the faults")

@@ -81,7 +81,8 @@ class _Draw:
         if self._dice.chance(0.2):
             self._op(self._dice.between(0, self.duration), "stray", Ref("", ""))
         self._ops.sort(key=lambda op: op.at)
-        return Workload(tuple(self._ops), self.duration, frozenset(self._hopeless))
+        last = max((op.at for op in self._ops), default=0.0)  # what was born late is changed later still
+        return Workload(tuple(self._ops), max(self.duration, last), frozenset(self._hopeless))
 
     def _op(self, at: float, kind: str, ref: Ref, **body: Json) -> None:
         self._ops.append(Op(at, kind, ref, body))

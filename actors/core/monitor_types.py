@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actors.core.polling import IF_INDEX, UNKNOWN, Query, States
+from actors.core.asking import IF_INDEX, UNKNOWN, Query, States
 
 _PLACEHOLDER: Final = re.compile(r"\{(ifIndex:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _OID: Final = re.compile(r"\d+(\.(\d+|#|\{\}))+")

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from actors.core.asking import Query
 from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes
-from actors.core.polling import Query
 
 __all__ = [
     "UNPUBLISHED",

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from actors.core.polling import NOT_FOUND, UNKNOWN
+from actors.core.asking import UNKNOWN
+from actors.core.polling import NOT_FOUND
 
 FAIL: Final = "FAIL"
 #: Looks that tell nothing of the thing itself. They all count towards FAIL.

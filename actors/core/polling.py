@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 
 from actors.core.asking import (
     FULL_CHUNK,
-    IF_INDEX,
     IF_NAME,
     IF_TABLE_LAST_CHANGE,
     PROBE,
@@ -29,45 +28,7 @@ from actors.core.asking import (
     Row,
     States,
     Value,
-    oids_of,
-    part_of,
-    rows_of,
 )
-
-__all__ = [
-    "FULL_CHUNK",
-    "IF_INDEX",
-    "IF_NAME",
-    "IF_TABLE_LAST_CHANGE",
-    "NOT_FOUND",
-    "NO_NEWS",
-    "PROBE",
-    "SYS_UP_TIME",
-    "TWINS_MAX",
-    "UNKNOWN",
-    "UP",
-    "Epoch",
-    "Indexes",
-    "Look",
-    "Plan",
-    "PollAnswer",
-    "PollRequest",
-    "Query",
-    "Reply",
-    "Row",
-    "States",
-    "Value",
-    "indexes_in",
-    "name_text",
-    "nothing",
-    "oids_of",
-    "part_of",
-    "read",
-    "rows_of",
-    "settle",
-    "undone",
-    "unreachable",
-]
 
 UP: Final = "UP"
 #: The device says that there is no such port, virtual router or peer.

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from actors.core.asking import Query
 from actors.core.model import Ref
 from actors.core.monitor_types import MonitorType
 from actors.core.monitors import Target
-from actors.core.polling import Query
 from actors.core.rates import Sample, rate
 
 Key = tuple[str, str]

@@ -22,7 +22,8 @@ from typing import Any
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
 from actors.adapters.pysnmp_v3 import V3User
-from actors.core.polling import IF_NAME, PollRequest
+from actors.core.asking import IF_NAME
+from actors.core.polling import PollRequest
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from sim.snmp_agents import launch

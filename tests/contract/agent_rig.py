@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.asking import Indexes, Plan, Query
 from actors.core.monitors import queries_of, target
-from actors.core.polling import Indexes, Plan, PollAnswer, PollRequest, Query
+from actors.core.polling import PollAnswer, PollRequest
 from actors.ports import Agent, AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from config.monitor_types import load_monitor_types

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.core.asking import IF_NAME, SYS_UP_TIME
 from actors.core.errors import ErrorClass, PortError
-from actors.core.polling import IF_NAME, SYS_UP_TIME
 from actors.ports import Agent, DeviceAddress
 from tests.contract.agent_rig import NAME, PORTS, SECRET, Rig, rigs, using
 

@@ -9,8 +9,9 @@ from typing import Literal
 import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.asking import IF_NAME
 from actors.core.errors import PortError
-from actors.core.polling import IF_NAME, PollAnswer
+from actors.core.polling import PollAnswer
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from sim.snmp_agents.ber import Request

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.asking import IF_NAME, SYS_UP_TIME, Value
 from actors.core.errors import PortError
-from actors.core.polling import IF_NAME, SYS_UP_TIME, PollAnswer, Value
+from actors.core.polling import PollAnswer
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from tests.contract.agent_rig import port, query, request_for

@@ -10,8 +10,8 @@ import pytest
 from actors.adapters import pysnmp_v3
 from actors.adapters.pysnmp_agent import PysnmpAgent
 from actors.adapters.pysnmp_v3 import V3User
+from actors.core.asking import IF_NAME, SYS_UP_TIME
 from actors.core.errors import ErrorClass, PortError
-from actors.core.polling import IF_NAME, SYS_UP_TIME
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from tests.contract.agent_rig import port, query, request_for

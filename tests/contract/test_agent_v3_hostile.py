@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.asking import SYS_UP_TIME
 from actors.core.errors import PortError
-from actors.core.polling import SYS_UP_TIME
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
 from tests.contract.agent_rig import port, request_for

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.core.asking import FULL_CHUNK, Plan, Query
 from actors.core.observing import FAIL, Observed, ObserveOptions, Record, observe
-from actors.core.polling import FULL_CHUNK, NO_NEWS, Epoch, Plan, PollAnswer, Query
+from actors.core.polling import NO_NEWS, Epoch, PollAnswer
 from tests.contract.agent_rig import PORTS, Poller, Rig, query, rigs
 
 DEVICE = query("router")

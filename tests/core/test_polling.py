@@ -6,30 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.polling import (
+from actors.core.asking import (
     FULL_CHUNK,
     IF_NAME,
     IF_TABLE_LAST_CHANGE,
-    NO_NEWS,
-    NOT_FOUND,
     SYS_UP_TIME,
     TWINS_MAX,
     UNKNOWN,
-    Epoch,
-    Look,
     Plan,
-    PollRequest,
     Query,
     Reply,
     Row,
     States,
     Value,
-    indexes_in,
-    nothing,
     oids_of,
     part_of,
-    read,
     rows_of,
+)
+from actors.core.polling import (
+    NO_NEWS,
+    NOT_FOUND,
+    Epoch,
+    Look,
+    PollRequest,
+    indexes_in,
+    nothing,
+    read,
     settle,
     unreachable,
 )

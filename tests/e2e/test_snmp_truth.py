@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.asking import IF_NAME
 from actors.core.errors import PortError
 from actors.core.model import Ref
 from actors.core.monitors import target
 from actors.core.options import Options
-from actors.core.polling import IF_NAME
 from actors.core.world import World
 from actors.desk import Desk
 from actors.device import DeviceActor

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.core.asking import SYS_UP_TIME, Plan, Query
 from actors.core.errors import PortError
-from actors.core.polling import SYS_UP_TIME, Plan, PollAnswer, PollRequest, Query
+from actors.core.polling import PollAnswer, PollRequest
 from actors.core.rates import Sample, rate
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
