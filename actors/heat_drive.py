@@ -104,7 +104,12 @@ class Drive:
         """What to do next, given all living stacks of the name."""
         request = self.request
         return stackdrive.decide(
-            request.action, request.version, stacks, acted=self.acted, again=request.again
+            request.action,
+            request.version,
+            stacks,
+            acted=self.acted,
+            again=request.again,
+            bygone=request.bygone,
         )
 
     def told(self, down: str, ahead: int) -> str:

@@ -231,9 +231,9 @@ class HeatActor(IoActor):
         self._forget(drive)
         self.tell(drive.reply_to, answer)
 
-    def _fail(self, drive: Drive, failure: Failure) -> None:
+    def _fail(self, drive: Drive, failure: Failure, shown: int = 0) -> None:
         self.log.info("%s: %s (%s)", drive.name, failure, drive.request_id)
-        self._finish(drive, HeatFailed(drive.request.rid, failure))
+        self._finish(drive, HeatFailed(drive.request.rid, failure, shown))
 
     def _done(self, drive: Drive, reason: str, stack: Stack | None = None) -> None:
         outputs = stack.outputs if stack is not None else ()
@@ -286,7 +286,8 @@ class HeatActor(IoActor):
             case Next.REFUSE if drive.identity and not drive.recognised:
                 self._looks.get(drive, sid, lambda stack: self._recognised(drive, step, stack), outputs=False)
             case _:
-                self._fail(drive, step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next)))
+                failure = step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next))
+                self._fail(drive, failure, step.shown)
 
     def _write(self, drive: Drive, work: Work, sid: str = "", *, acts: bool = False) -> None:
         """A create, update or delete; then wait for its end. A create returns the id of its stack."""

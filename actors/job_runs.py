@@ -160,6 +160,9 @@ class HeatRun:
         self._tenant = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
         outcome = actor.desk.world.outcome(job.ref)
         self._again = outcome is not None and outcome.version == job.version and not outcome.error
+        # what was read after Heat showed a later version still says that ours is the newest
+        newest = actor.declared is not None and actor.declared.version == job.version
+        self._bygone = actor.overtaken if newest else 0
 
     def begin(self, attempt: int) -> None:
         """Ask the pool; asked again, another member is asked the same."""
@@ -182,6 +185,7 @@ class HeatRun:
             job.params,
             self._outputs,
             again=self._again,
+            bygone=self._bygone,
             term=actor.term,
         )
         actor.reason = f"Heat stack {keys.stack_name(job.ref)}"
@@ -203,6 +207,7 @@ class HeatRun:
                     actor.log.warning("%s version %d: %s", self._job.ref, self._job.version, warning)
                 actor.event(Event.DONE)
             case HeatFailed() if message.rid == self._rid:
+                actor.overtaken = message.shown or actor.overtaken
                 failure = located(actor, self._job, message.failure)
                 actor.retry(failure) if failure.retryable else actor.fail(failure)
 

@@ -43,6 +43,8 @@ class Recorder(Requester):
         self.error = ""
         self.failure: Failure | None = None
         self.declared: Declared | None = None
+        #: The later version that Heat showed before `declared` was read.
+        self.overtaken = 0
         self.version = 0
         self.action = Action.CREATE
         self.read: Mapping[str, Entry] = {}

@@ -92,6 +92,19 @@ class ApiServer:
         """What refers to it, directly."""
         return [other for other in self.declared if other != ref and ref in self.parents(other)]
 
+    def hopeless(self, forever: frozenset[Ref]) -> frozenset[Ref]:
+        """What cannot be built as it is declared now: `forever` as the workload says, and whatever needs something
+        that is hopeless or not declared."""
+        found, grown = set(forever), True
+        while grown:
+            needy = (ref for ref in self.declared if ref not in found)
+            more = [
+                ref for ref in needy if any(p in found or p not in self.declared for p in self.parents(ref))
+            ]
+            found.update(more)
+            grown = bool(more)
+        return frozenset(found)
+
     def changed(self, change: Change) -> None:
         """Told of every change in etcd: a completed deletion is cleared away a little later."""
         if not isinstance(change, Entry) or not change.key.startswith(keys.STATE):

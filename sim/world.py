@@ -266,18 +266,7 @@ class World:
 
     def hopeless_now(self) -> frozenset[Ref]:
         """Resources that cannot be built as they are declared now."""
-        found = set(self.workload.hopeless)
-        grown = True
-        while grown:
-            grown = False
-            for ref in self.api.declared:
-                if ref in found:
-                    continue
-                parents = self.api.parents(ref)
-                if any(parent in found or parent not in self.api.declared for parent in parents):
-                    found.add(ref)
-                    grown = True
-        return frozenset(found)
+        return self.api.hopeless(self.workload.hopeless)
 
     def heal_stacks(self) -> None:
         """An operator sees to what others did to our stacks, and to those that hang."""

@@ -54,11 +54,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The decision; `stack_id` is the stack it is about, `failure` says why not."""
+    """The decision; `stack_id` is the stack it is about, `failure` says why not, `shown` which later version the
+    stack is at, where that is why."""
 
     next: Next
     stack_id: str = ""
     failure: Failure | None = None
+    shown: int = 0
 
 
 def tags(version: int) -> tuple[str, ...]:
@@ -79,12 +81,15 @@ def seen(stack_id: str, action: str, status: str, reason: str, stack_tags: Seque
     return Seen(stack_id, action, status, reason, MARK in stack_tags, version)
 
 
-def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool, again: bool = False) -> Step:
+def decide(
+    wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool, again: bool = False, bygone: int = 0
+) -> Step:
     """The next step for this name.
 
     `stacks`: all living ones, oldest first. `acted`: this drive has written to the stack itself, so a
     FAILED at our version is the outcome and not a remnant to be repaired. `again`: it was at this version before,
-    and what somebody may have done to it since is to be undone.
+    and what somebody may have done to it since is to be undone. `bygone`: a later version of a former life of the
+    resource (its declaration was lost, and began anew at lower versions): it does not count as later.
     """
     if wanted in (Action.LOGICAL_DELETE, Action.DELETE):
         return _decide_delete(stacks)
@@ -98,9 +103,10 @@ def decide(wanted: Action, version: int, stacks: Sequence[Seen], *, acted: bool,
     if not stack.ours:
         return _foreign(stack)
     at_version = stack.version == f"v{version}"
-    if int(stack.version[1:] or 0) > version:
-        text = f"the stack is at version {stack.version[1:]} already: a request for version {version} came too late"
-        return Step(Next.REFUSE, stack.id, Failure(ErrorClass.CONFLICT, "Superseded", text))
+    shown = int(stack.version[1:] or 0)
+    if shown > version and shown != bygone:
+        text = f"the stack is at version {shown} already: a request for version {version} came too late"
+        return Step(Next.REFUSE, stack.id, Failure(ErrorClass.CONFLICT, "Superseded", text), shown)
     if stack.status == "COMPLETE":
         if at_version and stack.action in ("CREATE", "UPDATE") and (acted or not again):
             return Step(Next.FINISH, stack.id)

@@ -67,8 +67,9 @@ class HeatRequest:
     """ResourceActor → HeatActor: bring this stack to this version, or away.
 
     Idempotent: it may be sent again, to any member of the pool, at any time. `again`: this version was built
-    before, so a stack that looks as if it were at it is updated all the same. `term`: that of the ownership under
-    which it is asked, 0: unfenced (`messages.Tenure`).
+    before, so a stack that looks as if it were at it is updated all the same. `bygone`: a later version at which the
+    stack may be, of a former life of the resource. `term`: that of the ownership under which it is asked, 0:
+    unfenced (`messages.Tenure`).
     """
 
     rid: str
@@ -81,6 +82,7 @@ class HeatRequest:
     params: tuple[Param, ...]
     outputs: Mapping[Ref, tuple[JsonObject, ...]]
     again: bool = False
+    bygone: int = 0
     term: int = 0
 
 
@@ -105,7 +107,8 @@ class HeatDone:
 
 @dataclass(frozen=True, slots=True)
 class HeatFailed:
-    """HeatActor → requester: it did not work out, sorted by class."""
+    """HeatActor → requester: it did not work out, sorted by class. `shown`: the stack is at this later version."""
 
     rid: str
     failure: Failure
+    shown: int = 0

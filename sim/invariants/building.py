@@ -59,7 +59,7 @@ class Dependencies(Invariant):
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""
         ref = ref_of(name)
-        self._waited(ref, action)
+        self._waited(ref, action, int(spec.tags[-1][1:]) if spec is not None else None)
         if spec is not None:
             self.checks += 1
             self._built_from(ref, action, spec)
@@ -67,12 +67,15 @@ class Dependencies(Invariant):
             self.checks += 1
             self._needed_by(ref)
 
-    def _waited(self, ref: Ref, action: str) -> None:
-        """No job of others that the recorded job depends on is left; a deletion waits only for who uses it."""
+    def _waited(self, ref: Ref, action: str, version: int | None) -> None:
+        """No job of others that the recorded job depends on is left; a deletion waits only for who uses it. A
+        request of a process that stood still is that of its version, whose job may have been replaced since."""
         values = self.world.truth.values
         for value in self.world.truth.jobs.values():
             handler, body = value[0], value[1]
             if Ref(body["resource_type"], body["resource_id"]) != ref or handler != Handler.HEAT.value:
+                continue
+            if version is not None and version < body["version"]:
                 continue
             for needed in body["dependency"]:
                 other = values.get(keys.JOBS + needed)

@@ -106,15 +106,7 @@ class RealWorld:
 
     def hopeless_now(self) -> frozenset[Ref]:
         """Resources that cannot be built as they are declared now."""
-        found, grown = set(self.workload.hopeless), True
-        while grown:
-            grown = False
-            for ref in self.api.declared:
-                parents = self.api.parents(ref)
-                if ref not in found and any(p in found or p not in self.api.declared for p in parents):
-                    found.add(ref)
-                    grown = True
-        return frozenset(found)
+        return self.api.hopeless(self.workload.hopeless)
 
     # --------------------------------------------------------------------------------------- looking
 

@@ -10,6 +10,7 @@ import pytest
 
 from actors.core import keys
 from actors.core.model import Ref
+from actors.ports import Delete, WriteSet
 from sim.heat.engine import Fate, Settings
 from tests.actors.trial import (
     GATEWAY,
@@ -19,6 +20,7 @@ from tests.actors.trial import (
     ROUTER,
     SUBNET,
     Trial,
+    body_of,
 )
 from tests.actors.trouble import error_of, fate_of, nothing_in_flight
 
@@ -282,3 +284,25 @@ def test_jobs_wait_for_consumers(trial: Trial) -> None:
     assert [":".join(name.split(":")[:3]) for name in awaited] == ["modify:heat_worker:subnet"]
     trial.settle()
     assert error_of(trial, NETWORK) == error_of(trial, SUBNET) == ""
+
+
+def test_a_stack_of_a_former_life_is_taken_over(trial: Trial) -> None:
+    """Etcd has lost a resource, and it begins anew at version 1: its stack, at version 3, becomes its own again at the
+    second attempt, when etcd was read after Heat showed the higher version."""
+    trial.change(SUBNET, 3)
+    trial.settle()
+    stack = keys.stack_name(SUBNET)
+    before = [
+        one.id for one in trial.stacks.engine.living(str(body_of(SUBNET)["tenant_id"])) if one.name == stack
+    ]
+    trial.crash()
+    trial.client.commit([WriteSet(tuple(Delete(key) for key in trial.leftovers(SUBNET)))])
+    trial.start()
+    trial.change(SUBNET, 1)
+    trial.settle()
+    assert (trial.state(SUBNET)["version"], error_of(trial, SUBNET)) == (1, "")
+    after = [
+        one for one in trial.stacks.engine.living(str(body_of(SUBNET)["tenant_id"])) if one.name == stack
+    ]
+    assert [(one.id, one.tags[-1]) for one in after] == [(before[0], "v1")]
+    assert trial.at(keys.ATTEMPTS, SUBNET) is None

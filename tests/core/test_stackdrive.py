@@ -268,3 +268,14 @@ def test_a_request_that_came_too_late_does_not_take_a_stack_back() -> None:
     assert step.failure is not None
     assert step.failure.error_class is ErrorClass.CONFLICT
     assert "version 3 already" in step.failure.text
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("UPDATE_COMPLETE", Next.UPDATE), ("CREATE_FAILED", Next.DELETE)]
+)
+def test_a_version_of_a_former_life_does_not_count(status: str, expected: Next) -> None:
+    """The one later version that is known to be bygone is older than any; every other one still is too late."""
+    assert decide(CREATE, 2, [stack(status, 11)], acted=False, bygone=11).next is expected
+    for other in (3, 10, 12):
+        step = decide(CREATE, 2, [stack(status, other)], acted=False, bygone=11)
+        assert (step.next, step.shown) == (Next.REFUSE, other)
