@@ -59,6 +59,9 @@ class Holdings:
         self.session: Session | None = None
         #: number → its key as we took it last
         self._owned: dict[int, Entry] = {}
+        #: The same as others are told of it: never changed, but made anew (`_changed`).
+        self._terms: Mapping[int, int] = {}
+        self._taken_at: Mapping[int, int] = {}
         self._listed = False
         self._moving = False
         self._told: Owned | None = None
@@ -85,7 +88,7 @@ class Holdings:
 
     def terms(self) -> Mapping[int, int]:
         """Owned virtual shards and their terms, once that is known."""
-        return {number: entry.create_revision for number, entry in self._owned.items()}
+        return self._terms
 
     def tenure(self) -> Tenure:
         """What the HeatActors are to know: they ask a service that knows no fences."""
@@ -191,7 +194,7 @@ class Holdings:
         session = self.session
         if self._moving or not self._listed or session is None or not session.valid():
             return
-        moves = self._claims.moves({n: entry.mod_revision for n, entry in self._owned.items()})
+        moves = self._claims.moves(self._taken_at)
         due = self._drain.due([n for n in moves.give if n in self._owned])
         moves = replace(moves, give=tuple(n for n in moves.give if n in due or n not in self._owned))
         idle = moves == Moves((), (), ())
@@ -249,6 +252,7 @@ class Holdings:
             number = shard_number(key)
             if number is not None:
                 self._owned[number] = entry
+        self._changed()
         self._learned(entries)
         if entries:
             self._bridge.commits.refence(entries)
@@ -261,8 +265,13 @@ class Holdings:
         """These are not ours any more: stop everything about them."""
         lost = {number for number in numbers if self._owned.pop(number, None) is not None}
         if lost:
+            self._changed()
             self._bridge.commits.refuse(lost, _LOST)
             self._tell()
+
+    def _changed(self) -> None:
+        self._terms = {number: entry.create_revision for number, entry in self._owned.items()}
+        self._taken_at = {number: entry.mod_revision for number, entry in self._owned.items()}
 
     def _tell(self) -> None:
         owned = Owned(self.terms(), self._drain.leaving, self._drain.round)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from actors.core.errors import ErrorClass, PortError, classify_heat
 from actors.core.redact import redact, secret_values
@@ -26,6 +26,9 @@ from sim.heat.records import Record
 FaultHook = Callable[[str, str], None]
 #: How an action ("CREATE", "UPDATE", "DELETE") on the stack of that name ends.
 FateHook = Callable[[str, str], Fate]
+#: Values that must not show in a refusal.
+Secrets = Callable[[], frozenset[str]]
+T = TypeVar("T")
 
 
 def _no_fault(_point: str, _name: str) -> None:
@@ -62,59 +65,77 @@ class FakeStacks:
 
     def find(self, tenant: str, *names: str) -> tuple[Stack, ...]:
         """See `ports.Stacks`. The fault hook is told of each name."""
-        with self._request("find", *names):
+
+        def look() -> tuple[Stack, ...]:
             found = [one for name in names for one in self.engine.named(self._project(tenant), name)]
             return tuple(_stack(one, outputs=False) for one in found)
 
+        return self._request("find", names, look)
+
     def create(self, spec: StackSpec) -> str:
         """See `ports.Stacks`."""
-        with self._request("create", spec.name, secrets=_secrets(spec)):
+
+        def make() -> str:
             fate = self._fate("CREATE", spec.name)
             return self.engine.create(self._project(spec.tenant), spec.name, _asked(spec), fate).id
 
+        return self._request("create", (spec.name,), make, lambda: _secrets(spec))
+
     def update(self, spec: StackSpec, stack_id: str) -> None:
         """See `ports.Stacks`."""
-        with self._request("update", spec.name, secrets=_secrets(spec)):
+
+        def change() -> None:
             record = self._living(spec.tenant, spec.name, stack_id)
             self.engine.update(record, _asked(spec), self._fate("UPDATE", spec.name))
 
+        self._request("update", (spec.name,), change, lambda: _secrets(spec))
+
     def delete(self, tenant: str, name: str, stack_id: str) -> None:
         """See `ports.Stacks`."""
+
+        def remove() -> None:
+            record = self._living(tenant, name, stack_id)
+            self.engine.delete(record, self._fate("DELETE", name))
+
         try:
-            with self._request("delete", name):
-                record = self._living(tenant, name, stack_id)
-                self.engine.delete(record, self._fate("DELETE", name))
+            self._request("delete", (name,), remove)
         except PortError as error:
             if error.failure.error_class is not ErrorClass.NOT_FOUND:
                 raise
 
     def in_progress(self, tenant: str) -> frozenset[str]:
         """See `ports.Stacks`."""
-        with self._request("in_progress", ""):
-            return frozenset(record.id for record in self.engine.running(self._project(tenant)))
+        project = self._project(tenant)
+        return self._request(
+            "in_progress", ("",), lambda: frozenset(record.id for record in self.engine.running(project))
+        )
 
     def get(self, tenant: str, name: str, stack_id: str, *, outputs: bool) -> Stack:
         """See `ports.Stacks`."""
-        with self._request("get", name):
-            record = self._living(tenant, name, stack_id)
-            return replace(
-                _stack(record, outputs=outputs), parameters=shown(record.template.parameters, record.bound)
-            )
 
-    @contextmanager
-    def _request(self, point: str, *names: str, secrets: frozenset[str] = frozenset()) -> Iterator[None]:
+        def look() -> Stack:
+            record = self._living(tenant, name, stack_id)
+            parameters = shown(record.template.parameters, record.bound)
+            return replace(_stack(record, outputs=outputs), parameters=parameters)
+
+        return self._request("get", (name,), look)
+
+    def _request(
+        self, point: str, names: Sequence[str], work: Callable[[], T], secrets: Secrets = frozenset
+    ) -> T:
         """One request: counted, with its faults, and with refusals as PortErrors."""
         with self._lock:
             self.requests[point] = self.requests.get(point, 0) + 1
             for name in names:
                 self._fault(point, name)
             try:
-                yield
+                answer = work()
             except HeatError as error:
                 failure = classify_heat(error.status, error.type, may_have_acted=False, message=error.message)
-                raise PortError(failure, error.type, redact(error.message, secrets)) from None
+                raise PortError(failure, error.type, redact(error.message, secrets())) from None
             for name in names:
                 self._fault(f"{point}.done", name)
+            return answer
 
     def _living(self, tenant: str, name: str, stack_id: str) -> Record:
         return self.engine.get(self._project(tenant), name, stack_id, with_deleted=False)

@@ -6,11 +6,12 @@ itself. Invariants look here. Keeps the latest and what promises about the past 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from actors.core import keys, ownership
 from actors.core.model import Json, Ref
@@ -168,7 +169,7 @@ def _ref(root: str, key: str) -> Ref | None:
 
 def _decode(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode())
+        return orjson.loads(raw)
     except ValueError:
         return None
 

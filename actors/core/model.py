@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Anything that `json.loads` returns.
 Json = Any
@@ -40,9 +40,11 @@ class OnFailure(StrEnum):
     IGNORE = "ignore"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """One resource: its schema id (singular) and its id. Prints as `type:id`."""
+class Ref(NamedTuple):
+    """One resource: its schema id (singular) and its id. Prints as `type:id`.
+
+    A tuple, because nothing else is hashed and compared as often.
+    """
 
     type: str
     id: str

@@ -143,13 +143,14 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
         outcome = world.outcome(ref)
         if outcome is None or outcome.version < world.version(ref):
             edges[ref] = refers_to(world, ref)
-    edges[declared.ref] = references(OrderedView(world, declared), declared)
-    needed = _reached(edges, declared.ref)
-    return tuple(
-        ref
-        for ref, refers in edges.items()
-        if ref != declared.ref and declared.ref in refers and not (ref in needed and declared.ref < ref)
-    )
+    me = declared.ref
+    using = sorted(ref for ref, refers in edges.items() if ref != me and me in refers)
+    if not using:
+        return ()
+    current = world.declaration(me) is declared
+    edges[me] = refers_to(world, me) if current else references(OrderedView(world, declared), declared)
+    needed = _reached(edges, me)
+    return tuple(ref for ref in using if not (ref in needed and me < ref))
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ class Claims:
             self._mine = frozenset(n for n, member in enumerate(self._assigned) if member == self.me)
 
     def moves(self, owned: Mapping[int, int]) -> Moves:
-        """What to take, to give and to verify. `owned`: number → revision at which we took it.
+        """What to take, to give and to verify. `owned`: number → revision at which we took it; not changed afterwards.
 
         Nothing while we are not among the members ourselves: then we do not know enough to give anything.
         """
@@ -172,7 +172,7 @@ class Claims:
         if known is not None and known[:2] == (self._changes, owned) and known[2] == frozenset(self.members):
             return known[3]
         moves = self._moves(owned)
-        self._known = (self._changes, dict(owned), frozenset(self.members), moves)
+        self._known = (self._changes, owned, frozenset(self.members), moves)
         return moves
 
     def _moves(self, owned: Mapping[int, int]) -> Moves:

@@ -251,8 +251,8 @@ class World:
         return ref in self._requested.refs
 
     def marked(self) -> Iterable[Ref]:
-        """Resources that are marked for deletion and still declared."""
-        return sorted(self._marked)
+        """Resources that are marked for deletion and still declared, in no order."""
+        return self._marked
 
     def declaration(self, ref: Ref) -> Declared | None:
         """The newest readable declaration."""

@@ -1,6 +1,6 @@
-"""Pickles of messages: frozen dataclasses by position, everything else as pickle does.
+"""Pickles of messages: frozen dataclasses and named tuples by position, everything else as pickle does.
 
-Guarantees: what `dumps` makes is an ordinary pickle, read by `pickle.loads`; a dataclass is made anew by its
+Guarantees: what `dumps` makes is an ordinary pickle, read by `pickle.loads`; either is made anew by its
 constructor, so its checks run again. Python's own way for a frozen dataclass with slots walks over
 `dataclasses.fields` for every single object and takes two to three times as long.
 """
@@ -43,7 +43,9 @@ def _by_name(value: Any) -> Any:
 
 
 def _by_position(cls: type) -> _Reducer | None:
-    """A reducer to `cls(*members)`; None for a class that is no such dataclass or has ways of its own."""
+    """A reducer to `cls(*members)`; None for a class that is neither of the two or has ways of its own."""
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return lambda value: (cls, tuple(value))
     if _SLOW_STATE is None or cls.__dict__.get("__getstate__") is not _SLOW_STATE:
         return None
     members = dataclasses.fields(cls)

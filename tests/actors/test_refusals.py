@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
+from actors.core.model import Ref
 from tests.actors.trial import (
     CHAIN,
     LOGICAL_PORT,
@@ -137,7 +137,7 @@ def test_a_cycle_is_refused_with_the_cycle_printed(trial: Trial) -> None:
     trial.declare_example([])
     mapping = {"name": {"output_key": "id", "path": [{"type": "network", "id": "name"}]}}
     trial.declare([template("network", mapping, "")])
-    other = replace(NETWORK, id="00000000-0000-0000-0000-000000000001")
+    other = Ref(NETWORK.type, "00000000-0000-0000-0000-000000000001")
     for ref, name in ((NETWORK, other.id), (other, NETWORK.id)):
         value = {**body_of(NETWORK), "id": ref.id, "name": name}
         trial.declare([(config_key(ref), keys.encode_declared(value, 1))])

@@ -71,6 +71,11 @@ def test_a_message_survives(message: object) -> None:
     assert pickle.loads(dumps(message)) == message
 
 
+def test_a_named_tuple_stays_what_it_is() -> None:
+    """It is equal to a plain tuple, but does not become one."""
+    assert type(pickle.loads(dumps(Ref("port", "1")))) is Ref
+
+
 def test_a_message_is_small() -> None:
     """A dataclass by position is not larger than Python's own pickle of it."""
     for message in MESSAGES[:3]:
