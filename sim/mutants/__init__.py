@@ -61,10 +61,10 @@ def _restorer(owner: Any, name: str) -> Callable[[], None]:
     return lambda: setattr(owner, name, real)
 
 
-def hunt(bug: Bug, resources: int, seeds_max: int) -> Caught:
-    """Run seeds until one catches it."""
+def hunt(bug: Bug, resources: int, seeds_max: int, first: int = 1) -> Caught:
+    """Run seeds, from `first` on, until one catches it. Raises Misplanted."""
     with planted(bug):
-        for seed in range(1, seeds_max + 1):
+        for seed in range(first, first + seeds_max):
             case = Case(seed, resources, PROFILES[seed % len(PROFILES)])
             try:
                 violation = Player(case).run().violation
@@ -78,7 +78,7 @@ def hunt(bug: Bug, resources: int, seeds_max: int) -> Caught:
         raise Misplanted(f"{bug.name}: {violation}")
     if Player(case).run().violation is not None:
         raise Misplanted(f"{bug.name}: the product fails without it, too: {command(case)}")
-    return Caught(bug.name, seed, violation.promise)
+    return Caught(bug.name, seed - first + 1, violation.promise)
 
 
 def run(
