@@ -241,7 +241,10 @@ def _means(text: str, value: Json) -> bool:
         return False
 
 
-class _Loader(yaml.SafeLoader):
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time: C if it is built
     """Dates stay text, as in Heat."""
 
 
