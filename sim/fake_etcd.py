@@ -46,6 +46,7 @@ class FakeEtcd:
         self.listeners: list[Callable[[], None]] = []
         self._order: list[bytes] = []  # all keys with any version, sorted as etcd sorts: by bytes
         self._versions: dict[str, list[Entry | _Gone]] = {}
+        self._bytes = 0  # of all entries in _versions
         self._history: list[tuple[int, tuple[Change, ...]]] = []
         self._leases: dict[int, FakeLease] = {}
         self._lease_of: dict[str, FakeLease] = {}
@@ -109,8 +110,7 @@ class FakeEtcd:
 
     def bytes_in_use(self) -> int:
         """Keys and values with all history that is kept."""
-        versions = (one for versions in self._versions.values() for one in versions)
-        return sum(len(_raw(one.key)) + len(one.value) for one in versions if isinstance(one, Entry))
+        return self._bytes
 
     def compact(self, revision: int) -> None:
         """Forget what was before `revision`. No error if that is done already."""
@@ -123,6 +123,7 @@ class FakeEtcd:
             newest = max((i for i, one in enumerate(versions) if one.mod_revision <= revision), default=0)
             if isinstance(versions[newest], _Gone) and versions[newest].mod_revision <= revision:
                 newest += 1
+            self._bytes -= sum(_size(one) for one in versions[:newest])
             del versions[:newest]
             if not versions:
                 del self._versions[key]
@@ -162,6 +163,7 @@ class FakeEtcd:
         created = present.create_revision if present else self.revision
         entry = Entry(write.key, write.value, self.revision, created)
         versions.append(entry)
+        self._bytes += _size(entry)
         return entry
 
     # ----------------------------------------------------------------------------------------------- leases
@@ -219,6 +221,10 @@ class _Gone:
 
 def _raw(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
+
+
+def _size(version: Entry | _Gone) -> int:
+    return len(_raw(version.key)) + len(version.value) if isinstance(version, Entry) else 0
 
 
 def _check_limits(sets: Sequence[WriteSet]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.core.errors import ErrorClass, PortError
-from actors.ports import Changes, Compacted, Down, Put, Up, WriteSet
+from actors.ports import Changes, Compacted, Delete, Down, Put, Up, WriteSet
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeStore
 from tests.contract.etcd_worlds import Recorder, puts
@@ -154,3 +154,17 @@ def test_history_is_kept_until_compaction(etcd: FakeEtcd) -> None:
     assert [e.value for e in store.page("/t/", revision=3).entries] == [b"2", b"1"]
     with pytest.raises(PortError, match="Compacted"):
         store.page("/t/", revision=2)
+
+
+def test_bytes_in_use_are_those_of_what_is_kept(etcd: FakeEtcd) -> None:
+    """Every version of a key counts until it is compacted; what was deleted before that takes nothing."""
+    etcd.commit([WriteSet((Put("a", b"12345"), Put("é", b"1")))])
+    etcd.commit([WriteSet((Put("a", b""),))])
+    assert etcd.bytes_in_use() == (1 + 5) + (2 + 1) + 1
+    etcd.commit([WriteSet((Delete("é"),))])
+    assert etcd.bytes_in_use() == 10
+    etcd.compact(etcd.revision)
+    assert etcd.bytes_in_use() == 1
+    etcd.commit([WriteSet((Delete("a"),))])
+    etcd.compact(etcd.revision)
+    assert etcd.bytes_in_use() == 0
