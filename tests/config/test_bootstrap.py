@@ -126,6 +126,17 @@ def copy(tmp_path: Path) -> Copy:
     return Copy(*folders)
 
 
+@pytest.fixture
+def begun(copy: Copy, prepared: Copy) -> Copy:
+    """A fresh copy with an empty environment, which `run.py` goes on with: pip in it is that of another, as installing
+    it costs ten times what these tests do. What makes it from nothing: `prepared`, and what heals a killed install."""
+    subprocess.run([BARE, "-m", "venv", "--without-pip", str(copy.venv)], check=True)
+    (packages,) = copy.venv.glob("lib/python3*/site-packages")
+    for part in prepared.venv.glob("lib/python3*/site-packages/pip*"):
+        shutil.copytree(part, packages / part.name)
+    return copy
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy that has been started once."""
@@ -169,13 +180,13 @@ def test_an_environment_that_has_everything_is_used_as_it_is(copy, prepared):
     assert not copy.venv.exists()
 
 
-def test_an_environment_with_another_version_is_not_used(copy, prepared):
+def test_an_environment_with_another_version_is_not_used(begun, prepared):
     """What does not satisfy pyproject.toml does not count as there."""
-    project = copy.root / "pyproject.toml"
+    project = begun.root / "pyproject.toml"
     project.write_text(project.read_text().replace("gwtiny==1.0", "gwtiny>=1.5"))
-    copy.lock.write_text(wheel(copy.index, "gwtiny", "1.6"))
-    code, out, err = copy.run(python=str(prepared.venv / "bin" / "python"))
-    assert (code, out.split()) == (7, [str(copy.venv), "1.6"]), err
+    begun.lock.write_text(wheel(begun.index, "gwtiny", "1.6"))
+    code, out, err = begun.run(python=str(prepared.venv / "bin" / "python"))
+    assert (code, out.split()) == (7, [str(begun.venv), "1.6"]), err
 
 
 def test_a_changed_lock_is_installed(prepared):
@@ -191,14 +202,14 @@ def test_a_changed_lock_is_installed(prepared):
         prepared.lock.write_text(before)
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(copy):
+def test_a_package_that_is_not_the_locked_one_is_refused(begun):
     """A wheel whose hash is not in the lock stops the preparation, with pip's words and without a stamp."""
-    copy.lock.write_text("gwtiny==1.0 --hash=sha256:" + "0" * 64 + "\n")
-    code, out, err = copy.run()
+    begun.lock.write_text("gwtiny==1.0 --hash=sha256:" + "0" * 64 + "\n")
+    code, out, err = begun.run()
     assert (code, out) == (1, "")
     assert "error: requirements.lock" in err
     assert "HASHES" in err
-    assert not (copy.venv / bootstrap.STAMP.name).exists()
+    assert not (begun.venv / bootstrap.STAMP.name).exists()
 
 
 def hang(copy: Copy) -> tuple[subprocess.Popen[str], Path]:
@@ -234,33 +245,33 @@ def pip_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children die with a killed parent on Linux only")
-def test_a_killed_install_heals_and_leaves_no_process(copy, processes):
+def test_a_killed_install_heals_and_leaves_no_process(begun, processes):
     """After kill -9 in the middle pip is gone too, and the next start prepares everything anew."""
-    lock = copy.lock.read_text()
-    process, pipe = hang(copy)
+    lock = begun.lock.read_text()
+    process, pipe = hang(begun)
     processes.append(process)
     pip = pip_of(process)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     psutil.wait_procs([pip], timeout=10)
     assert not pip.is_running() or pip.status() == psutil.STATUS_ZOMBIE
-    assert (copy.venv / bootstrap.BUILDING.name).exists()
-    torso = copy.venv / "torso"
+    assert (begun.venv / bootstrap.BUILDING.name).exists()
+    torso = begun.venv / "torso"
     torso.touch()
     pipe.unlink()
-    copy.lock.write_text(lock)
-    code, out, err = copy.run()
-    assert (code, out.split()) == (7, [str(copy.venv), "1.0"]), err
+    begun.lock.write_text(lock)
+    code, out, err = begun.run()
+    assert (code, out.split()) == (7, [str(begun.venv), "1.0"]), err
     assert not torso.exists()
-    assert not copy.venv.with_name(".venv.old").exists()
+    assert not begun.venv.with_name(".venv.old").exists()
 
 
-def test_two_starts_share_one_install(copy, processes):
+def test_two_starts_share_one_install(begun, processes):
     """The second waits for the first, then finds everything ready."""
-    first, pipe = hang(copy)
+    first, pipe = hang(begun)
     processes.append(first)
     pip_of(first)
-    second = copy.begin("second")
+    second = begun.begin("second")
     processes.append(second)
     assert second.stderr is not None
     assert second.stderr.readline().startswith("Waiting for another start")
@@ -272,24 +283,23 @@ def test_two_starts_share_one_install(copy, processes):
     assert "Preparing" not in err
 
 
-def test_an_environment_of_other_making_is_completed(copy):
+def test_an_environment_of_other_making_is_completed(begun):
     """An empty .venv that a newcomer made (and perhaps activated) gets what is missing."""
-    subprocess.run([BARE, "-m", "venv", str(copy.venv)], check=True)
-    mine = copy.venv / "mine"
+    mine = begun.venv / "mine"
     mine.touch()
-    code, out, err = copy.run(python=str(copy.venv / "bin" / "python"))
-    assert (code, out.split()) == (7, [str(copy.venv), "1.0"]), err
+    code, out, err = begun.run(python=str(begun.venv / "bin" / "python"))
+    assert (code, out.split()) == (7, [str(begun.venv), "1.0"]), err
     assert mine.exists()
 
 
-def test_the_tests_get_the_tools_too(copy):
+def test_the_tests_get_the_tools_too(begun):
     """`run.py test` prepares from the larger lock; that environment serves the program as well."""
-    (copy.root / "config" / "checks.py").write_text(
+    (begun.root / "config" / "checks.py").write_text(
         "def run_checks(arguments):\n    import gwtool\n    print(gwtool.VERSION, *arguments)\n    return 3\n"
     )
-    code, out, err = copy.run("test", "-k", "x")
+    code, out, err = begun.run("test", "-k", "x")
     assert (code, out.split()) == (3, ["2.1", "-k", "x"]), err
-    code, out, err = copy.run()
+    code, out, err = begun.run()
     assert (code, out.split()[1:], err) == (7, ["1.0"], "")
 
 
