@@ -87,13 +87,17 @@ def test_requests_are_the_oracles_byte_for_byte():
 
 
 def test_responses_mean_what_the_oracle_says():
-    """2,500 random responses with values of every type: header and values equal pysnmp's."""
+    """600 random responses, thousands of values of every type: header and values equal pysnmp's."""
     dice = random.Random(2)
-    for _ in range(2500):
+    compared = 0
+    for _ in range(600):
         datagram = response(dice)
         fast, slow = FAST.decode(datagram), ORACLE.decode(datagram)
         assert fast[:4] == slow[:4]
-        assert list(FAST.values(fast, ())) == list(ORACLE.values(slow, ()))
+        values = list(FAST.values(fast, ()))
+        assert values == list(ORACLE.values(slow, ()))
+        compared += len(values)
+    assert compared > 5_000
 
 
 def test_values_of_the_expected_oids_are_the_same():

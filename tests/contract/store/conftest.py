@@ -21,11 +21,12 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reach(
     etcd_binary: EtcdBinary, etcd_server: RunningEtcd, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Access]]:
-    """`reach(kind)`: access to the one etcd of that kind, which is started when it is first asked for."""
+    """`reach(kind)`: access to the one etcd of that kind, which is started when it is first asked for. It ends with the
+    file: seven members that idle until all tests are done take more of the processor than starting them twice."""
     known = {"etcd": Access([etcd_server.endpoint])}
     running = []
 
