@@ -2,11 +2,13 @@
 
 Guarantees: standard library only; the exit code is 0 only if all passed; arguments go to pytest. The quiet
 checks run side by side; pytest comes after them, and spreads its files over PROCESSES where all are run: most
-tests wait for real parts. With arguments it is one process, so that a debugger can be used.
+tests wait for real parts. With arguments it is one process, so that a debugger can be used. Bytecode is kept in the
+tree, whatever the environment says: hundreds of processes of ours are started, and none shall compile anew.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,7 +38,10 @@ def checks(pytest_arguments: list[str]) -> list[Check]:
     lint_imports = (
         "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
     )
-    everything = ("-n", str(PROCESSES), "--dist", "loadfile")
+    # in the order of collection: tests/conftest.py puts the longest files first, xdist would put them last
+    everything = ("-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
+    # rewriting and compiling the tests takes longer than importing them; each of the processes would do it
+    collection = Check("collection", (*python, "pytest", "--collect-only", "-q"))
     return [
         Check("ruff check", (*python, "ruff", "check", ".")),
         Check("ruff format", (*python, "ruff", "format", "--check", ".")),
@@ -44,6 +49,7 @@ def checks(pytest_arguments: list[str]) -> list[Check]:
         Check("import-linter", (sys.executable, "-c", lint_imports)),
         # a real Heat for the contract tests, which skip themselves where none can be had
         Check("real Heat", (*python, "sim.real_heat.environment")),
+        *([] if pytest_arguments else [collection]),
         Check("pytest", (*python, "pytest", *(pytest_arguments or everything)), quiet=False),
     ]
 
@@ -80,6 +86,7 @@ class _Running:
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             check.command,
             cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT if check.quiet else None,

@@ -27,9 +27,47 @@ from sim.etcd_server import (
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: Where all tests are run, files are dealt to processes in this order, then all others: what takes longest is begun
+#: first, so that no process is left alone with it in the end. Seconds are those of the processor, on 2 cores.
+LONGEST = (
+    "sim/test_seeds.py",  # 300 and more
+    "e2e/test_sim_real.py",  # waits most of its 100 to 200 s
+    "e2e/test_tour.py",
+    "e2e/test_deaths.py",
+    "contract/test_heat_conformance.py",  # a real Heat, as the next three
+    "contract/test_stacks.py",
+    "contract/test_heat_faults.py",
+    "contract/test_recorded_templates.py",
+    "e2e/test_heat_kinds.py",
+    "controllers/test_ownership.py",
+    "e2e/test_troubles.py",
+    "sim/test_simulation.py",
+    "config/test_bootstrap.py",
+    "actors/test_crash_equivalence.py",
+    "e2e/test_replay.py",
+    "e2e/test_standalone.py",
+    "controllers/test_full_store.py",
+    "e2e/test_apply.py",
+    "e2e/test_traces.py",
+    "contract/test_etcd_install.py",
+    "contract/store/test_store.py",
+    "contract/store/test_sessions.py",
+    "actors/test_lost_messages.py",
+    "e2e/test_snmpsim.py",
+    "e2e/test_snmp_truth.py",
+    "contract/test_agent_v3_hostile.py",
+    "e2e/test_drift.py",
+)
+
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files into the order of LONGEST; tests of a file keep theirs."""
+    ranks = {f"tests/{name}": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from config import bootstrap, checks
 from config.bootstrap import ROOT
+from tests.conftest import LONGEST
 
 
 @pytest.mark.parametrize("name", [bootstrap.RUNTIME_LOCK, bootstrap.DEV_LOCK, bootstrap.BUILD_LOCK])
@@ -90,3 +91,21 @@ def test_pytest_gets_the_arguments():
     commands = {check.name: check.command for check in checks.checks(["-k", "seed"])}
     assert commands["pytest"][-2:] == ("-k", "seed")
     assert [name for name, command in commands.items() if "seed" in command] == ["pytest"]
+
+
+def test_what_is_begun_first_is_there(request):
+    """The files that are to be begun first exist, each once, and this run has them in that order."""
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(LONGEST)) == len(LONGEST)
+    files = [item.nodeid.partition("::")[0].removeprefix("tests/") for item in request.session.items]
+    begun = list(dict.fromkeys(name for name in files if name in LONGEST))
+    assert begun == [name for name in LONGEST if name in begun]
+
+
+def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch, capfd):
+    """What is run writes bytecode, so that the many processes of the tests do not compile anew."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    told = (sys.executable, "-c", "import sys; print('kept:', not sys.dont_write_bytecode)")
+    monkeypatch.setattr(checks, "checks", lambda _arguments: [checks.Check("one", told, quiet=False)])
+    assert checks.run_checks([]) == 0
+    assert "kept: True" in capfd.readouterr().out
