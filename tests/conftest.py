@@ -79,9 +79,9 @@ def etcd_binary() -> EtcdBinary:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def etcd_server(etcd_binary: EtcdBinary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEtcd]:
-    """One etcd for all tests. Do not kill it: start your own with `etcd_binary` for that."""
+    """One etcd for the tests of a file. Do not kill it: start your own with `etcd_binary` for that."""
     etcd = start_etcd(etcd_binary, tmp_path_factory.mktemp("etcd"), allow_unsafe=True)
     yield etcd
     etcd.stop()
