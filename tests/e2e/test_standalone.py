@@ -104,61 +104,6 @@ def test_only_loopback_listens(first: First) -> None:
     assert {ip for ip in ips if not ip.startswith("127.")} == set()
 
 
-def test_a_second_start_writes_nothing(first: First) -> None:
-    """On settled data nothing is written but who owns it; SIGINT to run.py alone ends it as well."""
-    with Product(first.folder, **FAST) as product:
-        product.built()
-        etcd = product.etcd
-        assert etcd.values() == first.values
-        time.sleep(2.5)  # two polls of every device: what is known already must not be written again
-        since = etcd.history(first.revision)
-        assert [change.key for change in since if change.key.startswith(SETTLED)] == []
-        assert [change.key for change in since if not change.key.startswith(OWNERSHIP)] == []
-        assert "22 settled; nothing to do" in product.out
-        began = time.monotonic()
-        assert product.end(signal.SIGINT) == 0
-        assert time.monotonic() - began < 5.0
-        product.assert_nothing_left()
-
-
-def test_a_port_goes_down_and_up_again(first: First) -> None:
-    """`run.py port down` is seen in /monitoring and on the screen, and so is `port up`; SIGTERM ends as Ctrl-C."""
-    key = f"/monitoring/v2.0/{LOGICAL_PORT}"
-    with Product(first.folder, **FAST) as product:
-        product.built()
-        for what, status, line in (
-            ("down", "DOWN", "logical_port: UP → DOWN"),
-            ("up", "UP", "logical_port: DOWN → UP"),
-        ):
-            told = run_once(first.folder, "port", what, "xe-0/0/3.1025")
-            assert (told.returncode, told.stderr) == (0, "")
-            etcd = product.etcd
-            eventually(lambda: etcd.get(key) == {"logical_port": status, "version": 1}, 30, what)  # noqa: B023
-            product.said(line)
-        refused = run_once(first.folder, "port", "down", "xe-9/9/9")
-        assert refused.returncode == 1
-        assert refused.stderr.count("\n") == 1
-        assert product.end(signal.SIGTERM) == 0
-        product.assert_nothing_left()
-
-
-def test_one_at_a_time_in_a_folder_and_kill_leaves_nothing(first: First) -> None:
-    """A second run in the same folder is refused in one line and harms nothing; kill -9 of run.py ends all."""
-    with Product(first.folder, **FAST) as product:
-        product.built()
-        second = run_once(first.folder)
-        said = [line for line in (second.stdout + second.stderr).splitlines() if "already" in line]
-        assert second.returncode == 1
-        assert len(said) == 1
-        assert f"pid {product.process.pid} runs in {first.folder / 'state'} already" in said[0]
-        assert "nothing is left running" not in second.stdout
-        assert product.control("port down xe-0/0/3.1025")["ok"] is True
-        product.note()
-        product.process.kill()
-        product.process.wait()
-        product.assert_nothing_left(socket_too=False)
-
-
 def test_a_terminal_gets_a_live_table(tmp_path: Path) -> None:
     """On a terminal a table is redrawn in place, the log goes to a file, and the key Ctrl-C ends everything."""
     with Terminal(tmp_path, **FAST) as terminal:
@@ -223,3 +168,53 @@ def test_a_system_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
         assert product.process.wait() == 70
         assert "died four times within a minute; giving up" in product.out
         product.assert_nothing_left()
+
+
+@pytest.fixture(scope="module")
+def second(first: First) -> Iterator[Product]:
+    """The next start in the same folder; SIGINT to run.py alone ends it as well."""
+    with Product(first.folder, **FAST) as product:
+        yield product.built()
+        began = time.monotonic()
+        assert product.end(signal.SIGINT) == 0
+        assert time.monotonic() - began < 5.0
+        product.assert_nothing_left()
+
+
+def test_a_second_start_writes_nothing(first: First, second: Product) -> None:
+    """On settled data nothing is written but who owns it."""
+    etcd = second.etcd
+    assert etcd.values() == first.values
+    time.sleep(2.5)  # two polls of every device: what is known already must not be written again
+    since = etcd.history(first.revision)
+    assert [change.key for change in since if change.key.startswith(SETTLED)] == []
+    assert [change.key for change in since if not change.key.startswith(OWNERSHIP)] == []
+    assert "22 settled; nothing to do" in second.out
+
+
+def test_a_port_goes_down_and_up_again(second: Product) -> None:
+    """`run.py port down` is seen in /monitoring and on the screen, and so is `port up`."""
+    key = f"/monitoring/v2.0/{LOGICAL_PORT}"
+    etcd = second.etcd
+    for what, status, line in (
+        ("down", "DOWN", "logical_port: UP → DOWN"),
+        ("up", "UP", "logical_port: DOWN → UP"),
+    ):
+        told = run_once(second.folder, "port", what, "xe-0/0/3.1025")
+        assert (told.returncode, told.stderr) == (0, "")
+        eventually(lambda: etcd.get(key) == {"logical_port": status, "version": 1}, 30, what)  # noqa: B023
+        second.said(line)
+    refused = run_once(second.folder, "port", "down", "xe-9/9/9")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+
+
+def test_one_at_a_time_in_a_folder(second: Product) -> None:
+    """A second run in the same folder is refused in one line and harms nothing."""
+    refused = run_once(second.folder)
+    said = [line for line in (refused.stdout + refused.stderr).splitlines() if "already" in line]
+    assert refused.returncode == 1
+    assert len(said) == 1
+    assert f"pid {second.process.pid} runs in {second.folder / 'state'} already" in said[0]
+    assert "nothing is left running" not in refused.stdout
+    assert second.control("port down xe-0/0/3.1025")["ok"] is True
