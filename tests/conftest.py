@@ -31,7 +31,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: first, so that no process is left alone with it in the end. Seconds are those of the processor, on 2 cores.
 LONGEST = (
     "sim/test_seeds.py",  # 300 and more
-    "e2e/test_sim_real.py",  # waits most of its 100 to 200 s
+    "e2e/test_sim_real.py",  # waits most of its 150 to 250 s
+    "sim/test_mutants.py",  # 70
     "e2e/test_tour.py",
     "e2e/test_deaths.py",
     "contract/test_heat_conformance.py",  # a real Heat, as the next three

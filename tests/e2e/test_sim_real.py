@@ -19,7 +19,7 @@ from tests.e2e.harness import ROOT, eventually
 
 pytestmark = pytest.mark.timeout(1800)
 #: How long the short run is to last, in minutes; calm and deletion come on top.
-MINUTES = os.environ.get("SIM_REAL_MINUTES", "1")
+MINUTES = os.environ.get("SIM_REAL_MINUTES", "2")
 
 
 @pytest.fixture
