@@ -6,7 +6,9 @@ Guarantees: looks at what is recorded as installed, so nothing of OpenTelemetry 
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
 
 from config.bootstrap import OTEL_LOCK, ROOT, lacking_extra
 from config.sections import Snapshot
@@ -14,8 +16,11 @@ from config.settings import SettingsError
 
 
 def how_to_install() -> str:
-    """The command that installs them beside what is there, from the hashed lock file."""
-    return f"{sys.executable} -m pip install --require-hashes --no-deps -r {ROOT / OTEL_LOCK}"
+    """The command that installs them beside what is there, from the hashed lock file; where we may not, who may."""
+    command = f"{sys.executable} -m pip install --require-hashes --no-deps -r {ROOT / OTEL_LOCK}"
+    if os.access(sysconfig.get_path("purelib"), os.W_OK):
+        return command
+    return f"{command} (as the owner of {sys.prefix}; an image is built with --build-arg TRACES=1)"
 
 
 def missing(settings: Snapshot) -> str:

@@ -97,3 +97,10 @@ def test_what_is_missing_is_told_with_how_to_install_it(
     with pytest.raises(SettingsError, match=f"needs opentelemetry-sdk.*{OTEL_LOCK}$") as raised:
         otel_extra.check(wanted)
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_where_nothing_can_be_installed_it_says_who_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container and a service cannot write to their own installation: the owner, or the build of the image, can."""
+    assert "TRACES" not in otel_extra.how_to_install()
+    monkeypatch.setattr("sysconfig.get_path", lambda _: "/proc/nowhere")
+    assert otel_extra.how_to_install().endswith("an image is built with --build-arg TRACES=1)")

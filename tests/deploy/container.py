@@ -3,9 +3,10 @@
 As root, with buildah and bubblewrap installed; no daemon, and no engine, which would want control groups of its own.
 The container is what the image says (user, environment, entrypoint, command, health check) and what the head of the
 recipe asks for: root file system read-only, /tmp in memory, no capability, no new privileges, a process namespace of
-its own whose first process is tini. It shares the network, on which etcd, Heat and agents of `peers.py` listen.
-Guarantees: images and containers are kept in `--work` alone. Does not show: port forwarding, and what an engine of
-somebody else makes of the recipe.
+its own whose first process is tini. It shares the network, on which etcd, Heat and agents of `peers.py` listen; with
+`--traces` the image is built for them, and a collector listens, too (here needs the packages of
+`requirements-otel.lock`). Guarantees: images and containers are kept in `--work` alone. Does not show: port forwarding,
+and what an engine of somebody else makes of the recipe.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import sys
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,15 @@ def until(what: str, holds: Callable[[], bool]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """buildah with a storage of its own."""
+    """buildah with a storage of its own. `traces`: of the image that is built for them."""
 
     work: Path
+    traces: bool = False
+
+    @property
+    def image(self) -> str:
+        """Its name."""
+        return f"{IMAGE}-traces" if self.traces else IMAGE
 
     def buildah(self, *arguments: str, quiet: bool = True) -> str:
         """Its output. Raises CalledProcessError."""
@@ -75,20 +82,21 @@ class Store:
 
     def build(self, base: str) -> None:
         """As the head of the recipe says, on another base if there is one."""
-        other = ("--build-arg", f"BASE={base}") if base else ()
-        recipe = ("--format", "docker", "-f", "config/deploy/Containerfile", "-t", IMAGE)
+        given = [f"BASE={base}"] * bool(base) + ["TRACES=1"] * self.traces
+        other = (part for each in given for part in ("--build-arg", each))
+        recipe = ("--format", "docker", "-f", "config/deploy/Containerfile", "-t", self.image)
         self.buildah("build", "--isolation", "chroot", *other, *recipe, ".", quiet=False)
 
 
 @dataclass(slots=True)
 class Container:
-    """What runs of the image: `config` is what it says itself."""
+    """What runs of the image: `config` is what it says itself, `given` what the engine is told by `-e`."""
 
     root: Path
     config: dict[str, Any]
     settings: Path
     state: Path
-    token: str = TOKEN
+    given: Mapping[str, str] = field(default_factory=lambda: {"GATEWRIGHT_HTTP__TOKEN": TOKEN})
 
     def command(self, *inside: str) -> list[str]:
         """To run that in it, else what the image says."""
@@ -97,7 +105,7 @@ class Container:
             0
         ]
         environment = dict(text.split("=", 1) for text in self.config["Env"])
-        environment |= {"GATEWRIGHT_HTTP__TOKEN": self.token} if self.token else {}
+        environment |= self.given
         inside = inside or (*self.config["Entrypoint"], *self.config["Cmd"])
         # fmt: off
         return [
@@ -132,7 +140,7 @@ def container(store: Store) -> Iterator[Container]:
     folder = store.work / "trial"
     shutil.rmtree(folder, ignore_errors=True)
     settings, state = folder / "gatewright.toml", folder / "state"
-    name = store.buildah("from", "--pull-never", IMAGE)
+    name = store.buildah("from", "--pull-never", store.image)
     around = [sys.executable, "-m", "tests.deploy.peers", str(folder / "peers"), str(settings)]
     peers = subprocess.Popen(around, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
@@ -140,7 +148,7 @@ def container(store: Store) -> Iterator[Container]:
         place = root / "etc/gatewright/gatewright.toml"  # something to mount upon, as engines make it
         place.parent.mkdir(exist_ok=True)
         place.touch()
-        config = json.loads(store.buildah("inspect", "--type", "image", IMAGE))["Docker"]["config"]
+        config = json.loads(store.buildah("inspect", "--type", "image", store.image))["Docker"]["config"]
         assert peers.stdout is not None
         assert any(line == "READY\n" for line in peers.stdout), "etcd, Heat and agents do not start"
         settings.chmod(0o644)
@@ -161,16 +169,60 @@ def _ready() -> bool:
         return False
 
 
-def trial(here: Container, say: Callable[[str], None]) -> None:
-    """Everything in order; AssertionError tells what is not as it must be."""
+def trial(here: Container, say: Callable[[str], None], *, traces: bool) -> None:
+    """Everything in order; `traces`: of an image built for them. AssertionError tells what is not as it must be."""
     is_closed(here)
     say(
         "root read-only, /tmp and the volume writable, no capability, no new privileges, one process id space"
     )
-    refused = Container(here.root, here.config, here.settings, here.state, token="").run()
+    refused = replace(here, given={}).run()
     assert refused.returncode == 2, refused
     assert "token" in refused.stderr, refused.stderr
     say("without a token it ends with 2 and says why")
+    if traces:
+        traced(here, say)
+        return
+    say(lacks_traces(here))
+    with running(here, say) as outer:
+        say(builds(here))
+        say(reaps(outer))
+
+
+def traced(here: Container, say: Callable[[str], None]) -> None:
+    """The packages are there for the image's user, and a collector is sent a trace of everything that is built."""
+    from tests.contract.collector import collecting, named
+
+    imported = "from opentelemetry.exporter.otlp.proto.http import version as v; print(v.__version__)"
+    done = here.run(".venv/bin/python", "-c", imported)
+    assert done.returncode == 0, done
+    say(f"opentelemetry {done.stdout.strip()} can be imported by the user of the image")
+    with collecting() as collector:
+        told = replace(here, given={**here.given, "GATEWRIGHT_OTEL__ENDPOINT": collector.endpoint})
+        with running(told, say) as outer:
+            say(builds(told))
+            built = {key.rpartition("/")[2] for key in _etcd(told).range("/state/")}
+            seconds = until("traces", lambda: len(collector.roots()) >= len(built))
+            roots = collector.roots().values()
+            assert {root.attributes["gatewright.id"] for root in roots} == built, sorted(map(named, roots))
+            assert {root.resource["service.name"] for root in roots} == {"gatewright"}
+            say(f"{len(roots)} traces of {len(collector.spans)} spans ({seconds:.1f} s more)")
+            say(reaps(outer))
+
+
+def lacks_traces(here: Container) -> str:
+    """Traces are wanted of an image without their packages: it ends, and one line says what to do."""
+    wanted = {**here.given, "GATEWRIGHT_OTEL__ENDPOINT": "http://127.0.0.1:4318"}
+    done = replace(here, given=wanted).run()
+    assert done.returncode == 2, done
+    (line,) = done.stderr.splitlines()
+    assert "opentelemetry-sdk" in line, line
+    assert "--build-arg TRACES=1" in line, line
+    return "without the packages for traces it ends with 2 where they are wanted, and says in one line how to have them"
+
+
+@contextlib.contextmanager
+def running(here: Container, say: Callable[[str], None]) -> Iterator[subprocess.Popen[bytes]]:
+    """The container, ready; in the end it is told to stop as engines do, and must."""
     log = (here.state.parent / "log").open("w")
     begun = time.monotonic()
     outer = subprocess.Popen(here.command(), stdout=log, stderr=subprocess.STDOUT)
@@ -180,8 +232,7 @@ def trial(here: Container, say: Callable[[str], None]) -> None:
         say(f"ready after {time.monotonic() - begun:.1f} s")
         assert here.healthy(), "the health check of the image fails"
         say("the health check of the image holds")
-        say(builds(here))
-        say(reaps(outer))
+        yield outer
         begun = time.monotonic()
         tini, everyone = _tini(outer), psutil.Process(outer.pid).children(recursive=True)
         tini.send_signal(signal.SIGTERM)
@@ -218,7 +269,7 @@ def is_closed(here: Container) -> None:
 
 def builds(here: Container) -> str:
     """The example is declared from outside, and built and seen by the container, as etcd says."""
-    etcd = Etcd(tomllib.loads(here.settings.read_text())["etcd"]["endpoints"][0].removeprefix("http://"))
+    etcd = _etcd(here)
     files = [*map(str, sorted(TEMPLATES_DIR.glob("*.yaml"))), str(GATEWAY_FILE)]
     begun = time.monotonic()
     apply = [sys.executable, "run.py", "--config", str(here.settings), "apply", *files]
@@ -249,6 +300,10 @@ def reaps(outer: subprocess.Popen[bytes]) -> str:
     return f"a process that was killed was replaced, and reaped within {took:.1f} s"
 
 
+def _etcd(here: Container) -> Etcd:
+    return Etcd(tomllib.loads(here.settings.read_text())["etcd"]["endpoints"][0].removeprefix("http://"))
+
+
 def _tini(outer: subprocess.Popen[bytes]) -> psutil.Process:
     return next(p for p in psutil.Process(outer.pid).children(recursive=True) if p.name() == "tini")
 
@@ -259,14 +314,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--work", type=Path, default=Path(sys.prefix) / "container", help="folder, kept")
     parser.add_argument("--base", default="", metavar="IMAGE", help="another base than the recipe's")
     parser.add_argument("--built", action="store_true", help="do not build: use the image of the last time")
+    parser.add_argument("--traces", action="store_true", help="the image that is built with TRACES=1")
     parsed = parser.parse_args(arguments)
     if lacking():
         sys.exit(lacking())
-    store = Store(parsed.work.absolute())
+    store = Store(parsed.work.absolute(), parsed.traces)
     if not parsed.built:
         store.build(parsed.base)
     with container(store) as here:
-        trial(here, lambda text: print("ok    ", text, flush=True))
+        trial(here, lambda text: print("ok    ", text, flush=True), traces=parsed.traces)
     return 0
 
 

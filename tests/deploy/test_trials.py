@@ -29,11 +29,13 @@ def test_the_unit_runs_under_a_systemd() -> None:
 @WANTED
 @pytest.mark.skipif(bool(container.lacking()), reason=container.lacking() or "-")
 @pytest.mark.timeout(3600)
-def test_the_recipe_is_built_and_runs() -> None:
-    """The image can be made, and builds the example as nobody in particular on a read-only root."""
-    store = container.Store(Path(sys.prefix) / "container")
+@pytest.mark.parametrize("traces", [False, True], ids=["plain", "traces"])
+def test_the_recipe_is_built_and_runs(traces: bool) -> None:
+    """The image can be made, and builds the example as nobody in particular on a read-only root; it sends traces if it
+    was built for them, else says how to have them."""
+    store = container.Store(Path(sys.prefix) / "container", traces)
     store.build(os.environ.get("GATEWRIGHT_DEPLOY_BASE", ""))
     said: list[str] = []
     with container.container(store) as here:
-        container.trial(here, said.append)
-    assert len(said) == 7
+        container.trial(here, said.append, traces=traces)
+    assert len(said) == (9 if traces else 8)
