@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 else:
     from thespian.actors import ActorAddress as _ActorAddress
-    from thespian.system.transport.IPBase import TCPv4ActorAddress as _TcpDetails
+
+    from actors.runtime.stock import TCPv4ActorAddress as _TcpDetails
 
 
 class Address(_ActorAddress, _TcpDetails):

@@ -28,7 +28,6 @@ from thespian.system.transport import (
     TransmitIntent,
     asyncTransportBase,
 )
-from thespian.system.transport import TCPTransport as stock  # noqa: N813 - the module
 from thespian.system.transport.streamBuffer import ackDataErrPacket, ackPacket, isControlMessage
 
 from actors.runtime import safety
@@ -36,6 +35,7 @@ from actors.runtime.address import Address
 from actors.runtime.endpoint import Birth, birth
 from actors.runtime.outbox import Parcel
 from actors.runtime.selecting import Selectors
+from actors.runtime.stock import tcp as stock
 from actors.runtime.wire import FrameBuffer, NoPickle, WireError, frame
 
 if TYPE_CHECKING:
