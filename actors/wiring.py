@@ -38,7 +38,8 @@ def etcd(settings: Snapshot) -> Store:
     tls = None
     if section.ca_file is not None:
         cert = str(section.cert_file) if section.cert_file else None
-        tls = Tls(str(section.ca_file), cert, str(section.key_file) if section.key_file else None)
+        key = str(section.key_file) if section.key_file else None
+        tls = Tls(str(section.ca_file), cert, key, section.server_name)
     login = Login(section.user, section.password.reveal()) if section.user else None
     return EtcdStore(section.endpoints, timeout_s=section.timeout_s, tls=tls, login=login)
 

@@ -7,12 +7,14 @@ Where the values come from is `config.settings`; the section `[snmp]` is in `con
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 
@@ -23,8 +25,15 @@ from config.monitor_types import load_monitor_types
 from config.snmp_section import SnmpSection
 from config.values import Count, Seconds, Secret
 
-_ENDPOINT = re.compile(r"(https?://[^\s/:]+|https?://\[[0-9a-fA-F:]+\]):\d{1,5}|unix://\S+")
+_ENDPOINT = re.compile(r"(https?://[^\s/:]+|https?://\[[0-9a-fA-F:]+\]):\d{1,5}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _seen(address: str) -> str:
@@ -36,10 +45,13 @@ def _seen(address: str) -> str:
 class EtcdSection:
     """etcd. No endpoints: standalone starts an etcd of its own."""
 
-    endpoints: tuple[str, ...] = ()  # http://host:port, https://host:port or unix:///path
+    endpoints: tuple[
+        str, ...
+    ] = ()  # http://host:port or https://host:port; several: IP addresses, of one family
     ca_file: Path | None = None  # who has signed etcd's certificate; given, TLS is spoken
     cert_file: Path | None = None  # our own certificate, where etcd wants one
     key_file: Path | None = None  # its key
+    server_name: str = ""  # in the certificate of every member: with TLS and several endpoints; "": the host
     user: str = ""  # where etcd has authentication on; "": no login
     password: Secret = Secret()  # noqa: RUF009 - immutable; of that user
     timeout_s: Seconds = 3.0  # of one call
@@ -50,11 +62,34 @@ class EtcdSection:
     def __post_init__(self) -> None:
         for endpoint in self.endpoints:
             if not _ENDPOINT.fullmatch(endpoint):
-                raise ValueError(f"endpoints: {_seen(endpoint)} is not http(s)://host:port or unix:///path")
+                raise ValueError(f"endpoints: {_seen(endpoint)} is not http(s)://host:port")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together")
         if bool(self.user) != bool(self.password):
             raise ValueError("user and password go together")
+        self._check_tls()
+
+    def _check_tls(self) -> None:
+        hosts = [urlsplit(endpoint).hostname or "" for endpoint in self.endpoints]
+        addresses = [_address(host) for host in hosts]
+        families = {address and address.version for address in addresses}
+        if len(hosts) > 1 and (None in families or len(families) > 1):
+            raise ValueError("endpoints: several must be IP addresses of one family, not names")
+        if self.ca_file is None:
+            if self.cert_file or self.server_name:
+                raise ValueError("cert_file, key_file and server_name want a ca_file")
+            if any(endpoint.startswith("https:") for endpoint in self.endpoints):
+                raise ValueError("endpoints: https wants a ca_file: who has signed etcd's certificate")
+            local = (
+                host == "localhost" or (a is not None and a.is_loopback)
+                for host, a in zip(hosts, addresses, strict=True)
+            )
+            if self.user and not all(local):
+                raise ValueError("password: is sent to other machines over TLS only: it wants a ca_file")
+        elif len(hosts) > 1 and not self.server_name:
+            raise ValueError(
+                "server_name: is wanted for several endpoints with TLS: a name in each certificate"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from actors.cli import output
 from actors.cli.context import Context
-from config import effective, otel_extra
+from config import effective, otel_extra, tls
 from config.type_source import types_of
 
 
@@ -40,6 +40,7 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 def _check(context: Context) -> int:
     types = types_of(context.settings.types)  # what the settings point to must be usable too
     otel_extra.check(context.settings)
+    tls.check(context.settings)
     origin, number = context.settings.origin, len(list(types))
     if context.parsed.json:
         output.emit_json({"origin": origin, "types": number})

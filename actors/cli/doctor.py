@@ -1,7 +1,7 @@
 """`doctor`: is everything around the engine as it must be? Each finding with its remedy.
 
 Guarantees: looks only; one check that fails or hangs does not keep the others from being made (each has a
-deadline). Severity: `error` stops work, `warn` will hurt some day, `ok` and `info` need nothing.
+deadline).
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import argparse
 import asyncio
 import resource
 import socket
-import ssl
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from email.utils import parsedate_to_datetime
+from dataclasses import asdict
 from http import client as http_client
 from typing import Any
-from urllib.parse import urlsplit
 
 from rich.table import Table
 from rich.text import Text
@@ -26,37 +23,25 @@ from rich.text import Text
 from actors import wiring
 from actors.cli import output
 from actors.cli.context import Context
+from actors.cli.doctor_etcd import etcd
+from actors.cli.finding import Finding
 from actors.cli.reach import Installation, UnreachableError, effective, installation
 from actors.core import keys
 from actors.core.errors import PortError
-from actors.core.etcd_versions import Grade, grade_version
 from actors.core.monitors import Target
-from actors.core.ownership import CONTROLLERS, VSHARDS
 from actors.core.pauses import resume
 from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
-from config import otel_extra
+from config import otel_extra, tls
 from config.sections import Snapshot
 
 TIMEOUT_S = 5.0
 FILES_MIN = 4096
 RCVBUF_WANTED = 1024 * 1024
-SKEW_MAX_S = 2.0
-SLOW_S = 0.1
 DEVICES_MAX = 50
 SYS_UPTIME = "1.3.6.1.2.1.1.3.0"
 STYLE = {"ok": "green", "info": "cyan", "warn": "yellow", "error": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    check: str
-    severity: str
-    text: str
-    remedy: str = ""
 
 
 def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
@@ -159,89 +144,14 @@ def _refusal(settings: Snapshot) -> str:
         otel.url, b"", headers | {"Content-Type": "application/x-protobuf"}, method="POST"
     )
     try:
-        trusted = ssl.create_default_context(cafile=str(otel.ca_file)) if otel.ca_file else None
+        trusted = tls.context("otel", otel) if otel.ca_file else None
         with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trusted):  # noqa: S310
             return ""
     except (OSError, http_client.HTTPException) as error:
         return str(getattr(error, "reason", "") or error)
 
 
-# --------------------------------------------------------------------------------------------------- etcd
-
-
-def etcd(found: Installation) -> Iterator[Finding]:
-    """Version, speed, alarms, clock, and who owns the keys."""
-    status = found.store.status()
-    version = status.version
-    grade, remark = grade_version(version)
-    severity = {Grade.OK: "ok", Grade.WARN: "warn", Grade.REFUSE: "error"}[grade]
-    how = "upgrade etcd" if grade is not Grade.OK else ""
-    if version:
-        yield Finding("etcd version", severity, remark or f"etcd {version}", how)
-    else:
-        yield Finding("etcd version", "info", "etcd tells its version to root only: 3.4.42, 3.5.28 or later")
-    for alarm in status.alarms:
-        how = remedy("NoSpace") if alarm == "NOSPACE" else "see etcd's documentation of that alarm"
-        yield Finding("etcd alarm", "error", f"etcd has raised {alarm}: it takes no writes", how)
-    began = time.monotonic()
-    entries = found.store.page(CONTROLLERS).entries
-    took = time.monotonic() - began
-    slow = took > SLOW_S
-    how = "look at etcd's disk (fsync) and at the network between" if slow else ""
-    yield Finding("etcd latency", "warn" if slow else "ok", f"a read takes {took * 1000:.1f} ms", how)
-    for endpoint in found.settings.etcd.endpoints:
-        yield from etcd_server(endpoint)
-    if found.status is not None and found.status.get("store") != "up":
-        text = f"the controller says: etcd {found.status['store']}"
-        how = "see the log; it goes on by itself when etcd answers"
-        yield Finding(
-            "controller", "error", text, how if "down since" in text else "mend what the text names"
-        )
-    elif entries:
-        names = ", ".join(entry.key.removeprefix(CONTROLLERS) for entry in entries)
-        heard = "one of this state folder answers" if found.status is not None else "none was asked"
-        yield Finding("controller", "ok", f"alive: {names}; {heard}")
-        free = VSHARDS - len(found.known.owners or ())
-        if free:
-            text = f"{free} of {VSHARDS} virtual shards are owned by none of them: nothing goes on there"
-            how = "look again in a minute: if it stays so, restart the controllers one by one, and report it"
-            yield Finding("ownership", "warn", text, how)
-    else:
-        yield Finding("controller", "warn", "no controller lives: nothing is being worked at", "start one")
-
-
-def etcd_server(endpoint: str) -> Iterator[Finding]:
-    """By etcd's JSON gateway, where that needs no certificate: whether it answers, and its clock."""
-    if not endpoint.startswith("http://"):
-        text = f"{endpoint}: whether it answers, and its clock, are looked at over http only"
-        yield Finding("etcd server", "info", text, "ask it yourself: `etcdctl endpoint health`")
-        return
-    skew = _skew(endpoint)
-    if skew is None:
-        text = f"{endpoint} does not answer; the others of etcd.endpoints are used"
-        yield Finding("etcd server", "warn", text, "start that etcd, or take it out of etcd.endpoints")
-        return
-    if abs(skew) > SKEW_MAX_S:
-        text = f"the clock of {endpoint} is {skew:+.0f} s from ours"
-        yield Finding("clock", "warn", text, "run NTP on both; times in histories are off by that much")
-    else:
-        yield Finding("clock", "ok", f"{endpoint} has our time (within {SKEW_MAX_S:g} s)")
-
-
-def _skew(endpoint: str) -> float | None:
-    """Seconds by which its clock is ahead of ours; None if it does not tell."""
-    place = urlsplit(endpoint)
-    connection = http_client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", "/version")
-        response = connection.getresponse()
-        response.read()
-        date = response.getheader("Date")
-        return parsedate_to_datetime(date).timestamp() - time.time() if date else None
-    except (OSError, ValueError, http_client.HTTPException):
-        return None
-    finally:
-        connection.close()
+# ----------------------------------------------------------------------------------------- what is in etcd
 
 
 def templates(found: Installation) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from actors.runtime.logs import LogConfig
 from actors.runtime.notify import Notifier
 from actors.supervisor import Supervisor
 from actors.wiring import wiring
-from config import otel_extra
+from config import otel_extra, tls
 from config.examples import load_declarations, load_templates
 from config.sections import Snapshot
 from config.settings import SettingsError, load
@@ -54,6 +54,7 @@ class Run:
 
     def __init__(self, settings: Snapshot, make_services: MakeServices, parsed: argparse.Namespace) -> None:
         otel_extra.check(settings)
+        tls.check(settings)
         self._settings = settings
         self._display = Display()
         self._services = make_services(settings, self._display.say)

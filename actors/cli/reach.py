@@ -28,6 +28,7 @@ from actors.core.mirrored import MIRRORED
 from actors.core.model import Ref
 from actors.core.ownership import SHARDS, shard_number
 from actors.ports import Store
+from config import tls
 from config.sections import Snapshot
 from config.type_source import types_of
 
@@ -84,12 +85,13 @@ def installation(context: Context, *, live: bool = True) -> Iterator[Installatio
 
 @contextmanager
 def connected(context: Context) -> Iterator[tuple[Snapshot, Store, Running | None]]:
-    """A connection to etcd. Raises UnreachableError."""
+    """A connection to etcd. Raises UnreachableError, SettingsError."""
     settings, running = effective(context.settings)
     if not settings.etcd.endpoints:
         raise UnreachableError(
             f"no system runs in {settings.paths.state_dir} and etcd.endpoints is not set: start `python run.py` first"
         )
+    tls.check(settings, "etcd")
     try:
         store = wiring.etcd(settings)
     except PortError as error:

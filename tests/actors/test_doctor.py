@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from actors.cli.doctor import Finding, etcd
+from actors.cli.doctor_etcd import etcd
+from actors.cli.finding import Finding
 from actors.cli.reach import Installation, read_everything
 from actors.core.keys import TypeTable
 from actors.core.ownership import VSHARDS, member_key, shard_key

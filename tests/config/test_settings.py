@@ -71,13 +71,13 @@ def test_lists_and_tables_come_from_the_environment(read):
     """Lists with commas or as JSON, tables as JSON or entry by entry; an entry's name keeps its case."""
     settings = read(
         environ={
-            "GATEWRIGHT_ETCD__ENDPOINTS": "http://a:2379, http://b:2379",
+            "GATEWRIGHT_ETCD__ENDPOINTS": "http://10.0.0.1:2379, http://10.0.0.2:2379",
             "GATEWRIGHT_SNMP__DEVICES": '{"10.0.0.1": "127.0.0.1:1161"}',
             "GATEWRIGHT_SNMP__COMMUNITIES__EDGE_ROUTER_COMMUNITY": "s3cret",
             "GATEWRIGHT_STANDALONE__EMBEDDED": "false",
         }
     )
-    assert settings.etcd.endpoints == ("http://a:2379", "http://b:2379")
+    assert settings.etcd.endpoints == ("http://10.0.0.1:2379", "http://10.0.0.2:2379")
     assert settings.snmp.devices == {"10.0.0.1": "127.0.0.1:1161"}
     assert settings.snmp.community("EDGE_ROUTER_COMMUNITY").reveal() == "s3cret"
     assert settings.snmp.community("PUBLIC").reveal() == "PUBLIC"
@@ -112,9 +112,31 @@ WRONG = [
     (
         "[etcd]\nendpoints = ['a:1']",
         {},
-        ":2: etcd.endpoints: 'a:1' is not http(s)://host:port or unix:///path",
+        ":2: etcd.endpoints: 'a:1' is not http(s)://host:port",
     ),
     ("[etcd]\nendpoints = 'http://a:1'", {}, ":2: etcd.endpoints: must be a list"),
+    (
+        "[etcd]\nendpoints = ['http://a:1', 'http://b:1']",
+        {},
+        ":2: etcd.endpoints: several must be IP addresses",
+    ),
+    (
+        "[etcd]\nendpoints = ['http://1.2.3.4:1', 'http://[::1]:1']",
+        {},
+        ":2: etcd.endpoints: several must be IP",
+    ),
+    ("[etcd]\nendpoints = ['https://a:1']", {}, ":2: etcd.endpoints: https wants a ca_file"),
+    ("[etcd]\nserver_name = 'a'", {}, ":1: etcd: cert_file, key_file and server_name want a ca_file"),
+    (
+        "[etcd]\nendpoints = ['https://1.2.3.4:1', 'https://1.2.3.5:1']\nca_file = '/ca'",
+        {},
+        "etcd.server_name: is wanted for several endpoints with TLS",
+    ),
+    (
+        "[etcd]\nendpoints = ['http://1.2.3.4:1']\nuser = 'a'\npassword = 'hush'",
+        {},
+        ":4: etcd.password: is sent to other machines over TLS only",
+    ),
     ("[etcd]\nuser = 'a'", {}, ":1: etcd: user and password go together"),
     (
         "[snmp]\nprobe_base_s = 60\nprobe_cap_s = 30",
