@@ -26,6 +26,13 @@ __all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
 PIPE_CLOSED = 141
 GROUPS = (running, controller, applying, seeing, asking, steering, doctor, configuring)
 
+#: What `run.py` does without us.
+ELSEWHERE = {
+    "sim": "the same actors under a virtual clock, with faults from a seed",
+    "replay": "play recorded runs of the original system and compare every key",
+    "test": "run all checks",
+}
+
 
 def main(arguments: Sequence[str], make_services: MakeServices) -> int:
     """Parse and run one command; returns the exit code."""
@@ -62,5 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     for group in GROUPS:
         group.add_commands(parser, commands)
-    commands.add_parser("test", help="run all checks")
+    for name, what in ELSEWHERE.items():
+        commands.add_parser(name, help=what)
     return parser

@@ -101,7 +101,8 @@ def explanation_text(explanation: Explanation) -> Text:
         since = (
             f" for {duration(step.since_s)}" if step.since_s is not None and step.stage != "settled" else ""
         )
-        text.append(f"{pad}{'which: ' if depth else ''}{step.ref}{name} version {step.version} is ")
+        version = f" version {step.version}" if step.version else ""
+        text.append(f"{pad}{'which: ' if depth else ''}{step.ref}{name}{version} is ")
         text.append(step.stage, STYLES.get(step.stage, ""))
         text.append(f"{since}: {step.text}\n")
         for fact in step.facts:
@@ -194,9 +195,8 @@ def _has_failed(planned: Planned) -> bool:
 
 
 def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
-    unknown = [one for one in parsed.type if one not in found.types]
-    if unknown:
-        raise UsageError(f"there is no type {unknown[0]}")
+    for name in parsed.type:
+        found.check_type(name)
     if parsed.live == bool(parsed.what) or (parsed.live and parsed.delete):
         raise UsageError("plan takes files, or resources, or --live (which plans no deletions)")
     known = found.known

@@ -7,6 +7,7 @@ command works without one.
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import http.client
 import json
@@ -19,7 +20,7 @@ from typing import Any
 
 from actors import wiring
 from actors.cli import rendezvous
-from actors.cli.context import Context
+from actors.cli.context import Context, UsageError
 from actors.cli.rendezvous import Running
 from actors.core.errors import PortError
 from actors.core.keys import TypeTable
@@ -55,6 +56,13 @@ class Installation:
     def path(self, ref: Ref) -> str:
         """What follows the root in each key of the resource."""
         return self.types.path(ref)
+
+    def check_type(self, name: str) -> None:
+        """Raises UsageError if there is no such type."""
+        if name not in self.types:
+            close = difflib.get_close_matches(name, [kind.name for kind in self.types], 3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise UsageError(f"no such type {name!r}{hint}")
 
 
 def effective(settings: Snapshot) -> tuple[Snapshot, Running | None]:

@@ -23,7 +23,7 @@ from actors.cli.context import Context
 from actors.cli.reach import Installation, ask_controller, installation, read_everything
 from actors.core.explain import duration
 from actors.core.find import find
-from actors.core.knowledge import FINAL, Knowledge, Line, Status
+from actors.core.knowledge import FINAL, STAGES, Knowledge, Line, Status
 from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
 from actors.core.pauses import resume
 from actors.styles import STYLES
@@ -41,8 +41,9 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
         commands.add_parser("status", help="how things stand; exit code 1 if something failed")
     )
     status.add_argument("--by", choices=("type", "tenant", "stage", "controller"), default="type")
-    for name in ("type", "tenant", "stage"):
+    for name in ("type", "tenant"):
         status.add_argument(f"--{name}", metavar=name.upper(), help=f"only this {name}")
+    status.add_argument("--stage", metavar="STAGE", choices=sorted(STAGES), help="only this stage")
     status.add_argument("--watch", action="store_true", help="a live table; Ctrl-C ends it")
     status.add_argument(
         "--interval", type=float, default=1.0, metavar="S", help="seconds between two looks (1)"
@@ -61,6 +62,8 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 
 def _status(context: Context) -> int:
     with installation(context) as found:
+        if context.parsed.type:
+            found.check_type(context.parsed.type)
         if not context.parsed.watch:
             view = _View(found, context.parsed)
             output.emit_json(view.to_json()) if context.parsed.json else output.console().print(view.render())

@@ -8,7 +8,6 @@ flight end cleanly; asking twice is the same as asking once. Only the key spaces
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import signal
 import time
@@ -64,10 +63,7 @@ def _scope(found: Installation, parsed: argparse.Namespace) -> str:
     if parsed.all:
         return "all"
     if parsed.type:
-        if parsed.type not in found.types:
-            close = difflib.get_close_matches(parsed.type, [kind.name for kind in found.types], 3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise UsageError(f"no such type {parsed.type!r}{hint}")
+        found.check_type(parsed.type)
         return f"type/{parsed.type}"
     if parsed.tenant:
         return f"tenant/{_tenant(found, parsed.tenant)}"

@@ -28,6 +28,8 @@ TOOLS = ("debootstrap", "mke2fs", "qemu-system-x86_64")
 PACKAGES = (
     "systemd,systemd-sysv,dbus,udev,kmod,procps,python3,python3-venv,ca-certificates,linux-image-cloud-amd64"
 )
+#: What systemd gives the machine's own services and devices to start: it may be emulated, on a busy machine.
+PATIENT = "systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900"
 #: Where the unit expects the product.
 HOME = "opt/gatewright"
 #: Settings of this machine that pip and TLS need inside, too, while the product is installed.
@@ -142,7 +144,7 @@ def boot(root: Path, work: Path, timeout_s: float) -> list[dict[str, Any]]:
     kvm = _virtualizes()
     speed = ["-enable-kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", "max"]
     (kernel,), (initrd,) = root.glob("boot/vmlinuz-*"), root.glob("boot/initrd.img-*")
-    line = "root=/dev/vda rw console=ttyS0 panic=-1 systemd.show_status=0 quiet"
+    line = f"root=/dev/vda rw console=ttyS0 panic=-1 systemd.show_status=0 quiet {PATIENT}"
     command = [
         *("qemu-system-x86_64", *speed, "-m", "2048", "-smp", "2", "-display", "none", "-no-reboot"),
         *("-kernel", str(kernel), "-initrd", str(initrd), "-append", line, "-nic", "none"),

@@ -52,6 +52,14 @@ def test_status_counts_what_there_is(tour: Tour) -> None:
     assert tour.ask("status", "--type", "port", "--by", "stage")["groups"] == {"settled": {"settled": 3}}
 
 
+def test_what_does_not_exist_is_not_well(tour: Tour) -> None:
+    """A stage or type that there is not is wrong use, not "none of that": who mistypes must not think all is well."""
+    tour.do("status", "--stage", "fialed", code=2)
+    tour.do("status", "--type", "prot", code=2)
+    assert "no such type 'prot'; did you mean port?" in tour.said[-1]
+    assert "version 0" not in tour.do("explain", GATEWAY, "--at", "2d")
+
+
 def test_etcd_alone_answers_the_same_questions(tour: Tour) -> None:
     """Without a controller that can be asked, status, explain and graph work, and say so."""
     file = tour.product.state_dir / "running.json"
