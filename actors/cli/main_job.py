@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -49,6 +50,13 @@ class Stopped(KeyboardInterrupt):
     """SIGTERM: the same as Ctrl-C."""
 
 
+def command_line(parsed: argparse.Namespace, command: str) -> str:
+    """How the same system is asked from another terminal: with the options that this one was started with."""
+    options = (("--state-dir", parsed.state_dir), ("--config", parsed.config))
+    given = "".join(f" {name} {shlex.quote(str(value))}" for name, value in options if value)
+    return f"python run.py{given} {command}"
+
+
 class Run:
     """One run of the main job: services, actors, declarations, and a person who watches."""
 
@@ -67,7 +75,6 @@ class Run:
         self._http = ""
         self._notifier, self._ready = Notifier(os.environ), False
         self._parsed, self._reload = parsed, False
-        self._given = parsed.state_dir
         self._owner = _owner(alone=not settings.etcd.endpoints)
 
     def _to_declare(self, file: Path | None, settings: Snapshot) -> Apply | None:
@@ -205,14 +212,13 @@ class Run:
         slowest = max(reply.rows, key=lambda row: sum(row.seconds.values()), default=None)
         if slowest is None:
             return
-        given = f" --state-dir {self._given}" if self._given else ""
         self._display.say("to try in another terminal:")
         for command in (
             f"explain {slowest.ref.id[:8]}",
             f"graph {slowest.ref.id[:8]} --critical-path",
             "status --watch",
         ):
-            self._display.say(f"    python run.py{given} {command}")
+            self._display.say(f"    {command_line(self._parsed, command)}")
 
     def _all_seen(self, reply: StatusReply) -> bool:
         return all(row.seen for row in reply.rows)

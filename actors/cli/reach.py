@@ -66,12 +66,20 @@ class Installation:
 
 
 def effective(settings: Snapshot) -> tuple[Snapshot, Running | None]:
-    """The settings with the addresses of the system that runs with the same state folder, if there is one."""
+    """The settings with the addresses of the system that runs with the same state folder, if there is one.
+
+    Raises UsageError if they do not go together with the rest of the settings.
+    """
     running = rendezvous.read(settings.paths.state_dir)
     if running is None:
         return settings, None
     if not settings.etcd.endpoints and running.etcd:
-        settings = replace(settings, etcd=replace(settings.etcd, endpoints=running.etcd))
+        try:
+            settings = replace(settings, etcd=replace(settings.etcd, endpoints=running.etcd))
+        except ValueError as error:
+            place = settings.paths.state_dir
+            text = f"the system of {place} has settings that are not given here (--config, GATEWRIGHT_*): etcd.{error}"
+            raise UsageError(text) from None
     if settings.heat.source == "embedded" and running.heat:
         settings = replace(settings, heat=replace(settings.heat, endpoint=running.heat))
     if not settings.snmp.devices and running.devices:

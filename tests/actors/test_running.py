@@ -61,6 +61,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[main_job.Ru
         signal.signal(number, handler)
 
 
+def test_the_commands_to_try_are_given_what_this_one_was() -> None:
+    """State folder and settings, where they were given, so that the command finds the same system."""
+    bare = argparse.Namespace(state_dir=None, config=None)
+    assert main_job.command_line(bare, "status") == "python run.py status"
+    given = argparse.Namespace(state_dir=Path("/s"), config=Path("/a b.toml"))
+    assert (
+        main_job.command_line(given, "status") == "python run.py --state-dir /s --config '/a b.toml' status"
+    )
+
+
 GONE, DEAF = SystemGoneError("a part died"), NoAnswerError("nobody took it")
 
 

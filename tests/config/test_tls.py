@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from actors.cli.context import Context
-from actors.cli.reach import connected
+from actors.cli import rendezvous
+from actors.cli.context import Context, UsageError
+from actors.cli.reach import connected, effective
+from actors.cli.rendezvous import Running
 from config import tls
-from config.sections import EtcdSection, HeatSection, OtelSection, Snapshot
+from config.sections import EtcdSection, HeatSection, OtelSection, PathsSection, Snapshot
 from config.settings import SettingsError
 from tests.contract.certificates import Authority
 
@@ -68,3 +71,12 @@ def test_who_only_asks_needs_those_of_etcd_only(tmp_path: Path) -> None:
     ask(replace(Snapshot(), etcd=etcd, heat=heat))
     with pytest.raises(SettingsError, match=r"etcd\.ca_file"):
         ask(replace(Snapshot(), etcd=replace(etcd, ca_file=tmp_path / "away")))
+
+
+def test_a_system_with_tls_is_not_found_by_its_state_folder_alone(tmp_path: Path) -> None:
+    """Its addresses are there, whom to trust is not: one line says that the settings are to be given."""
+    rendezvous.write(tmp_path, Running(os.getpid(), etcd=("https://127.0.0.1:1",)))
+    with pytest.raises(
+        UsageError, match=r"not given here \(--config, GATEWRIGHT_\*\): etcd\.endpoints: https"
+    ):
+        effective(replace(Snapshot(), paths=PathsSection(state_dir=tmp_path)))
