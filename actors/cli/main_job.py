@@ -208,8 +208,10 @@ class Run:
                     self._teach(reply)
 
     def _teach(self, reply: StatusReply) -> None:
-        """Three commands to try next, on what was just built."""
-        slowest = max(reply.rows, key=lambda row: sum(row.seconds.values()), default=None)
+        """Three commands to try next, on what took longest; where nothing was to be done, on what is watched most."""
+        slowest = max(
+            reply.rows, key=lambda row: (sum(row.seconds.values()), len(row.monitoring)), default=None
+        )
         if slowest is None:
             return
         self._display.say("to try in another terminal:")

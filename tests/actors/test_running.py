@@ -12,6 +12,8 @@ import pytest
 
 from actors.cli import main_job
 from actors.cli.controller import NoServices
+from actors.core.model import Ref
+from actors.messages import ResourceStatus, StatusReply
 from actors.runtime.system import NoAnswerError, SystemGoneError
 from config.sections import EtcdSection, HeatSection, PathsSection, Snapshot
 
@@ -69,6 +71,23 @@ def test_the_commands_to_try_are_given_what_this_one_was() -> None:
     assert (
         main_job.command_line(given, "status") == "python run.py --state-dir /s --config '/a b.toml' status"
     )
+
+
+def test_where_nothing_was_to_be_done_the_commands_are_about_what_is_watched_most(
+    run: main_job.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What took longest is named; after a start that finds all settled, not just anything."""
+    bare, gateway, slow = (
+        ResourceStatus(Ref("t", name), 1, "settled", "", 0.0, seconds, "", monitoring)
+        for name, seconds, monitoring in (
+            ("bare", {}, {}),
+            ("gate", {}, {"a": "UP"}),
+            ("slow", {"own": 1.0}, {}),
+        )
+    )
+    for rows, named in (((bare, gateway), "gate"), ((bare, gateway, slow), "slow")):
+        run._teach(StatusReply("1", True, "up", {}, rows, ()))
+        assert f"explain {named}" in capsys.readouterr().out
 
 
 GONE, DEAF = SystemGoneError("a part died"), NoAnswerError("nobody took it")
