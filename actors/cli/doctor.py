@@ -23,7 +23,7 @@ from rich.text import Text
 from actors import wiring
 from actors.cli import output
 from actors.cli.context import Context
-from actors.cli.doctor_etcd import etcd
+from actors.cli.doctor_etcd import etcd, etcd_server
 from actors.cli.finding import Finding
 from actors.cli.reach import Installation, UnreachableError, effective, installation
 from actors.core import keys
@@ -66,6 +66,8 @@ def _doctor(context: Context) -> int:
             findings.extend(devices(found))
     except UnreachableError as error:
         findings.append(Finding("etcd", "error", str(error), "start etcd, or correct etcd.endpoints"))
+        for endpoint in settings.etcd.endpoints:
+            findings.extend(etcd_server(endpoint, settings.etcd))
         findings.extend(heat(settings))
     if context.parsed.json:
         output.emit_json({"findings": [asdict(finding) for finding in findings]})

@@ -76,8 +76,8 @@ def etcd_server(endpoint: str, section: EtcdSection) -> Iterator[Finding]:
         text = f"{endpoint}: no TLS with the certificates of the settings: {error.reason or error}"
         how = "look at etcd.ca_file, etcd.cert_file and etcd.server_name, and at the names in its certificate"
         yield Finding("etcd server", "warn", text, how)
-    except OSError:
-        text = f"{endpoint} does not answer; the others of etcd.endpoints are used"
+    except OSError as error:
+        text = f"{endpoint} does not answer ({error.strerror or error}); those of etcd.endpoints that do are used"
         yield Finding("etcd server", "warn", text, "start that etcd, or take it out of etcd.endpoints")
     except (http_client.HTTPException, ValueError):
         text = f"{endpoint} tells no time: it speaks no HTTP there"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors import wiring
+from actors.cli import main
 from actors.cli.doctor_etcd import etcd_server
 from actors.cli.finding import Finding
 from actors.core.errors import PortError
@@ -76,6 +78,26 @@ def test_certificates_that_do_not_fit_are_found(secured: Secured) -> None:
         assert (found.check, found.severity) == ("etcd server", "warn"), found
         assert "no TLS with the certificates of the settings" in found.text
         assert "etcd.server_name" in found.remedy
+
+
+def test_an_etcd_that_cannot_be_reached_for_its_certificate_is_told_so(
+    secured: Secured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole of `doctor`: etcd is an error, and beside it stands which settings to look at, not just to start it."""
+    stranger = Authority(tmp_path / "stranger").ca_file
+    file = tmp_path / "gatewright.toml"
+    endpoints = [CLOSED, *secured.section.endpoints]
+    file.write_text(
+        f"[etcd]\n{endpoints = }\nca_file = '{stranger}'\nserver_name = '{AUTHORITY}'\ntimeout_s = 1\n"
+    )
+    given = ["--config", str(file), "--state-dir", str(tmp_path / "state"), "doctor", "--json"]
+    assert main(given, lambda *_: pytest.fail("nothing is started")) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert "error" in [one["severity"] for one in findings if one["check"] == "etcd"]
+    away, refused = [one for one in findings if one["check"] == "etcd server"]
+    assert "127.0.0.1:1 does not answer (Connection refused)" in away["text"]
+    assert "CERTIFICATE_VERIFY_FAILED" in refused["text"]
+    assert "etcd.ca_file" in refused["remedy"]
 
 
 def test_several_endpoints_are_reached_by_the_name_that_all_have(secured: Secured) -> None:
