@@ -21,8 +21,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,13 +29,12 @@ from typing import Any
 import psutil
 
 from config.examples import GATEWAY_FILE, TEMPLATES_DIR
-from sim.etcd_http import Etcd
-from tests.deploy.peers import PORT, TOKEN
+from tests.deploy.judging import PATIENCE_S, etcd, ready, until
+from tests.deploy.peers import TOKEN
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("buildah", "bwrap")
 IMAGE = "localhost/gatewright"
-PATIENCE_S = 600.0
 STOP_S = 10.0
 #: What bubblewrap leaves to setpriv, which gives it up, before anything of ours runs.
 TO_GIVE_UP = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
@@ -49,16 +46,6 @@ def lacking() -> str:
     if missing:
         return f"not installed: {', '.join(missing)}"
     return "" if os.geteuid() == 0 else "only root can take on the user of an image"
-
-
-def until(what: str, holds: Callable[[], bool]) -> float:
-    """Wait for it; the seconds it took. Raises TimeoutError."""
-    begun = time.monotonic()
-    while not holds():
-        if time.monotonic() - begun > PATIENCE_S:
-            raise TimeoutError(f"not within {PATIENCE_S:.0f} s: {what}")
-        time.sleep(0.05)
-    return time.monotonic() - begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +148,6 @@ def container(store: Store) -> Iterator[Container]:
         store.buildah("rm", name)
 
 
-def _ready() -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=30) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 def trial(here: Container, say: Callable[[str], None], *, traces: bool) -> None:
     """Everything in order; `traces`: of an image built for them. AssertionError tells what is not as it must be."""
     is_closed(here)
@@ -200,7 +179,7 @@ def traced(here: Container, say: Callable[[str], None]) -> None:
         told = replace(here, given={**here.given, "GATEWRIGHT_OTEL__ENDPOINT": collector.endpoint})
         with running(told, say) as outer:
             say(builds(told))
-            built = {key.rpartition("/")[2] for key in _etcd(told).range("/state/")}
+            built = {key.rpartition("/")[2] for key in etcd(told.settings).range("/state/")}
             seconds = until("traces", lambda: len(collector.roots()) >= len(built))
             roots = collector.roots().values()
             assert {root.attributes["gatewright.id"] for root in roots} == built, sorted(map(named, roots))
@@ -227,7 +206,7 @@ def running(here: Container, say: Callable[[str], None]) -> Iterator[subprocess.
     begun = time.monotonic()
     outer = subprocess.Popen(here.command(), stdout=log, stderr=subprocess.STDOUT)
     try:
-        until("ready", lambda: _ready() or outer.poll() is not None)
+        until("ready", lambda: ready() or outer.poll() is not None)
         assert outer.poll() is None, Path(log.name).read_text()[-2000:]
         say(f"ready after {time.monotonic() - begun:.1f} s")
         assert here.healthy(), "the health check of the image fails"
@@ -269,21 +248,21 @@ def is_closed(here: Container) -> None:
 
 def builds(here: Container) -> str:
     """The example is declared from outside, and built and seen by the container, as etcd says."""
-    etcd = _etcd(here)
+    store = etcd(here.settings)
     files = [*map(str, sorted(TEMPLATES_DIR.glob("*.yaml"))), str(GATEWAY_FILE)]
     begun = time.monotonic()
     apply = [sys.executable, "run.py", "--config", str(here.settings), "apply", *files]
     subprocess.run(apply, check=True, cwd=ROOT, capture_output=True)
-    keys = {key.removeprefix("/config") for key in etcd.range("/config/")}
+    keys = {key.removeprefix("/config") for key in store.range("/config/")}
     declared = {key for key in keys if not key.startswith("/v2.0/heat_templates/")}
     assert declared
-    until("outcomes", lambda: declared <= {key.removeprefix("/state") for key in etcd.range("/state/")})
+    until("outcomes", lambda: declared <= {key.removeprefix("/state") for key in store.range("/state/")})
     took = time.monotonic() - begun
-    states = [json.loads(value) for value in etcd.range("/state/").values()]
+    states = [json.loads(value) for value in store.range("/state/").values()]
     assert not [state for state in states if state.get("error")], states
-    until("monitoring", lambda: bool(etcd.range("/monitoring/")))
+    until("monitoring", lambda: bool(store.range("/monitoring/")))
     return (
-        f"{len(states)} outcomes without error after {took:.1f} s, {len(etcd.range('/monitoring/'))} watched"
+        f"{len(states)} outcomes without error after {took:.1f} s, {len(store.range('/monitoring/'))} watched"
     )
 
 
@@ -293,15 +272,11 @@ def reaps(outer: subprocess.Popen[bytes]) -> str:
     victim = next(p for p in psutil.Process(outer.pid).children(recursive=True) if p.name() == "gw:Telemetry")
     victim.kill()
     took = until("its end", lambda: not psutil.pid_exists(victim.pid))
-    until("ready again", _ready)
+    until("ready again", ready)
     after = psutil.Process(outer.pid).children(recursive=True)
     assert {process.pid for process in after} - before, "nothing was begun in its place"
     assert not [process for process in after if process.status() == psutil.STATUS_ZOMBIE]
     return f"a process that was killed was replaced, and reaped within {took:.1f} s"
-
-
-def _etcd(here: Container) -> Etcd:
-    return Etcd(tomllib.loads(here.settings.read_text())["etcd"]["endpoints"][0].removeprefix("http://"))
 
 
 def _tini(outer: subprocess.Popen[bytes]) -> psutil.Process:
