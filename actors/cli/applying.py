@@ -2,7 +2,8 @@
 
 Guarantees: versions are those an API server would give (`core.keys.declare`): 1 at first, one more for every
 change, nothing for no change; a deletion is the mark, with the next version; each document is written only if
-nobody changed it meanwhile, in the order of the files. `--wait` ends when every written version has its outcome.
+nobody changed it meanwhile, in the order of the files. `--wait` ends when every written version has its outcome, and
+stands an etcd that is away for a while.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from actors.cli import output
 from actors.cli.context import Context
 from actors.cli.reach import connected
 from actors.core import keys
+from actors.core.errors import ErrorClass, PortError
 from actors.core.keys import TypeTable
 from actors.core.model import Ref
 from actors.ports import Guard, Put, Store, WriteSet
@@ -108,7 +110,12 @@ def _wait(store: Store, types: TypeTable, written: list[Written], timeout_s: flo
             waiting[keys.STATE + types.path(ref)] = one
     began = time.monotonic()
     while waiting and time.monotonic() - began < timeout_s:
-        found = store.read(list(waiting))[1]
+        try:
+            found = store.read(list(waiting))[1]
+        except PortError as problem:
+            if problem.failure.error_class is not ErrorClass.TRANSIENT:
+                raise
+            found = {}  # etcd elects or restarts: what is declared is not lost by that
         for key, entry in found.items():
             version, error, state = keys.decode_state(key, entry.value)
             one = waiting[key]
