@@ -41,6 +41,8 @@ FILES_MIN = 4096
 RCVBUF_WANTED = 1024 * 1024
 DEVICES_MAX = 50
 SYS_UPTIME = "1.3.6.1.2.1.1.3.0"
+#: Kinds of failure of who is not there; elsewhere it is enough to wait for him.
+AWAY = frozenset({"ConnectFailure", "Connection", "Unreachable", "Timeout"})
 STYLE = {"ok": "green", "info": "cyan", "warn": "yellow", "error": "red"}
 
 
@@ -207,7 +209,9 @@ def heat(settings: Snapshot) -> Iterator[Finding]:
         stacks = wiring.heat(settings)
         stacks.in_progress("" if settings.heat.cloud else settings.heat.admin_tenant)
     except PortError as error:
-        yield Finding("heat", "error", str(error), remedy(str(error)))
+        away = error.failure.kind in AWAY
+        how = "start Heat, or correct the section [heat] of the settings" if away else remedy(str(error))
+        yield Finding("heat", "error", str(error), how.removesuffix(" (`doctor`)"))
         return
     except (OSError, ValueError) as error:
         yield Finding("heat", "error", str(error), "correct the section [heat] of the settings")

@@ -1,7 +1,8 @@
-"""What `doctor` finds in etcd, over a fake one."""
+"""What `doctor` finds in etcd, over a fake one; and where there is no Heat."""
 
 from __future__ import annotations
 
+from actors.cli.doctor import heat
 from actors.cli.doctor_etcd import etcd
 from actors.cli.finding import Finding
 from actors.cli.reach import Installation, read_everything
@@ -9,7 +10,7 @@ from actors.core.keys import TypeTable
 from actors.core.ownership import VSHARDS, member_key, shard_key
 from actors.ports import Put, WriteSet
 from actors.runtime.inline import InlineHost
-from config.sections import Snapshot
+from config.sections import HeatSection, Snapshot
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeStore
 from tests.actors.bridge_rig import Clock
@@ -32,3 +33,10 @@ def test_what_no_controller_owns_is_counted() -> None:
     assert free.remedy
     store.commit([WriteSet((Put(shard_key(0), b"a"),))])
     assert ownership(store) == []
+
+
+def test_a_heat_that_is_away_has_a_remedy_for_whoever_asks() -> None:
+    """Not to wait for it, and not to ask `doctor`, which is what was done."""
+    (found,) = heat(Snapshot(heat=HeatSection(endpoint="http://127.0.0.1:1/v1")))
+    assert (found.severity, "refused" in found.text) == ("error", True)
+    assert found.remedy == "start Heat, or correct the section [heat] of the settings"
