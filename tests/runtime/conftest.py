@@ -16,7 +16,7 @@ from actors.runtime.logs import LogConfig
 from actors.runtime.system import System, start
 
 
-def eventually(check: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+def eventually(check: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """The first true result of `check`, asked again and again; fails after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:

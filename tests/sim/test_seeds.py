@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import time
 
 import pytest
 
@@ -14,29 +16,36 @@ from sim.world import Case
 
 #: All seeds are played before the first test, however slow the machine; nothing here waits.
 pytestmark = pytest.mark.timeout(1800)
-#: GATEWRIGHT_SIM_SEEDS: more, or fewer (500 take 150 to 300 s of two cores here, by the phase of the machine).
+#: So many seeds at least, whatever it takes; up to SEEDS as long as it takes no longer than ENOUGH_S: the machine of
+#: these tests may be several times slower than usual, and has others to run. GATEWRIGHT_SIM_SEEDS: exactly so many.
+SEEDS_MIN = int(os.environ.get("GATEWRIGHT_SIM_SEEDS", "200"))
 SEEDS = int(os.environ.get("GATEWRIGHT_SIM_SEEDS", "500"))
+ENOUGH_S = 240.0
 RESOURCES = 40
 STORMS = 20
-#: Processes; the tests of other files go on beside them.
-JOBS = 2
 
 
 @pytest.fixture(scope="module")
 def tally() -> Tally:
     """All results of the run."""
-    tally = Tally()
-    cases = [Case(seed, RESOURCES) for seed in range(1, SEEDS + 1)]
-    cases += [Case(seed, RESOURCES // 4, "storm") for seed in range(1, STORMS + 1)]
-    for result in played(cases, JOBS):
+    tally, began = Tally(), time.monotonic()
+    cases = [Case(seed, RESOURCES // 4, "storm") for seed in range(1, STORMS + 1)]
+    cases += [Case(seed, RESOURCES) for seed in range(1, SEEDS + 1)]
+    # one process: the tests of other files go on beside it, and wait for real parts
+    gc.collect()
+    gc.freeze()  # each seed is followed by a collection: of what it left, not of all tests
+    for result in played(cases, 1):
         tally.add(result)
+        if tally.seeds >= SEEDS_MIN + STORMS and time.monotonic() - began > ENOUGH_S:
+            break
+    gc.unfreeze()
     return tally
 
 
 def test_every_promise_is_kept(tally: Tally) -> None:
-    """500 seeds of 40 resources and 20 storms end without a broken promise, at rest, and empty where deleted."""
+    """200 to 500 seeds of 40 resources and 20 storms end without a broken promise, at rest, and empty where deleted."""
     assert [f"{command(one.case)}: {one.violation}" for one in tally.failures] == []
-    assert tally.seeds == SEEDS + STORMS
+    assert SEEDS_MIN + STORMS <= tally.seeds <= SEEDS + STORMS
     assert tally.finals > tally.resources
 
 
