@@ -179,7 +179,7 @@ def test_marked_are_those_that_are_still_declared(mirror: Mirror) -> None:
     """A mark counts until it is taken back or the declaration goes."""
     mirror.declare(NET, 1, marked=True)
     mirror.declare(PORT, 1, marked=True)
-    assert list(mirror.world.marked()) == [NET, PORT]
+    assert set(mirror.world.marked()) == {NET, PORT}
     mirror.declare(NET, 2)
     mirror.world.delete("/config/v2.0/ports/p")
     assert not list(mirror.world.marked())
