@@ -63,12 +63,13 @@ class Controller:
         self._asked += 1
         return self.system.ask(StatusQuery(f"bench {self._asked}", limit=1), 30.0, StatusReply)
 
-    def await_ready(self) -> tuple[float, int]:
-        """Seconds since the start, and how many resources were found settled."""
+    def await_ready(self, at_least: int = 1) -> tuple[float, int]:
+        """Seconds since the start, and how many resources were found settled: so many, or it does not own all yet."""
         while True:
             reply = self.status()
-            if reply.ready and set(reply.counts) <= {"settled", "failed"}:
-                return time.monotonic() - self.started_at, sum(reply.counts.values())
+            count = sum(reply.counts.values())
+            if reply.ready and count >= at_least and set(reply.counts) <= {"settled", "failed"}:
+                return time.monotonic() - self.started_at, count
             time.sleep(0.01)
 
     def pids(self) -> dict[str, int]:
@@ -135,11 +136,11 @@ def run(plan: Plan, shards: int, heat_actors: int, attach: str = "") -> Result:
             load = api.declare(list(plan.declared()))
             after, machine = usage(pids), busy_s() - machine
         spent = {part: after[part].cpu_s - before[part].cpu_s for part in before if part in after}
-        controller.await_ready()
+        _, everything = controller.await_ready()
         controller.system.stop()
         api.writes_below(())
         controller = Controller(plan, etcd, shards, heat_actors)
-        ready_s, settled = controller.await_ready()
+        ready_s, settled = controller.await_ready(everything)
         time.sleep(QUIET_S)
         held = usage(controller.pids())
         empty = held["supervisor"].rss_mib
