@@ -71,7 +71,7 @@ def text(tally: Tally, seconds: float, arguments: Sequence[str], jobs: int, ran_
         f"| virtual time | {tally.virtual_s / 86400:,.1f} days |",
         f"| wall time | {seconds / 60:,.1f} min: {rate:,.0f} outcomes/s in all |",
         f"| events handled | {tally.events:,} |",
-        f"| transitions of the job machine | {taken} of {len(TABLE)}; {len(UNREACHED)} cannot occur |",
+        f"| transitions of the job machine | {taken} of {len(TABLE)}; {len(UNREACHED)} not asked for |",
         f"| requests to Heat by former owners (those that had left already) | {tally.former_owners:,} |",
     ]
     lines += ["", "## Violations", ""]
