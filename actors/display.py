@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.core.knowledge import without_job_ids
+from actors.core.stages import FINAL
 from actors.messages import ResourceStatus, StatusReply
 from actors.styles import STYLES
 
 #: A table that is longer than this says how much it leaves out.
 ROWS_MAX = 40
-FINAL = frozenset({"settled", "failed"})
 
 
 def name_of(row: ResourceStatus) -> str:

@@ -120,6 +120,13 @@ class Waits:
         outcomes = map(self._world.outcome, self.outputs_needed(results))
         return any(outcome is not None and outcome.revision > revision for outcome in outcomes)
 
+    def _to_come(self, ref: Ref) -> bool:
+        """Whether a stack of it is still to come: whatever became of its declaration, a job that builds it is recorded;
+        or it is declared and not built yet."""
+        if any(job.action in (Action.CREATE, Action.MODIFY) for job in self._world.jobs_of(ref)):
+            return True
+        return self._world.declaration(ref) is not None and self._world.needs_work(ref)
+
     def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
         """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
         types, failed = self._world.types, self._failed_producers()
@@ -139,11 +146,7 @@ class Waits:
             if entry is not None:
                 found[ref] = keys.decode_outputs(entry.key, entry.value)
                 continue
-            if (
-                ref != self._job.ref
-                and self._world.declaration(ref) is not None
-                and self._world.needs_work(ref)
-            ):
+            if ref != self._job.ref and self._to_come(ref):
                 return ref
         return found
 

@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 
 from actors.core.durations import Durations
-from actors.core.knowledge import FINAL, Knowledge, Status, ref_of, ref_of_job
+from actors.core.knowledge import Knowledge, Status, ref_of, ref_of_job
 from actors.core.model import Handler, Json, Ref
 from actors.core.pauses import resume
 from actors.core.remedies import remedy
+from actors.core.stages import FINAL
 
 _FAILED_JOB = re.compile(r"dependency failed: (\S+?):? ")
 #: Deeper chains are cut, which is said.

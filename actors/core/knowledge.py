@@ -15,7 +15,6 @@ from actors.core import keys, pauses
 from actors.core.history import DRIFT
 from actors.core.history import read as read_history
 from actors.core.keys import BadValue, ResourceType
-from actors.core.machine import State
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
 from actors.core.outcome import Realised, choose_action
@@ -25,13 +24,11 @@ from actors.core.plan import PlanError
 from actors.core.recorded_job import RecordedJob
 from actors.core.resume import in_order
 from actors.core.spans import Span, read_spans
+from actors.core.stages import FINAL
 from actors.core.world import World
 
 #: Below these, besides what a World mirrors.
 EXTRA = (keys.HISTORY, keys.ATTEMPTS)
-FINAL = frozenset({"settled", "failed"})
-#: Every first word of what an operator sees.
-STAGES = frozenset({"queued", "paused", "failed", "unknown", *map(str, State)})
 _JOB_ID = re.compile(r"\b(?:create|modify|delete|logical_delete):\w+_worker:(\w+):([^:\s]+):\d+:\w{5}\b")
 
 

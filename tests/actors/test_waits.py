@@ -27,6 +27,22 @@ def test_a_stack_that_is_to_come_is_waited_for() -> None:
     assert waits.outputs({}, {}) == NET
 
 
+def test_a_stack_that_a_recorded_job_builds_is_waited_for_whatever_is_declared() -> None:
+    """A mirror that has never seen the network's declaration readable, and its unfinished job: what it gives is to
+    come (`sim --seed 1 --resources 300`). A job that takes it down promises nothing."""
+    unread = Mirror()
+    unread.put("/config/v2.0/nets/n", {"body": "{"})
+    unread.declare(PORT)
+    waits = Waits(unread.world, consumer()[1]._job)
+    assert unread.world.declaration(NET) is None
+    assert waits.outputs({}, {}) == {}
+    gone = unread.job(NET, action=Action.LOGICAL_DELETE)
+    assert waits.outputs({}, {}) == {}
+    unread.world.delete(keys.JOBS + gone)
+    unread.job(NET)
+    assert waits.outputs({}, {}) == NET
+
+
 def test_what_was_read_before_the_producer_ended_says_nothing() -> None:
     """The network was built while its record was being read: that there was none is no reason to go on without."""
     mirror, waits = consumer()

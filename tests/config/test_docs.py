@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from actors.core import drift, history, keys, machine
-from actors.core.knowledge import STAGES
 from actors.core.model import Ref
 from actors.core.ownership import CONTROLLERS, VSHARDS, shard_number
 from actors.core.remedies import REMEDIES
+from actors.core.stages import STAGES
 from config.types import load_types
 
 ROOT = Path(__file__).parents[2]
