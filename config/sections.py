@@ -45,9 +45,7 @@ def _seen(address: str) -> str:
 class EtcdSection:
     """etcd. No endpoints: standalone starts an etcd of its own."""
 
-    endpoints: tuple[
-        str, ...
-    ] = ()  # http://host:port or https://host:port; several: IP addresses, of one family
+    endpoints: tuple[str, ...] = ()  # http(s)://host:port; several: IP addresses of one family
     ca_file: Path | None = None  # who has signed etcd's certificate; given, TLS is spoken
     cert_file: Path | None = None  # our own certificate, where etcd wants one
     key_file: Path | None = None  # its key

@@ -28,9 +28,8 @@ def context(name: str, section: Any) -> ssl.SSLContext:
             key.read_bytes()
     with _named(f"{name}.cert_file", cert):
         if cert is not None:
-            made.load_cert_chain(
-                cert, key, lambda: ""
-            )  # nobody is there to be asked for the password of a key
+            # nobody is there to be asked for the password of a key
+            made.load_cert_chain(cert, key, lambda: "")
     return made
 
 

@@ -66,8 +66,6 @@ class Truth:
 
     values: dict[str, Any] = field(default_factory=dict)
     config_revision: dict[Ref, int] = field(default_factory=dict)
-    #: The revision of the plan that was recorded last.
-    planned: dict[Ref, int] = field(default_factory=dict)
     #: key of a virtual shard → its present entry
     owners: dict[str, Entry] = field(default_factory=dict)
     stacks: dict[str, Stack] = field(default_factory=lambda: defaultdict(Stack))
@@ -95,8 +93,6 @@ class Truth:
             self.owners.pop(key, None)
         elif root == keys.CONFIG and ref is not None:
             self.config_revision[ref] = revision
-        elif root == keys.ACCEPTED and ref is not None:
-            self.planned[ref] = revision
         elif root == keys.JOBS:
             self._job(key, value, now)
         elif root == keys.STATE and ref is not None and value and value.get("error"):

@@ -24,7 +24,8 @@ class Outcomes(Invariant):
     at its declared version and watched, or failed for a reason that is true of it."""
 
     def rested(self) -> None:
-        """At rest, after failed resources were declared once more."""
+        """At rest, after failed resources were declared once more. What needs something that is hopeless now may
+        stand built, from what that gave before: `Dependencies` has seen that it gave it."""
         without_hope = self.world.hopeless_now()
         for ref, declared in self.world.api.declared.items():
             self.checks += 1
@@ -35,8 +36,8 @@ class Outcomes(Invariant):
                 if not hopeless:
                     self.fail(f"failed without need: {state['error']}", ref)
                 continue
-            if hopeless and not self._built_before(ref, without_hope):
-                self.fail("was built although what it needs cannot be", ref)
+            if ref in self.world.workload.hopeless:
+                self.fail("was built although it cannot be", ref)
             jobless = ref.type == "memo"
             if jobless != (state["state"]["worker_state"] == READ_COMPLETE):
                 self.fail(f"ended as {state['state']['worker_state']}", ref)
@@ -49,20 +50,6 @@ class Outcomes(Invariant):
                 wrong = {k: v for k, v in monitoring.items() if k != "version" and v != "UP"}
                 if wrong:
                     self.fail(f"/monitoring says {wrong}, and all is well", ref)
-
-    def _built_before(self, ref: Ref, hopeless: frozenset[Ref]) -> bool:
-        """Whether something that it needs has become hopeless only after it was planned: what has been built stays."""
-        api, truth = self.world.api, self.world.truth
-        above, todo = {ref}, [ref]
-        while todo:
-            one = todo.pop()
-            needed = api.parents(one) if one in api.declared else []
-            more = [p for p in needed if p not in above and (p in hopeless or p not in api.declared)]
-            above.update(more)
-            todo += more
-        changed = above - {ref} - self.world.workload.hopeless
-        planned = truth.planned.get(ref, 0)
-        return any(truth.config_revision.get(one, 0) > planned for one in changed)
 
     def _stack(self, ref: Ref, version: int) -> None:
         living = self.world.stacks_of(ref)

@@ -115,3 +115,9 @@ def test_the_long_run_is_clean(seed: int) -> None:
     """What 20,000 seeds found: a resource that vanished and began anew at lower versions (2468), a process that stood
     still and asked Heat for the version before (4327), and what was built before its producer lost what that needs."""
     assert Player(Case(seed, 8, "swarm")).run().violation is None
+
+
+def test_a_job_is_waited_for_whose_declaration_was_never_read() -> None:
+    """A link does not go on without a port whose declaration a restarted controller cannot read, while the job that
+    builds it is recorded (swarm seed 1 with 300 resources)."""
+    assert Player(Case(1, 300, "swarm")).run().violation is None
