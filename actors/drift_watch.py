@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from actors.core import drift, history, keys
 from actors.core.drift import Drift, Expected, Finding
+from actors.core.json_text import compact
 from actors.core.model import Ref
 from actors.core.outcome import CREATE_COMPLETED, MODIFY_COMPLETED
 from actors.core.ownership import vshard
@@ -215,7 +216,7 @@ class DriftWatch:
         resource_type = desk.world.types.get(ref.type)
         repair = resource_type is not None and resource_type.repair
         if repair:
-            writes.append(Put(p.request, keys.compact({"by": f"drift: {finding.drift}"})))
+            writes.append(Put(p.request, compact({"by": f"drift: {finding.drift}"})))
         told = "is built once more" if repair else "`reconcile` builds it once more"
         self._shard.log.warning("%s version %d: %s; %s", ref, finding.version, finding.text, told)
         self._commit(ref, tuple(writes))

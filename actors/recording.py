@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from actors.core import history, keys
 from actors.core.errors import Failure
+from actors.core.json_text import compact
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
 from actors.core.ordering import templates_of
 from actors.core.outcome import DELETE_COMPLETED, completed_state, failed_state, workflow_action
@@ -148,7 +149,7 @@ class Recorder(Requester):
         lives = self._lives()
         if not self.version or lives is None:
             return  # nothing is known of it yet, or nothing is left of it
-        value = keys.compact({"version": self.version, "attempts": self.attempts})
+        value = compact({"version": self.version, "attempts": self.attempts})
         self.tried = True
         # only while the outcome that was read stands: a record that comes late would outlive its version
         state = self.read.get(self.paths.state)

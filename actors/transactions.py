@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.core import keys
+from actors.core.json_text import text
 from actors.core.keys import TypeTable
 from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject, Ref, Workflow
 from actors.core.monitors import Target, encode_targets, watched
@@ -183,7 +184,7 @@ def record_failure(
         assert declared is not None, "a failure before planning is about a declaration"
         version = declared.version
         guards = (Guard(p.config, declared.revision), _at(p.job_state, read), _at(p.state, read))  # type: ignore[assignment]
-    state: dict[str, Json] = {"heat_outputs": keys.text([]), "worker_state": failed_state(action)}
+    state: dict[str, Json] = {"heat_outputs": text([]), "worker_state": failed_state(action)}
     if orchestration:
         state["orchestration_state"] = orchestration_state(action, ok=False)
     return WriteSet(

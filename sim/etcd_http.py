@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from actors.core.json_text import parse
 from actors.ports import Entry
 
 #: Who owns what at present: changes with every start and is no JSON.
@@ -131,7 +132,7 @@ class Etcd:
         for key, value in self.range().items():
             with contextlib.suppress(ValueError):
                 if not key.startswith(OWNERSHIP):
-                    values[key] = json.loads(value)
+                    values[key] = parse(value)
         return values
 
     def get(self, key: str) -> Any:

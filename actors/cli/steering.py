@@ -18,6 +18,7 @@ from actors.cli.context import Context, UsageError
 from actors.cli.reach import Installation, installation, who
 from actors.core import keys
 from actors.core.find import SHOWN_MAX, NotFoundError, find
+from actors.core.json_text import compact
 from actors.core.model import Ref
 from actors.ports import Delete, Put, WriteSet
 
@@ -73,7 +74,7 @@ def _scope(found: Installation, parsed: argparse.Namespace) -> str:
 def _pause(context: Context) -> int:
     with installation(context, live=False) as found:
         scope = _scope(found, context.parsed)
-        value = keys.compact({"by": who(), "since": round(time.time(), 3)})
+        value = compact({"by": who(), "since": round(time.time(), 3)})
         found.store.commit([WriteSet((Put(keys.PAUSE + scope, value),))])
         refs = [ref for ref in found.known.refs() if _in_scope(found, ref, scope)]
         text = f"paused ({scope}): no new job of {_resources(len(refs))} is begun"
@@ -149,7 +150,7 @@ def _retry(context: Context) -> int:
 
 
 def _request(context: Context, found: Installation, refs: list[Ref], text: str) -> int:
-    value = keys.compact({"by": who()})
+    value = compact({"by": who()})
     sets = [WriteSet((Put(keys.RECONCILE + found.path(ref), value),)) for ref in refs]
     for begin in range(0, len(sets), BATCH):
         found.store.commit(sets[begin : begin + BATCH])

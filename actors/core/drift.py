@@ -6,11 +6,11 @@ a start finds what shows in status and tags, later ones also changes that left t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from actors.core.json_text import compact, parse
 from actors.core.model import Ref
 from actors.core.stackdrive import Seen
 
@@ -69,12 +69,12 @@ def encode(finding: Finding, found_s: float) -> bytes:
         "text": finding.text[:TEXT_MAX],
         "found": round(found_s, 3),
     }
-    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+    return compact(members)
 
 
 def decode(raw: bytes) -> Recorded:
     """The inverse. Raises ValueError, KeyError or TypeError for what is no finding."""
-    members = json.loads(raw)
+    members = parse(raw)
     found_s = float(members["found"])
     return Recorded(int(members["version"]), Drift(members["drift"]), str(members["text"]), found_s)
 

@@ -8,9 +8,9 @@ the version that followed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+from actors.core.json_text import compact, parse
 from actors.core.model import Json
 from actors.core.spans import Spans
 
@@ -37,7 +37,7 @@ def read(raw: bytes | None) -> list[dict[str, Json]]:
     if raw is None:
         return []
     try:
-        lines = json.loads(raw)["lines"]
+        lines = parse(raw)["lines"]
         return [line for line in lines if isinstance(line, dict) and isinstance(line.get("version"), int)]
     except (ValueError, KeyError, TypeError):
         return []
@@ -61,4 +61,4 @@ def append(raw: bytes | None, line: Line, attempts: int) -> bytes:
         entry["retries"] = attempts
     if line.version - before > 1:
         entry["skipped"] = list(range(before + 1, line.version))[-LINES:]
-    return json.dumps({"lines": [*lines, entry][-LINES:]}, separators=(",", ":")).encode()
+    return compact({"lines": [*lines, entry][-LINES:]})

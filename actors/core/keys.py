@@ -7,10 +7,10 @@ Does not guarantee anything about who may write a key: that is the EtcdBridge's 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from actors.core.json_text import compact, parse, text
 from actors.core.mapping_ast import Expression
 from actors.core.model import (
     Action,
@@ -101,35 +101,33 @@ class TypeTable:
         return f"{self._by_name[ref.type].path}/{ref.id}"
 
     def ref(self, key: str, root: str) -> Ref | None:
-        """The resource that `root + path` names, or None if it is not of a known type."""
-        if not key.startswith(root):
+        """The resource that `root + path` names, or None if it is not of a known type, or not UTF-8."""
+        if not key.startswith(root) or not is_text(key):
             return None
         path, _, rid = key[len(root) :].rpartition("/")
         found = self._by_path.get(path)
         return Ref(found.name, rid) if found is not None and rid else None
 
 
+def is_text(key: str) -> bool:
+    """Whether a key was UTF-8 in etcd: bytes that are not have become lone surrogates, which no value can hold."""
+    if key.isascii():
+        return True
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 # ------------------------------------------------------------------------------------------------ values
-
-
-_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-
-
-def compact(value: Json) -> bytes:
-    """A value as it is stored: JSON, UTF-8, no needless spaces."""
-    return _COMPACT.encode(value).encode()
-
-
-def text(value: Json) -> str:
-    """JSON *text* inside JSON, in the spacing of the seed: `{"logical_port": "ACTIVE"}`."""
-    return json.dumps(value)
 
 
 def decode_object(key: str, raw: bytes) -> dict[str, Json]:
     """Any JSON object. Raises BadValue, naming the key."""
     try:
-        value = json.loads(raw)
-    except (ValueError, UnicodeDecodeError) as error:
+        value = parse(raw)
+    except ValueError as error:
         raise BadValue(f"{key}: value is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise BadValue(f"{key}: value is JSON but no object")
@@ -141,7 +139,7 @@ def _body(key: str, value: JsonObject) -> dict[str, Json]:
     body = value.get("body")
     if isinstance(body, str):
         try:
-            body = json.loads(body)
+            body = parse(body)
         except ValueError as error:
             raise BadValue(f"{key}: member 'body' is text but not JSON ({error})") from error
     if not isinstance(body, dict):
@@ -193,7 +191,7 @@ def decode_template(key: str, raw: bytes, revision: int) -> Template:
     mappings = body.get("parameter_mappings", {})
     if isinstance(mappings, str):
         try:
-            mappings = json.loads(mappings)
+            mappings = parse(mappings)
         except ValueError as error:
             raise BadValue(f"{key}: member 'parameter_mappings' is text but not JSON ({error})") from error
     if not isinstance(mappings, dict):
@@ -231,7 +229,7 @@ def encode_job(job: Job) -> bytes:
 def decode_job(key: str, raw: bytes) -> Job:
     """Read a `/jobs/all/<job id>` value. Raises BadValue, naming the key. The third element is ignored."""
     try:
-        _, body, *_ = json.loads(raw)
+        _, body, *_ = parse(raw)
         return Job(
             id=body["id"],
             action=Action(body["action"]),
@@ -302,9 +300,10 @@ def encode_accepted(declared: Declared) -> bytes:
 def decode_accepted(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read `/esi-worker/config/<path>`. Raises BadValue, naming the key."""
     value = decode_object(key, raw)
-    return Declared(
-        ref, int(value["version"]), _body(key, value), bool(value.get("deleted", False)), revision
-    )
+    version = value.get("version")
+    if not isinstance(version, int):
+        raise BadValue(f"{key}: member 'version' must be an integer, not {version!r}")
+    return Declared(ref, version, _body(key, value), bool(value.get("deleted", False)), revision)
 
 
 def encode_job_state(results: JsonObject) -> bytes:

@@ -6,7 +6,6 @@ Guarantees: everything but `live` comes from etcd, so the same answers can be gi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from actors.core import keys, pauses
 from actors.core.history import DRIFT
 from actors.core.history import read as read_history
+from actors.core.json_text import parse
 from actors.core.keys import BadValue, ResourceType
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
@@ -174,7 +174,7 @@ class Knowledge:
         """What `/monitoring` says of it, without the version; empty if there is nothing that can be read."""
         raw = self.world.monitoring(ref)
         try:
-            value = json.loads(raw) if raw is not None else {}
+            value = parse(raw) if raw is not None else {}
         except ValueError:
             return {}
         return {k: v for k, v in value.items() if k != "version"} if isinstance(value, dict) else {}
@@ -198,7 +198,7 @@ class Knowledge:
     def attempts(self, ref: Ref) -> int:
         """How often the present version was tried again."""
         try:
-            recorded = json.loads(self._attempts.get(ref, b"{}"))
+            recorded = parse(self._attempts.get(ref, b"{}"))
             return int(recorded.get("attempts", 0))
         except (ValueError, AttributeError, TypeError):
             return 0

@@ -6,12 +6,12 @@ stored and read back. How it is read is looked up in the table of types at the t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from actors.core.asking import Query
+from actors.core.json_text import compact, parse
 from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes
 
 __all__ = [
@@ -154,14 +154,12 @@ def queries_of(target: Target, row: MonitorType) -> tuple[Query, tuple[Query, ..
 
 def encode_targets(version: int, targets: Sequence[Target]) -> bytes:
     """`/gatewright/targets/<path>`: what is to be watched after a restart, without any secret."""
-    return json.dumps(
-        {"version": version, "targets": [asdict(t) for t in targets]}, separators=(",", ":")
-    ).encode()
+    return compact({"version": version, "targets": [asdict(t) for t in targets]})
 
 
 def decode_targets(raw: bytes) -> tuple[int, tuple[Target, ...]]:
     """Inverse of `encode_targets`. Raises ValueError, KeyError or TypeError for what is none."""
-    value = json.loads(raw)
+    value = parse(raw)
     return int(value["version"]), tuple(_decoded(entry) for entry in value["targets"])
 
 

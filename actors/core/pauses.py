@@ -6,9 +6,9 @@ named ends exactly that scope. Times in seconds since 1970, by the clock of whoe
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+from actors.core.json_text import parse
 from actors.core.model import Json
 
 SOMEBODY = "somebody"
@@ -31,7 +31,7 @@ class Pause:
 def read(scope: str, raw: bytes) -> Pause:
     """The pause of one scope."""
     try:
-        value = json.loads(raw)
+        value = parse(raw)
     except ValueError:
         return Pause(scope)
     if not isinstance(value, dict):

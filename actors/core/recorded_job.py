@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from actors.core import keys
+from actors.core.json_text import parse
 from actors.core.keys import BadValue
 from actors.core.model import Action, Handler, Ref
 from actors.core.plan import LiveJob
@@ -23,7 +23,7 @@ class RecordedJob(LiveJob):
 def read_job(key: str, value: bytes, revision: int) -> RecordedJob:
     """What others need of a `/jobs/all` value, read without building the whole job. Raises BadValue."""
     try:
-        _, body, *_ = json.loads(value)
+        _, body, *_ = parse(value)
         refs = {(r["resource_type"], r["resource_id"]) for p in body["params"] for r in p["resources"]}
         ref = Ref(body["resource_type"], body["resource_id"])
         return RecordedJob(

@@ -96,6 +96,10 @@ class World:
 
     def put(self, key: str, value: bytes, mod_revision: int, create_revision: int = 0) -> Ref | None:
         """Take over one value; returns the resource it concerns."""
+        if not keys.is_text(key):
+            shown = key.encode(errors="backslashreplace").decode()
+            self.problems[key] = f"{shown}: ignored, the key is not UTF-8"
+            return None
         for root, put, _ in self._families:
             if key.startswith(root):
                 self.problems.pop(key, None)
@@ -111,7 +115,7 @@ class World:
         for root, _, delete in self._families:
             if key.startswith(root):
                 self.problems.pop(key, None)
-                return delete(key)
+                return delete(key) if keys.is_text(key) else None
         return None
 
     def keys_known(self) -> frozenset[str]:

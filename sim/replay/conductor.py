@@ -20,6 +20,7 @@ from typing import Any
 
 from actors import rendering
 from actors.core import keys
+from actors.core.json_text import compact
 from actors.core.keys import stack_name
 from actors.core.model import Action, Handler, Job, JsonObject, Ref
 from actors.core.options import Options
@@ -155,7 +156,7 @@ class Conductor:
     def _take(self, step: Step, store: Store) -> None:
         ref, version = step.ref, step.version
         if step.what == "config":
-            write = Delete(step.key) if step.value is None else Put(step.key, keys.compact(step.value))
+            write = Delete(step.key) if step.value is None else Put(step.key, compact(step.value))
             store.commit([WriteSet((write,))])
             if ref is not None and (ref, version) in self._run.jobs:
                 self._await(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.core import drift, history, keys, machine
+from actors.core.json_text import compact, text
 from actors.core.model import Ref
 from actors.core.ownership import CONTROLLERS, VSHARDS, shard_number
 from actors.core.remedies import REMEDIES
@@ -42,7 +43,7 @@ def _again(key: str, value: bytes) -> bytes:
         case keys.STATE:
             version, error, _ = keys.decode_state(key, value)
             state = json.loads(value)["state"]
-            texts = {k: keys.text(json.loads(v)) if k != "worker_state" else v for k, v in state.items()}
+            texts = {k: text(json.loads(v)) if k != "worker_state" else v for k, v in state.items()}
             return keys.encode_state(texts, version, error)
         case keys.MONITORING:
             statuses = json.loads(value)
@@ -64,9 +65,9 @@ def _again(key: str, value: bytes) -> bytes:
             return drift.encode(finding, known.found_s)
         case keys.HISTORY:
             assert history.read(value)
-            return keys.compact(json.loads(value))
+            return compact(json.loads(value))
         case _:
-            return keys.compact(json.loads(value)) if value.startswith(b"{") else value
+            return compact(json.loads(value)) if value.startswith(b"{") else value
 
 
 ROOTS = (

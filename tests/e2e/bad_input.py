@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.core.keys import compact, encode_declared
+from actors.core.json_text import compact
+from actors.core.keys import encode_declared
 from tests.e2e.harness import TENANT
 
 HOT = """
@@ -88,4 +89,12 @@ UNREADABLE = {
     f"/config/v2.0/networks/{ABSENT}": b"{not json",
     f"/config/v2.0/subnets/{ABSENT}": b'{"body": "[]", "version": 1}',
     f"/config/v2.0/widgets/{ABSENT}": encode_declared({"id": ABSENT}, 1),
+    # JSON that a reader can fail at in other ways than to say so
+    f"/config/v2.0/firewalls/{ABSENT}": b'{"body": ' + b"[" * 100_000,
+    f"/config/v2.0/load_balancers/{ABSENT}": encode_declared({"name": "x"}, 1).replace(
+        b'\\"x\\"', b"[" * 150 + b"]" * 150
+    ),
+    f"/config/v2.0/internet_services/{ABSENT}": encode_declared({"name": "x"}, 1).replace(b"x", b"\\\\ud800"),
+    f"/config/v2.0/ports/{ABSENT}": b'{"body": {"slots": NaN}, "version": 1}',
+    "/config/v2.0/ports/\udcff": encode_declared({"id": "x"}, 1),
 }

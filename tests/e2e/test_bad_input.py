@@ -69,15 +69,36 @@ def seen(given_etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (f"/config/v2.0/networks/{ABSENT}", "value is not JSON"),
         (f"/config/v2.0/subnets/{ABSENT}", "member 'body' must be an object or JSON text of one"),
         (f"/config/v2.0/widgets/{ABSENT}", "ignored, no resource type has the path 'v2.0/widgets'"),
+        (f"/config/v2.0/firewalls/{ABSENT}", "value is not JSON (depth limit exceeded"),
+        (
+            f"/config/v2.0/load_balancers/{ABSENT}",
+            "member 'body' is text but not JSON (more than 100 arrays and objects within each other)",
+        ),
+        (
+            f"/config/v2.0/internet_services/{ABSENT}",
+            "member 'body' is text but not JSON (no low surrogate in string",
+        ),
+        (f"/config/v2.0/ports/{ABSENT}", "value is not JSON (unexpected character"),
+        ("/config/v2.0/ports/\\udcff", "ignored, the key is not UTF-8"),
     ],
-    ids=["no JSON", "no object", "unknown type"],
+    ids=[
+        "no JSON",
+        "no object",
+        "unknown type",
+        "too deep to be JSON",
+        "too deep",
+        "half a letter",
+        "NaN",
+        "no UTF-8",
+    ],
 )
 def test_what_cannot_be_read_is_named_once(seen: Seen, key: str, reason: str) -> None:
     """A value that is no declaration: one line that names the key and what is wrong; nothing is written for it."""
     lines = [line for line in seen.out.splitlines() if key in line]
     assert len(lines) == 1
     assert f"problem: {key}: {reason}" in lines[0]
-    assert {c.key for c in seen.changes if key[len(CONFIG) :] in c.key} == {key}
+    written = {c.key.encode(errors="backslashreplace").decode() for c in seen.changes}
+    assert {one for one in written if key[len(CONFIG) :] in one} == {key}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.core.keys import compact, encode_declared
+from actors.core.json_text import compact
+from actors.core.keys import encode_declared
 from sim.etcd_http import Etcd
 from tests.e2e.bad_input import ABSENT, GOOD
 from tests.e2e.harness import TENANT, Product, eventually

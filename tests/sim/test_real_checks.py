@@ -14,7 +14,8 @@ from typing import Any, cast
 import pytest
 
 from actors.core import keys
-from actors.core.keys import compact, encode_declared
+from actors.core.json_text import compact, text
+from actors.core.keys import encode_declared
 from actors.core.model import Json, Ref
 from actors.core.ownership import shard_key, vshard
 from actors.ports import Delete, Put
@@ -96,7 +97,7 @@ class Paper:
         self, version: int = 1, *, given: str = "", outcome: str = "CREATE_COMPLETED"
     ) -> dict[str, Any]:
         """A value for /state."""
-        outputs = keys.text([{"output_key": "id", "output_value": given}]) if given else "[]"
+        outputs = text([{"output_key": "id", "output_value": given}]) if given else "[]"
         state = {"worker_state": outcome, "heat_outputs": outputs}
         return {"state": state, "version": version, "error": ""}
 
