@@ -23,6 +23,13 @@ from sim.fake_etcd import Change
 from sim.workload import Op
 
 TYPES = TypeTable(catalog.TYPES)
+#: Values that are no declaration, each in a way of its own.
+GARBAGE = (
+    b'{"body": "{", "version": 3',
+    b'{"body": {"slots": NaN}, "version": 3}',
+    b'{"body": {"name": "\\ud800"}, "version": 3}',
+    b'{"body": ' + 2_000 * b"[" + 2_000 * b"]" + b', "version": 3}',
+)
 
 
 class Agenda(Protocol):
@@ -48,10 +55,11 @@ class Etcd(Protocol):
 
 @dataclass(slots=True)
 class Declaration:
-    """What is declared of one resource now. `revision`: of its last write."""
+    """What is declared of one resource now. `parents`: what it refers to; `revision`: of its last write."""
 
     version: int
     body: dict[str, Json]
+    parents: list[Ref]
     marked: bool = False
     garbled: bool = False
     revision: int = 0
@@ -65,6 +73,7 @@ class ApiServer:
         self._host = host
         self._etcd = etcd
         self._dice = Dice(seed, "api")
+        self._garbage = Dice(seed, "garbage")
         self.declared: dict[Ref, Declaration] = {}
         self.broken: set[str] = set()
         #: Every template that was ever broken, and every resource whose dependency was ever missing.
@@ -86,11 +95,11 @@ class ApiServer:
 
     def parents(self, ref: Ref) -> list[Ref]:
         """What a declared resource refers to."""
-        return _parents(ref, self.declared[ref].body)
+        return self.declared[ref].parents
 
     def dependants(self, ref: Ref) -> list[Ref]:
         """What refers to it, directly."""
-        return [other for other in self.declared if other != ref and ref in self.parents(other)]
+        return [other for other, one in self.declared.items() if ref in one.parents and other != ref]
 
     def hopeless(self, forever: frozenset[Ref]) -> frozenset[Ref]:
         """What cannot be built as it is declared now: `forever` as the workload says, and whatever needs something
@@ -133,8 +142,8 @@ class ApiServer:
             # a foreign key is in the way: whoever asked for it tries again
             self._host.at(self._host.now + 2.0, lambda: self._declare(ref, body))
         elif ref not in self.declared:
-            declared = self.declared[ref] = Declaration(1, dict(body))
-            if any(parent not in self.declared for parent in self.parents(ref)):
+            declared = self.declared[ref] = Declaration(1, dict(body), parents)
+            if any(parent not in self.declared for parent in parents):
                 self.ever_missing.add(ref)
             self._write(ref)
             declared.born = declared.revision
@@ -154,6 +163,7 @@ class ApiServer:
             changes = {"note": "stays"}
         declared.version += by
         declared.body = {**declared.body, **changes}
+        declared.parents = _parents(ref, declared.body)
         declared.garbled = False
         if any(parent not in self.declared for parent in self.parents(ref)):
             self.ever_missing.add(ref)
@@ -209,7 +219,7 @@ class ApiServer:
         declared = self.declared.get(ref)
         if declared is not None and not declared.marked:
             declared.garbled = True
-            self._put(self._key(ref), b'{"body": "{", "version": 3')
+            self._put(self._key(ref), self._garbage.one(GARBAGE))
 
     def mend(self) -> None:
         """Everything that was garbled or broken is made good."""

@@ -20,6 +20,7 @@ from actors.core import keys, machine, ownership
 from actors.core.machine import Event, State
 from actors.core.model import Ref
 from sim import catalog
+from sim.api_server import TYPES
 from sim.dice import Dice
 from sim.disasters import Disasters
 from sim.host import Busied
@@ -234,8 +235,8 @@ class Player:
             if key.startswith(keys.JOBS):
                 return None, f"{key} is left"
             if key.startswith(keys.ACCEPTED):
-                known = next((r for r in world.api.declared if key == keys.ACCEPTED + world.path(r)), None)
-                if known is None and not self._given_up(key[len(keys.ACCEPTED) :]):
+                known = TYPES.ref(key, keys.ACCEPTED) in world.api.declared
+                if not known and not self._given_up(key[len(keys.ACCEPTED) :]):
                     return None, f"{key} is left, and it is not declared"
         return None
 

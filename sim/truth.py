@@ -71,8 +71,8 @@ class Truth:
     stacks: dict[str, Stack] = field(default_factory=lambda: defaultdict(Stack))
     #: (resource, version) of every outcome that was an error.
     failed: set[tuple[Ref, int]] = field(default_factory=set)
-    #: key → value of every unfinished job
-    jobs: dict[str, Any] = field(default_factory=dict)
+    #: resource → key → value of each of its unfinished jobs
+    jobs: dict[Ref, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     ended_jobs: dict[str, float] = field(default_factory=dict)
     #: (device, port or "") → (time, status) of every change.
     seen: dict[tuple[str, str], list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -94,16 +94,17 @@ class Truth:
         elif root == keys.CONFIG and ref is not None:
             self.config_revision[ref] = revision
         elif root == keys.JOBS:
-            self._job(key, value, now)
+            self._job(ref, key, value, now)
         elif root == keys.STATE and ref is not None and value and value.get("error"):
             self.failed.add((ref, value["version"]))
         return Write(root, key, ref, value, old, revision, deleted)
 
-    def _job(self, key: str, value: Any, now: float) -> None:
+    def _job(self, ref: Ref | None, key: str, value: Any, now: float) -> None:
+        assert ref is not None, "the key of a job names its resource"
         if isinstance(value, list):
-            self.jobs[key] = value
+            self.jobs[ref][key] = value
         else:
-            self.jobs.pop(key, None)
+            self.jobs[ref].pop(key, None)
             self.ended_jobs[key[len(keys.JOBS) :]] = now
 
     def stack_changed(self, record: Record) -> None:

@@ -228,7 +228,7 @@ class World:
         """All living stacks of that name, whatever the tenant."""
         engine = self.stacks.engine
         engine.settle()
-        return [one for known in engine._names.items() if known[0][1] == name for one in known[1]]
+        return [one for tenant in engine._tenants for one in engine._names.get((tenant, name), ())]
 
     def stacks_of(self, ref: Ref) -> list[Record]:
         """Those of a resource."""

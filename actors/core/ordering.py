@@ -8,7 +8,7 @@ for; if that chain leads back, the cycle is named.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from actors.core.keys import TypeTable
@@ -138,69 +138,61 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
 
     Of those that refer to each other in a ring the smallest goes first, so that nobody waits for ever.
     """
-    edges = {}
-    for ref in world.marked():
-        outcome = world.outcome(ref)
-        if outcome is None or outcome.version < world.version(ref):
-            edges[ref] = refers_to(world, ref)
+    for ref in world.referrals.untold():
+        refers_to(world, ref)
     me = declared.ref
-    using = sorted(ref for ref, refers in edges.items() if ref != me and me in refers)
+    using = sorted(ref for ref in world.referrals.referring(me) if ref != me and _is_going(world, ref))
     if not using:
         return ()
     current = world.declaration(me) is declared
-    edges[me] = refers_to(world, me) if current else references(OrderedView(world, declared), declared)
-    needed = _reached(edges, me)
+    first = refers_to(world, me) if current else references(OrderedView(world, declared), declared)
+    needed = _needed(world, me, first)
     return tuple(ref for ref in using if not (ref in needed and me < ref))
 
 
-@dataclass(frozen=True, slots=True)
-class _Walked:
-    """Resources that a declaration refers to, and what was read to tell: as long as that stands, so does this."""
-
-    refers: tuple[Ref, ...]
-    declarations: Mapping[Ref, object]
-    templates: Mapping[str, CompiledTemplate | None]
-
-    def stands(self, world: World) -> bool:
-        return all(world.stamp(ref) is then for ref, then in self.declarations.items()) and all(
-            world.template(name) is then for name, then in self.templates.items()
-        )
+def _is_going(world: World, ref: Ref) -> bool:
+    """Whether it is marked for deletion, and not deleted yet."""
+    if not world.marked(ref):
+        return False
+    outcome = world.outcome(ref)
+    return outcome is None or outcome.version < world.version(ref)
 
 
 @dataclass(frozen=True, slots=True)
 class _Notes(OrderedView):
     """A view that notes what was read through it."""
 
-    declarations: dict[Ref, object] = field(default_factory=dict)
-    templates: dict[str, CompiledTemplate | None] = field(default_factory=dict)
+    sources: list[Ref | str] = field(default_factory=list)
 
     def declared(self, ref: Ref) -> JsonObject | None:
-        self.declarations[ref] = self.world.stamp(ref)
+        self.sources.append(ref)
         return OrderedView.declared(self, ref)
 
     def template(self, template_id: str) -> CompiledTemplate | None:
-        found = self.templates[template_id] = self.world.template(template_id)
-        return found
+        self.sources.append(template_id)
+        return OrderedView.template(self, template_id)
 
 
 def refers_to(world: World, ref: Ref) -> tuple[Ref, ...]:
     """`references` of a declared resource, evaluated again only after something that it was read from changed."""
-    known = world.walked.get(ref)
-    if isinstance(known, _Walked) and known.stands(world):
-        return known.refers
+    known = world.referrals.known(ref)
+    if known is not None:
+        return known
     declared = world.declaration(ref)
     if declared is None:
         return ()
-    notes = _Notes(world, declared, declarations={ref: world.stamp(ref)})
+    notes = _Notes(world, declared, sources=[ref])
     refers = references(notes, declared)
-    world.walked[ref] = _Walked(refers, notes.declarations, notes.templates)
+    world.referrals.tell(ref, refers, notes.sources)
     return refers
 
 
-def _reached(edges: Mapping[Ref, tuple[Ref, ...]], start: Ref) -> set[Ref]:
-    found, todo = set[Ref](), [start]
+def _needed(world: World, me: Ref, first: Iterable[Ref]) -> set[Ref]:
+    """What `me` needs directly, and whatever those of them that are going need."""
+    found, todo = set(first), list(first)
     while todo:
-        for ref in edges.get(todo.pop(), ()):
+        here = todo.pop()
+        for ref in refers_to(world, here) if here != me and _is_going(world, here) else ():
             if ref not in found:
                 found.add(ref)
                 todo.append(ref)

@@ -25,6 +25,7 @@ from actors.core.packing import Packing
 from actors.core.plan import CompiledTemplate, compile_template
 from actors.core.recorded_job import RecordedJob, read_job
 from actors.core.ref_keys import RefKeys
+from actors.core.referrals import Referrals
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,10 @@ class World:
         self._targets = Family(self.types, keys.TARGETS, self._ref, decode_targets, "a list of targets")
         self._drifts = Family(self.types, keys.DRIFT, self._ref, decode_drift, "a finding")
         self._accepted = RefKeys(self.types, keys.ACCEPTED, self._ref)
-        self._marked: set[Ref] = set()
         self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
         self.pauses: set[str] = set()  # scopes, as `paused` names them
-        #: what `ordering.refers_to` knows of declared resources
-        self.walked: dict[Ref, Any] = {}
+        #: Who refers to whom, as `ordering` tells; those that are marked for deletion are followed.
+        self.referrals = Referrals()
         self._families: tuple[
             tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
         ] = (
@@ -140,9 +140,11 @@ class World:
         if compiled.error:
             self.problems[key] = f"{key}: {compiled.error}"
         self._templates[template.id] = compiled
+        self.referrals.changed(template.id)
 
     def _delete_template(self, key: str) -> None:
         self._templates.pop(key[len(keys.TEMPLATES) :], None)
+        self.referrals.changed(key[len(keys.TEMPLATES) :])
 
     def _put_config(self, key: str, value: bytes, revision: int, created: int) -> Ref | None:
         ref = self.types.ref(key, keys.CONFIG)
@@ -157,12 +159,14 @@ class World:
             self.problems[key] = str(error)
             if (known := self._config.get(ref)) is not None:
                 self._config[ref] = replace(known, revision=revision)
+                self.referrals.changed(ref)
             return ref
         packed = self._packing.pack(ref.type, value)
         # one object for what is the same: etcd tells both numbers, and they mostly are
         created = revision if created in (0, revision) else created
         self._config[ref] = _Config(packed, ref, declared.version, revision, created)
-        (self._marked.add if declared.marked_for_deletion else self._marked.discard)(ref)
+        self.referrals.follow(ref, followed=declared.marked_for_deletion)
+        self.referrals.changed(ref)
         return ref
 
     def _decode(self, config: _Config) -> Declared:
@@ -176,8 +180,8 @@ class World:
         ref = self.types.ref(key, keys.CONFIG)
         if ref is not None:
             self._config.pop(ref, None)
-            self.walked.pop(ref, None)
-            self._marked.discard(ref)
+            self.referrals.follow(ref, followed=False)
+            self.referrals.changed(ref)
         return ref
 
     def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
@@ -254,9 +258,9 @@ class World:
         """Whether an operator asked that it be looked at again."""
         return ref in self._requested.refs
 
-    def marked(self) -> Iterable[Ref]:
-        """Resources that are marked for deletion and still declared, in no order."""
-        return self._marked
+    def marked(self, ref: Ref) -> bool:
+        """Whether it is declared, and marked for deletion."""
+        return ref in self.referrals.followed
 
     def declaration(self, ref: Ref) -> Declared | None:
         """The newest readable declaration."""
@@ -341,6 +345,6 @@ class World:
         outcome = self._outcomes.get(ref)
         if outcome is None or outcome.version < config.version:
             return True
-        if outcome.worker_state == DELETE_COMPLETED and ref not in self._marked:
+        if outcome.worker_state == DELETE_COMPLETED and not self.marked(ref):
             return True  # declared again: a new life
         return ref in self._jobs or ref in self._requested.refs

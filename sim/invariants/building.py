@@ -71,9 +71,9 @@ class Dependencies(Invariant):
         """No job of others that the recorded job depends on is left; a deletion waits only for who uses it. A
         request of a process that stood still is that of its version, whose job may have been replaced since."""
         values = self.world.truth.values
-        for value in self.world.truth.jobs.values():
+        for value in self.world.truth.jobs[ref].values():
             handler, body = value[0], value[1]
-            if Ref(body["resource_type"], body["resource_id"]) != ref or handler != Handler.HEAT.value:
+            if handler != Handler.HEAT.value:
                 continue
             if version is not None and version < body["version"]:
                 continue

@@ -6,21 +6,17 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from actors.core import keys
 from actors.core.model import Action, Declared, Handler, Ref, Workflow
 from actors.core.ordering import (
     Held,
-    OrderedView,
     find_cycle,
     is_unplanned,
     referrers_to_delete,
-    refers_to,
     try_plan,
 )
-from actors.core.plan import Jobless, PlanError, references
+from actors.core.plan import Jobless, PlanError
 from tests.core.mirror import GATEWAY, HEAT, NET, PORT, QUOTA, Mirror
 
 CREATE, GONE = Action.CREATE, Action.LOGICAL_DELETE
@@ -307,41 +303,3 @@ def test_a_ring_of_three_is_deleted() -> None:
         mirror.declare(GATEWAY, 2, marked=True),
     ]
     assert any(isinstance(plan(mirror, one, GONE), Workflow) for one in marked)
-
-
-# ------------------------------------------------------------------------------------------- what is remembered
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from((GATEWAY, PORT, NET)), st.sampled_from(("", "n", "g", "p"))), max_size=12
-    )
-)
-def test_what_is_remembered_is_what_would_be_found(changes: list[tuple[Ref, str]]) -> None:
-    """Whatever is declared, changed, unreadable or gone: `refers_to` says what `references` finds at that moment."""
-    mirror = Mirror(**{**MUTUAL, **RING, "gateway": MUTUAL["gateway"]})
-    for number, (ref, other) in enumerate(changes, 1):
-        key = keys.CONFIG + mirror.world.types.path(ref)
-        if other == "n":
-            mirror.world.delete(key)
-        elif other == "":
-            mirror.put(key, b"{")
-        else:
-            mirror.declare(ref, number, gateway_id=other, port_id=other, net_id=other, name=other)
-        for known in (GATEWAY, PORT, NET):
-            declared = mirror.world.declaration(known)
-            found = references(OrderedView(mirror.world, declared), declared) if declared is not None else ()
-            assert refers_to(mirror.world, known) == found
-
-
-def test_a_missing_member_of_a_list_does_not_hide_the_others() -> None:
-    """What refers to one that is not there and to one that is, is deleted before the one that is."""
-    mapping = {
-        "for_field": "net_ids",
-        "for_mapping": {"output_key": "id", "path": [{"type": "net", "id": ""}]},
-    }
-    mirror = Mirror(gateway={"nets": mapping})
-    net = mirror.declare(NET, 2, marked=True)
-    mirror.declare(GATEWAY, 2, marked=True, net_ids=["gone", NET.id])
-    assert refers_to(mirror.world, GATEWAY) == (Ref("net", "gone"), NET)
-    assert referrers_to_delete(mirror.world, net) == (GATEWAY,)
