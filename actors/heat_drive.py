@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from actors import rendering
 from actors.core import stackdrive
-from actors.core.errors import ErrorClass, Failure
+from actors.core.errors import ErrorClass, Failure, shortened
 from actors.core.keys import stack_name
 from actors.core.model import Action
 from actors.core.redact import redact, secret_values
@@ -136,7 +136,7 @@ class Drive:
         return Failure(ErrorClass.TERMINAL, "HeatTimeout", text)
 
     def clean(self, text: str) -> str:
-        """`text` without the values of secret parameters: Heat quotes what it was given."""
-        if self.spec is None:
-            return text
-        return redact(text, secret_values(self.spec.template, self.spec.parameters))
+        """`text` without the values of secret parameters, which Heat quotes, and no longer than `SAID_MAX`."""
+        if self.spec is not None:
+            text = redact(text, secret_values(self.spec.template, self.spec.parameters))
+        return shortened(text)

@@ -48,6 +48,18 @@ RETRYABLE = frozenset(
 )
 
 
+#: Characters of what a backend says that are kept: more than a screen, less than what makes a message or a key heavy.
+SAID_MAX = 4_000
+
+
+def shortened(said: str) -> str:
+    """Its beginning and its end, if it is longer than SAID_MAX characters. To be used after masking, not before."""
+    if len(said) <= SAID_MAX:
+        return said
+    gap, end = f" … ({len(said):,} characters) … ", SAID_MAX // 4
+    return said[: SAID_MAX - end - len(gap)] + gap + said[-end:]
+
+
 class PortError(Exception):
     """Raised by every adapter and fake instead of its library's errors. Carries the sorted `failure`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.core.drift import Drift, Expected
-from actors.core.errors import ErrorClass
+from actors.core.errors import SAID_MAX, ErrorClass
 from actors.core.keys import stack_name
 from actors.core.model import Action
 from actors.core.options import Options
@@ -71,6 +71,20 @@ def test_a_delete_that_fails_is_tried_again_and_then_reported() -> None:
     rig.run(4.0)
     rig.fates.clear()
     assert rig.done("second").status == "DELETE_COMPLETE"
+
+
+def test_an_endless_reason_is_cut() -> None:
+    """What Heat says of a failure is told with its beginning, its end and its length, and is no burden to anybody."""
+    rig = Rig()
+    rig.stacks.engine._changed = lambda record: setattr(
+        record, "reason", record.reason + " so" * 1_000_000 + " it ends"
+    )
+    rig.fates["CREATE"] = Fate.FAIL
+    rig.ask("a")
+    text = rig.done("a").failure.text
+    assert len(text) < SAID_MAX + 100
+    assert text.startswith("CREATE_FAILED: Resource CREATE failed: Error: resources: injected failure so so")
+    assert text.endswith(" so it ends")
 
 
 @pytest.mark.parametrize("action", [Action.MODIFY, GONE])

@@ -8,10 +8,12 @@ from actors.core.errors import (
     HEAT_BY_STATUS,
     HEAT_BY_TYPE,
     RETRYABLE,
+    SAID_MAX,
     ErrorClass,
     Failure,
     PortError,
     classify_heat,
+    shortened,
 )
 
 CONFLICT, QUOTA, TERMINAL = ErrorClass.CONFLICT, ErrorClass.QUOTA, ErrorClass.TERMINAL
@@ -108,3 +110,16 @@ def test_texts() -> None:
     error = PortError(TERMINAL, "StackFailed", "no route")
     assert str(error) == str(error.failure) == "StackFailed: no route"
     assert error.failure == Failure(TERMINAL, "StackFailed", "no route")
+
+
+@pytest.mark.parametrize("length", [0, 1, SAID_MAX, SAID_MAX + 1, 2_200_000])
+def test_what_is_said_is_kept_or_cut_in_its_middle(length: int) -> None:
+    """Up to the limit word for word, beyond it the limit exactly, with both ends and the length."""
+    said = "".join(chr(ord("a") + n % 26) for n in range(length))
+    told = shortened(said)
+    if length <= SAID_MAX:
+        assert told == said
+    else:
+        assert len(told) == SAID_MAX
+        assert told[:2_000] + told[-1_000:] == said[:2_000] + said[-1_000:]
+        assert f" … ({length:,} characters) … " in told
