@@ -57,6 +57,9 @@ class FakeEtcd:
     def get(self, key: str, revision: int = 0) -> Entry | None:
         """The entry as of `revision` (0: now). The revision must have been checked."""
         versions = self._versions.get(key, ())
+        if versions and not revision:
+            newest = versions[-1]
+            return newest if isinstance(newest, Entry) else None
         for version in reversed(versions):
             if not revision or version.mod_revision <= revision:
                 return version if isinstance(version, Entry) else None

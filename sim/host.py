@@ -82,6 +82,8 @@ class SimHost(Mortals):
         self._hash = blake2b(digest_size=16)
         #: Lines that are not part of the hash yet.
         self._lines: list[str] = []
+        #: The time at which each of them begins, which most share with the one before.
+        self._stamped, self._stamp = 0.0, f"{0.0:.9f}"
 
     # ------------------------------------------------------------------------------------ what a world calls
 
@@ -94,7 +96,7 @@ class SimHost(Mortals):
 
     def record(self, *what: object) -> None:
         """Make something part of the digest."""
-        self._lines.append(f"{self.now:.9f} {what}\n")
+        self._lines.append(f"{self._time()} {what}\n")
 
     def root(self, cls: type[BaseActor], controller: str) -> Cell:
         """Start a process that nobody in the simulation supervises."""
@@ -168,7 +170,8 @@ class SimHost(Mortals):
             if faults.hit("message.twice", place):
                 due = max(due, to.heard.get(origin.number, 0.0))
                 self.deliver_at(due, to, message, origin)
-        due = max(due, to.heard.get(origin.number, 0.0))
+        before = to.heard.get(origin.number, 0.0)
+        due = max(due, before)
         to.heard[origin.number] = due
         self.deliver_at(due, to, message, origin)
 
@@ -207,6 +210,11 @@ class SimHost(Mortals):
             self._push(self.now + seconds, _RESUME, call.cell.process, call, coroutine)
 
     # ------------------------------------------------------------------------------------------------ inside
+
+    def _time(self) -> str:
+        if self.now != self._stamped:
+            self._stamped, self._stamp = self.now, f"{self.now:.9f}"
+        return self._stamp
 
     def _network_s(self) -> float:
         low, high = NETWORK_S
@@ -247,7 +255,7 @@ class SimHost(Mortals):
         kind = type(message)
         if to.gone or (kind is TimerFired and not message.timer.pending):  # type: ignore[attr-defined]
             return
-        self._lines.append(f"{self.now:.9f} {to.name} {kind.__name__}\n")
+        self._lines.append(f"{self._time()} {to.name} {kind.__name__}\n")
         if kind is Posted:
             message = Posted(to.inbox)
             to.inbox = []

@@ -158,7 +158,8 @@ class Cell(Host):
 
     def submit(self, work: Callable[[], T], then: Callable[[T | BaseException], None], lane: str) -> None:
         limits: Lane = getattr(self.actor, "lanes", DEFAULT_LANES)[lane]
-        state = self.process.lanes.setdefault(f"{self.number}{lane}", LaneState())
+        lanes, place = self.process.lanes, f"{self.number}{lane}"
+        state = lanes.get(place) or lanes.setdefault(place, LaneState())
         if state.active < limits.threads:
             self.host.begin(Call(self, work, then, state))
         elif len(state.waiting) < limits.queue:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -34,8 +34,7 @@ _TEXT = frozenset({SHARDS, CONTROLLERS})
 OURS = frozenset(_ROOTS) - {keys.TEMPLATES, keys.CONFIG} - _TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One change of one key. `value`: decoded, None when deleted or unreadable; `old`: what was there."""
 
     root: str

@@ -221,7 +221,7 @@ class _Planner:
         for param in values:
             union = (param.resources if other is None else other[param.name] for other in others)
             resources = tuple(dict.fromkeys(ref for refs in union for ref in refs))
-            merged.append(replace(param, resources=resources))
+            merged.append(param if resources == param.resources else replace(param, resources=resources))
         return tuple(merged)
 
     def _values(self, compiled: CompiledTemplate, step: _Step) -> tuple[Param, ...]:

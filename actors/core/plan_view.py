@@ -117,7 +117,7 @@ def _walked(expression: Expression, context: Context, name: str) -> set[Ref]:
         body = context.lookup(ref)
         return body if body is not None else missing.get(ref)
 
-    tolerant = replace(context, lookup=lookup)
+    tolerant = context
     while True:
         try:
             return {*evaluate(expression, tolerant, name).resources, *missing}
@@ -125,6 +125,7 @@ def _walked(expression: Expression, context: Context, name: str) -> set[Ref]:
             if one.ref in missing:
                 return {*missing}
             missing[one.ref] = {"id": one.ref.id}
+            tolerant = replace(context, lookup=lookup)
         except MappingError:
             return {*missing}
 
