@@ -56,6 +56,7 @@ from actors.owed import Owed
 from actors.ports import Delete
 from actors.progress import Progress, reply
 from actors.resource import ResourceActor
+from actors.runtime import alarm
 from actors.runtime.actor import BaseActor
 from actors.subscription import Subscription
 from actors.waiters import Waiters
@@ -136,7 +137,7 @@ class Shard(BaseActor):
         boot, index = self._boot, topology.shards.index(self.me)
         assert boot is not None, "Boot comes before Topology"
         if self._desk is None:
-            world = World(boot.options.types)
+            world = World(boot.options.types, alarm.match)
             self._desk = Desk(boot.options, world, topology, self.me, index, boot.wall_offset_s)
             self._owed = Owed(self)
             self._devices = Devices(self, self._desk, self._owed)

@@ -40,6 +40,7 @@ from actors.messages.telemetry import HttpAt, MetricsQuery, MetricsReply, Versio
 from actors.metering import process_samples
 from actors.outlets import Outlets
 from actors.ports import Delete
+from actors.runtime import alarm
 from actors.runtime.host import Lane
 from actors.runtime.io import IoActor
 from actors.subscription import Subscription
@@ -296,7 +297,7 @@ class Telemetry(IoActor):
             return
         self._wanting.append(then)
         if self._known is None and self._boot is not None and self._topology is not None:
-            self._known = Knowledge(self._boot.options.types)
+            self._known = Knowledge(self._boot.options.types, match=alarm.match)
             self._subscribe()
 
     def _subscribe(self) -> None:

@@ -16,7 +16,9 @@ from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, nod
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from actors.core.errors import TookTooLong
 from actors.core.model import Json, JsonObject
+from actors.runtime import alarm
 
 #: Iterations of all loops of one rendering together, characters of the result, items of one range.
 MAX_ITERATIONS: Final = 100_000
@@ -144,7 +146,9 @@ def _larger(left: Any, right: Any) -> bool:
 def _match(value: Json, pattern: str) -> bool:
     """The filter `match`: `re.match`; what is no text does not match (contract 3.5, 10.20)."""
     try:
-        return isinstance(value, str) and re.match(pattern, value) is not None
+        return isinstance(value, str) and alarm.match(re.compile(pattern), value)
+    except TookTooLong:
+        raise LimitError("filter 'match': the pattern takes too long to be matched") from None
     except re.error as error:
         raise LimitError(f"filter 'match': no regular expression ({error})") from None
 

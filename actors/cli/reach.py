@@ -29,6 +29,7 @@ from actors.core.mirrored import MIRRORED
 from actors.core.model import Ref
 from actors.core.ownership import SHARDS, shard_number
 from actors.ports import Store
+from actors.runtime import alarm
 from config import tls
 from config.sections import Snapshot
 from config.type_source import types_of
@@ -122,7 +123,7 @@ def connected(context: Context) -> Iterator[tuple[Snapshot, Store, Running | Non
 
 def read_everything(store: Store, types: TypeTable) -> Knowledge:
     """Everything that is mirrored, with histories, all as of one revision."""
-    known, revision = Knowledge(types, time.time()), 0
+    known, revision = Knowledge(types, time.time(), alarm.match), 0
     for prefix in (*MIRRORED, *EXTRA):
         after, more = "", True
         while more:

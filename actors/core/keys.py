@@ -120,6 +120,11 @@ def is_text(key: str) -> bool:
     return True
 
 
+def shown(key: str) -> str:
+    """A key as people may see it, whatever its bytes are."""
+    return key.encode(errors="backslashreplace").decode()
+
+
 # ------------------------------------------------------------------------------------------------ values
 
 

@@ -2,8 +2,8 @@
 
 Guarantees: `evaluate` is a function of its arguments alone; it raises MappingError and nothing else
 (MissingResource when a related resource is not declared); `resources` holds what was walked through, in
-visiting order and without duplicates (3.3). Does not bound the time of a regular expression, and does not
-resolve stack outputs: those are late-bound (`actors.rendering`).
+visiting order and without duplicates (3.3). The time of a regular expression is bounded by `Context.match`, or not at
+all. Does not resolve stack outputs: those are late-bound (`actors.rendering`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from actors.core.errors import TookTooLong
 from actors.core.mapping_ast import (
     ByComputedName,
     ByRelation,
@@ -51,14 +52,22 @@ __all__ = [
 ]
 
 Compiled = Mapping[str, Expression]
+#: Whether a pattern matches at the beginning of a text; may raise TookTooLong.
+Match = Callable[[re.Pattern[str], str], bool]
 _ELEMENT: Final = ""
+
+
+def plain_match(pattern: re.Pattern[str], subject: str) -> bool:
+    """`re.match`, however long it takes."""
+    return pattern.match(subject) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a mapping is evaluated against: one resource at one version.
 
-    `relations`: type → property → type. `lookup`: the latest declared body of another resource, or None.
+    `relations`: type → property → type. `lookup`: the latest declared body of another resource, or None. `match`:
+    how regular expressions are matched.
     """
 
     ref: Ref
@@ -66,6 +75,7 @@ class Context:
     version: int
     relations: Mapping[str, Mapping[str, str]]
     lookup: Callable[[Ref], JsonObject | None]
+    match: Match = plain_match
 
 
 def compile_mappings(mappings: JsonObject) -> Compiled:
@@ -245,10 +255,12 @@ def _holds(condition: Equal | Matches, scope: _Scope) -> bool:
         case Equal(left, right):
             return json_equal(_evaluate(left, scope).value, _evaluate(right, scope).value)
         case Matches(subject, pattern):
-            return _matches(_evaluate(subject, scope).value, _evaluate(pattern, scope).value)
+            return _matches(
+                _evaluate(subject, scope).value, _evaluate(pattern, scope).value, scope.context.match
+            )
 
 
-def _matches(subject: Json, pattern: Json) -> bool:
+def _matches(subject: Json, pattern: Json, match: Match) -> bool:
     if not isinstance(pattern, str):
         raise MappingError("the pattern of 'regexp' must be text")
     try:
@@ -259,7 +271,10 @@ def _matches(subject: Json, pattern: Json) -> bool:
         return False
     if not isinstance(subject, str):
         raise MappingError("the subject of 'regexp' must be text")
-    return compiled.match(subject) is not None
+    try:
+        return match(compiled, subject)
+    except TookTooLong as error:
+        raise MappingError(f"the pattern {pattern!r} takes too long to be matched") from error
 
 
 # -------------------------------------------------------------------------------------------------- paths

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from actors.core.keys import TypeTable
-from actors.core.mapping import MissingResource
+from actors.core.mapping import Match, MissingResource
 from actors.core.model import Action, Declared, Handler, JsonObject, Ref, Template, Workflow
 from actors.core.plan import (
     CompiledTemplate,
@@ -48,6 +48,11 @@ class OrderedView:
     def types(self) -> TypeTable:
         """All resource types."""
         return self.world.types
+
+    @property
+    def match(self) -> Match:
+        """How regular expressions are matched."""
+        return self.world.match
 
     def declared(self, ref: Ref) -> JsonObject | None:
         """The body of `ref`, if it was declared before, or must be seen."""

@@ -18,6 +18,7 @@ from actors.core.drift import Recorded
 from actors.core.drift import decode as decode_drift
 from actors.core.families import Family
 from actors.core.keys import BadValue, ResourceType, TypeTable
+from actors.core.mapping import Match, plain_match
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
 from actors.core.outcome import DELETE_COMPLETED
@@ -56,8 +57,8 @@ class _Config:
 class World:
     """The mirror. All lookups are by `Ref`; all mutation goes through `put` and `delete`."""
 
-    def __init__(self, types: Iterable[ResourceType]) -> None:
-        self.types = TypeTable(tuple(types))
+    def __init__(self, types: Iterable[ResourceType], match: Match = plain_match) -> None:
+        self.types, self.match = TypeTable(tuple(types)), match
         self.revision = 0
         #: key → what is wrong with its value
         self.problems: dict[str, str] = {}
@@ -97,8 +98,7 @@ class World:
     def put(self, key: str, value: bytes, mod_revision: int, create_revision: int = 0) -> Ref | None:
         """Take over one value; returns the resource it concerns."""
         if not keys.is_text(key):
-            shown = key.encode(errors="backslashreplace").decode()
-            self.problems[key] = f"{shown}: ignored, the key is not UTF-8"
+            self.problems[key] = f"{keys.shown(key)}: ignored, the key is not UTF-8"
             return None
         for root, put, _ in self._families:
             if key.startswith(root):

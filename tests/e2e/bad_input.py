@@ -21,11 +21,13 @@ IDS = {
     for number, kind in enumerate(
         (
             "gcp_gateway", "azure_gateway", "azure_interface", "internet_gateway", "public_ip",
-            "static_route", "gcp_interface", "edge_router", "aws_gateway", "load_balancer_syslog_server",
+            "static_route", "gcp_interface", "edge_router", "aws_gateway", "load_balancer_syslog_server", "vpn_gateway",
+            "interdc_gateway",
         ), 1
     )
 }  # fmt: skip
 ABSENT = "99999999-0000-4000-8000-000000000000"
+ENDLESS = "([a-z]+ ?)*$"
 #: No device answers there: not an address of an embedded agent.
 SILENT = "127.0.0.99"
 
@@ -49,6 +51,11 @@ TEMPLATES: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("aws_gateway_monitoring", "monitoring_worker", {}, "uplink: {type: carrier_pigeon}\n"),
     # a parameter that Heat wants and the template does not give
     ("load_balancer_syslog_server", "heat_worker", {"title": "Pname"}, GOOD),
+    # patterns that backtrack for ever, in a mapping and in Jinja
+    ("vpn_gateway", "heat_worker", {"name": {"if_mapping": {"regexp": [{"field": "text"}, {"constant": ENDLESS}]},
+                                             "then_mapping": "Pname", "else_mapping": "Pid"}}, GOOD),
+    ("interdc_gateway", "heat_worker", {"name": "Pname", "jinja_text": "Ptext"},
+     "# one\n{% if jinja_text | match('" + ENDLESS + "') %}\n{% endif %}\n" + GOOD),
     # as in the example, but it does not wait for two minutes
     ("edge_router_monitoring", "monitoring_worker", {"device_ip": "Pip"},
      'router: {type: router, ip: "{{ device_ip }}", community_name: EDGE_ROUTER_COMMUNITY, timeout: 3}\n'),
@@ -76,6 +83,8 @@ def declarations() -> list[tuple[str, bytes]]:
         "static_route": {"public_ip_id": IDS["public_ip"], "service_type": "x"},
         "gcp_interface": {"gcp_gw_id": ABSENT},
         "edge_router": {"ip": SILENT},
+        "vpn_gateway": {"text": "a" * 60 + "!"},
+        "interdc_gateway": {"text": "a" * 60 + "!"},
     }
     return [
         ("/config/" + path(kind), encode_declared(

@@ -108,6 +108,8 @@ def test_what_cannot_be_read_is_named_once(seen: Seen, key: str, reason: str) ->
         ("azure_gateway", ["template azure_gateway: line 3", "Expected an expression"]),
         ("azure_interface", ["template azure_interface: line 2", "ZeroDivisionError"]),
         ("internet_gateway", ["template 'internet_gateway'", "OS::No::SuchThing"]),
+        ("vpn_gateway", ["template 'vpn_gateway'", "parameter 'name'", "takes too long to be matched"]),
+        ("interdc_gateway", ["template interdc_gateway: line 2", "takes too long to be matched"]),
         ("load_balancer_syslog_server", ["template 'load_balancer_syslog_server'", "title"]),
         ("gcp_interface", ["parameter 'name'", f"gcp_gateway:{ABSENT} is not declared", "waited 2 s"]),
         (
