@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors import rendering
 from actors.core import stackdrive
 from actors.core.errors import ErrorClass, Failure, shortened
+from actors.core.json_text import check_given
 from actors.core.keys import stack_name
-from actors.core.model import Action
+from actors.core.model import Action, JsonObject
 from actors.core.redact import redact, secret_values
 from actors.core.stackdrive import Seen
 from actors.messages import Address, HeatRequest
@@ -136,7 +138,17 @@ class Drive:
         return Failure(ErrorClass.TERMINAL, "HeatTimeout", text)
 
     def clean(self, text: str) -> str:
-        """`text` without the values of secret parameters, which Heat quotes, and no longer than `SAID_MAX`."""
+        """`text` without the values of secret parameters, which Heat quotes, no longer than `SAID_MAX`, and UTF-8."""
         if self.spec is not None:
             text = redact(text, secret_values(self.spec.template, self.spec.parameters))
-        return shortened(text)
+        return shortened(text.encode(errors="backslashreplace").decode())
+
+
+def unrecordable(outputs: Sequence[JsonObject]) -> Failure | None:
+    """Why what a stack gave out cannot be recorded: it is Heat's word, and may be anything that its JSON can hold."""
+    try:
+        check_given(list(outputs))
+    except ValueError as error:
+        text = f"what the stack gave out cannot be recorded: {error}"
+        return Failure(ErrorClass.TERMINAL, "BadOutputs", text)
+    return None

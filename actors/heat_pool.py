@@ -22,7 +22,7 @@ from actors.core.options import Options
 from actors.core.stackdrive import Next, Step
 from actors.handover import Calling
 from actors.heat_calls import Calls
-from actors.heat_drive import Drive
+from actors.heat_drive import Drive, unrecordable
 from actors.heat_looks import Looks, Work
 from actors.heat_tenure import NOT_OURS, Tenures
 from actors.heat_waits import Waits
@@ -219,9 +219,8 @@ class HeatActor(IoActor):
         request, drive.predecessor = drive.request, None
         try:
             timeout_min = drive.specify()
-        except rendering.RenderError as error:
-            text = f"{request.ref} template {request.template_id}: {error}"
-            self._fail(drive, Failure(ErrorClass.INVALID, "InvalidTemplate", text))
+        except Exception as error:  # noqa: BLE001 - whatever a template can do is its own mistake
+            self._fail(drive, rendering.failure_of(error, request.ref, request.template_id, self.log))
             return
         drive.deadline = self.now() + timeout_min * 60 + self._options.heat_grace_s
         self.log.debug("%s %s version %d (%s)", request.action, drive.name, request.version, drive.request_id)
@@ -238,7 +237,8 @@ class HeatActor(IoActor):
     def _done(self, drive: Drive, reason: str, stack: Stack | None = None) -> None:
         outputs = stack.outputs if stack is not None else ()
         answer = HeatDone(drive.request.rid, drive.status, reason, outputs, tuple(drive.warnings))
-        self._finish(drive, answer)
+        bad = unrecordable(outputs)
+        self._fail(drive, bad) if bad else self._finish(drive, answer)
 
     # -------------------------------------------------------------------------------------------- steps
 

@@ -8,6 +8,7 @@ Returned documents are shared between callers through caches: read them, do not 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,13 +16,16 @@ from typing import Any, Final
 
 import yaml
 
+from actors.core.errors import ErrorClass, Failure
 from actors.core.model import Json, JsonObject, Param, ParamType, Ref
+from actors.core.monitor_types import BadMonitor
 from actors.template_engine import RenderError, render_text
 
 __all__ = [
     "HeatInput",
     "MonitorSpec",
     "RenderError",
+    "failure_of",
     "needed_outputs",
     "render_heat",
     "render_monitors",
@@ -32,6 +36,10 @@ __all__ = [
 JINJA_PREFIX: Final = "jinja_"
 TIMEOUT: Final = "heat_timeout"
 DEFAULT_TIMEOUT_MIN: Final = 10
+#: About two thousand years: what Heat keeps it in.
+TIMEOUT_MAX_MIN: Final = 10**9
+#: Lists and mappings within each other; LibYAML calls itself for each, and tens of thousands end the process.
+MAX_DEPTH: Final = 200
 #: More nodes than any HOT document has; aliases in YAML could otherwise multiply without end.
 MAX_NODES: Final = 100_000
 _DB_MAPPINGS: Final = "db_mappings"
@@ -53,6 +61,17 @@ class MonitorSpec:
     name: str
     type: str
     properties: JsonObject
+
+
+def failure_of(error: Exception, ref: Ref, template_id: str, log: logging.Logger) -> Failure:
+    """Why a resource cannot be rendered. What nobody foresaw is logged, and is the end of this version only, too."""
+    where = f"{ref} template {template_id}"
+    if isinstance(error, RenderError | BadMonitor):
+        return Failure(ErrorClass.INVALID, "InvalidTemplate", f"{where}: {error}")
+    log.error("%s cannot be rendered", where, exc_info=error)
+    return Failure(
+        ErrorClass.INVALID, "InternalError", f"{where}: unexpected {type(error).__name__}, see log"
+    )
 
 
 # --------------------------------------------------------------------------------------------- parameters
@@ -129,8 +148,9 @@ def _timeout_min(value: Json) -> int:
     digits = value.strip() if isinstance(value, str) else value
     if isinstance(digits, str) and digits.isascii() and digits.isdigit() and len(digits) < 10:
         digits = int(digits)
-    if isinstance(digits, bool) or not isinstance(digits, int) or digits < 1:
-        raise RenderError("", f"parameter {TIMEOUT!r} must be a positive number of minutes")
+    if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= TIMEOUT_MAX_MIN:
+        text = f"parameter {TIMEOUT!r} must be a positive number of minutes, at most {TIMEOUT_MAX_MIN}"
+        raise RenderError("", text)
     return digits
 
 
@@ -195,12 +215,15 @@ class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time: C
 def _parse(text: str, name: str) -> dict[str, Json]:
     """A YAML mapping ({} for an empty document). Raises RenderError with line and template."""
     try:
+        _check_depth(text, name)
         # a subclass of the safe loader, so no object can be made
         document = yaml.load(text, Loader=_Loader)  # noqa: S506
+    except RenderError:
+        raise
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
         raise RenderError(name, "the rendered text is no YAML", line) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - `!!int ""` is an IndexError, and there are more of the kind
         raise RenderError(name, "the rendered text is no YAML") from None
     if document is None:
         return {}
@@ -208,7 +231,26 @@ def _parse(text: str, name: str) -> dict[str, Json]:
         raise RenderError(name, "the rendered text is YAML but no mapping")
     if "*" in text and "&" in text:
         _check_size(document, name)
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError):
+        text = "the rendered document holds what JSON does not: a date, a set, binary data or a number without end"
+        raise RenderError(name, text) from None
     return document
+
+
+def _check_depth(text: str, name: str) -> None:
+    """Look at the events first where there are enough signs for so many levels, or so far a margin."""
+    if sum(map(text.count, "[{-?")) < MAX_DEPTH and " " * MAX_DEPTH not in text:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise RenderError(name, f"more than {MAX_DEPTH} lists and mappings within each other")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _check_size(document: Json, name: str) -> None:

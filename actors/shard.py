@@ -137,7 +137,7 @@ class Shard(BaseActor):
         boot, index = self._boot, topology.shards.index(self.me)
         assert boot is not None, "Boot comes before Topology"
         if self._desk is None:
-            world = World(boot.options.types, alarm.match)
+            world = World(boot.options.types, alarm.limited)
             self._desk = Desk(boot.options, world, topology, self.me, index, boot.wall_offset_s)
             self._owed = Owed(self)
             self._devices = Devices(self, self._desk, self._owed)

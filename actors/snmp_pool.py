@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 
 from actors import rendering
-from actors.core.errors import ErrorClass, Failure
-from actors.core.monitor_types import BadMonitor
 from actors.core.monitors import Target, target
 from actors.core.options import Options
 from actors.core.polling import PollAnswer, undone, unreachable
@@ -80,9 +78,9 @@ class SnmpPollerActor(IoActor):
     def _render(self, message: RenderMonitors) -> MonitorsRendered:
         try:
             return MonitorsRendered(message.rid, self._targets(message))
-        except (rendering.RenderError, BadMonitor) as error:
-            text = f"{message.ref} template {message.template_id}: {error}"
-            return MonitorsRendered(message.rid, (), Failure(ErrorClass.INVALID, "InvalidTemplate", text))
+        except Exception as error:  # noqa: BLE001 - whatever a template can do is its own mistake
+            failure = rendering.failure_of(error, message.ref, message.template_id, self.log)
+            return MonitorsRendered(message.rid, (), failure)
 
     def _targets(self, message: RenderMonitors) -> tuple[Target, ...]:
         assert self._options is not None, "asked only after Boot"

@@ -297,7 +297,7 @@ class Telemetry(IoActor):
             return
         self._wanting.append(then)
         if self._known is None and self._boot is not None and self._topology is not None:
-            self._known = Knowledge(self._boot.options.types, match=alarm.match)
+            self._known = Knowledge(self._boot.options.types, limited=alarm.limited)
             self._subscribe()
 
     def _subscribe(self) -> None:

@@ -123,7 +123,7 @@ def connected(context: Context) -> Iterator[tuple[Snapshot, Store, Running | Non
 
 def read_everything(store: Store, types: TypeTable) -> Knowledge:
     """Everything that is mirrored, with histories, all as of one revision."""
-    known, revision = Knowledge(types, time.time(), alarm.match), 0
+    known, revision = Knowledge(types, time.time(), alarm.limited), 0
     for prefix in (*MIRRORED, *EXTRA):
         after, more = "", True
         while more:

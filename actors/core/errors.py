@@ -60,10 +60,6 @@ def shortened(said: str) -> str:
     return said[: SAID_MAX - end - len(gap)] + gap + said[-end:]
 
 
-class TookTooLong(Exception):
-    """Pure work was interrupted, because nothing says that it would ever end. Raised by what limits it."""
-
-
 class PortError(Exception):
     """Raised by every adapter and fake instead of its library's errors. Carries the sorted `failure`."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.core.json_text import compact, parse, text
+from actors.core.json_text import DEPTH_MAX, GIVEN_DEPTH_MAX, compact, parse, text
 from actors.core.mapping_ast import Expression
 from actors.core.model import (
     Action,
@@ -128,10 +128,10 @@ def shown(key: str) -> str:
 # ------------------------------------------------------------------------------------------------ values
 
 
-def decode_object(key: str, raw: bytes) -> dict[str, Json]:
+def decode_object(key: str, raw: bytes, depth_max: int = DEPTH_MAX) -> dict[str, Json]:
     """Any JSON object. Raises BadValue, naming the key."""
     try:
-        value = parse(raw)
+        value = parse(raw, depth_max)
     except ValueError as error:
         raise BadValue(f"{key}: value is not JSON ({error})") from error
     if not isinstance(value, dict):
@@ -144,7 +144,7 @@ def _body(key: str, value: JsonObject) -> dict[str, Json]:
     body = value.get("body")
     if isinstance(body, str):
         try:
-            body = parse(body)
+            body = parse(body, GIVEN_DEPTH_MAX)
         except ValueError as error:
             raise BadValue(f"{key}: member 'body' is text but not JSON ({error})") from error
     if not isinstance(body, dict):
@@ -154,7 +154,7 @@ def _body(key: str, value: JsonObject) -> dict[str, Json]:
 
 def decode_declared(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read a `/config/<path>` value. Raises BadValue, naming the key."""
-    value = decode_object(key, raw)
+    value = decode_object(key, raw, GIVEN_DEPTH_MAX + 1)
     body = _body(key, value)
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -192,11 +192,11 @@ def declare(key: str, present: bytes | None, wanted: bytes) -> bytes | None:
 
 def decode_template(key: str, raw: bytes, revision: int) -> Template:
     """Read a `/config/v2.0/heat_templates/<id>` value. Raises BadValue, naming the key."""
-    body = _body(key, decode_object(key, raw))
+    body = _body(key, decode_object(key, raw, GIVEN_DEPTH_MAX + 1))
     mappings = body.get("parameter_mappings", {})
     if isinstance(mappings, str):
         try:
-            mappings = parse(mappings)
+            mappings = parse(mappings, GIVEN_DEPTH_MAX)
         except ValueError as error:
             raise BadValue(f"{key}: member 'parameter_mappings' is text but not JSON ({error})") from error
     if not isinstance(mappings, dict):

@@ -15,7 +15,7 @@ from actors.core.history import DRIFT
 from actors.core.history import read as read_history
 from actors.core.json_text import parse
 from actors.core.keys import BadValue, ResourceType
-from actors.core.mapping import Match, plain_match
+from actors.core.limiting import Limiter, unlimited
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
 from actors.core.outcome import Realised, choose_action
@@ -96,8 +96,10 @@ class Line:
 class Knowledge:
     """The mirror and what stands beside it. Fed like a World."""
 
-    def __init__(self, types: Iterable[ResourceType], now_s: float = 0.0, match: Match = plain_match) -> None:
-        self.world = World(types, match)
+    def __init__(
+        self, types: Iterable[ResourceType], now_s: float = 0.0, limited: Limiter = unlimited
+    ) -> None:
+        self.world = World(types, limited)
         self.now_s = now_s
         self.live: Mapping[Ref, Live] = {}
         #: Whether a controller was asked: what it did not tell of is as etcd holds it.

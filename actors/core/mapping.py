@@ -2,8 +2,8 @@
 
 Guarantees: `evaluate` is a function of its arguments alone; it raises MappingError and nothing else
 (MissingResource when a related resource is not declared); `resources` holds what was walked through, in
-visiting order and without duplicates (3.3). The time of a regular expression is bounded by `Context.match`, or not at
-all. Does not resolve stack outputs: those are late-bound (`actors.rendering`).
+visiting order and without duplicates (3.3). Does not bound the time that it takes (whoever plans does, see
+`core.limiting`), and does not resolve stack outputs: those are late-bound (`actors.rendering`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from actors.core.errors import TookTooLong
+from actors.core.limiting import TookTooLong
 from actors.core.mapping_ast import (
     ByComputedName,
     ByRelation,
@@ -52,22 +52,14 @@ __all__ = [
 ]
 
 Compiled = Mapping[str, Expression]
-#: Whether a pattern matches at the beginning of a text; may raise TookTooLong.
-Match = Callable[[re.Pattern[str], str], bool]
 _ELEMENT: Final = ""
-
-
-def plain_match(pattern: re.Pattern[str], subject: str) -> bool:
-    """`re.match`, however long it takes."""
-    return pattern.match(subject) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a mapping is evaluated against: one resource at one version.
 
-    `relations`: type → property → type. `lookup`: the latest declared body of another resource, or None. `match`:
-    how regular expressions are matched.
+    `relations`: type → property → type. `lookup`: the latest declared body of another resource, or None.
     """
 
     ref: Ref
@@ -75,7 +67,6 @@ class Context:
     version: int
     relations: Mapping[str, Mapping[str, str]]
     lookup: Callable[[Ref], JsonObject | None]
-    match: Match = plain_match
 
 
 def compile_mappings(mappings: JsonObject) -> Compiled:
@@ -102,6 +93,9 @@ def evaluate(expression: Expression, context: Context, parameter: str = "") -> P
         raise
     except RecursionError as error:
         raise MappingError("a value is nested too deeply", parameter) from error
+    except TookTooLong as error:
+        error.parameter = parameter
+        raise
     return Param(parameter, result.type, result.value, tuple(dict.fromkeys(result.resources)))
 
 
@@ -255,12 +249,10 @@ def _holds(condition: Equal | Matches, scope: _Scope) -> bool:
         case Equal(left, right):
             return json_equal(_evaluate(left, scope).value, _evaluate(right, scope).value)
         case Matches(subject, pattern):
-            return _matches(
-                _evaluate(subject, scope).value, _evaluate(pattern, scope).value, scope.context.match
-            )
+            return _matches(_evaluate(subject, scope).value, _evaluate(pattern, scope).value)
 
 
-def _matches(subject: Json, pattern: Json, match: Match) -> bool:
+def _matches(subject: Json, pattern: Json) -> bool:
     if not isinstance(pattern, str):
         raise MappingError("the pattern of 'regexp' must be text")
     try:
@@ -271,10 +263,7 @@ def _matches(subject: Json, pattern: Json, match: Match) -> bool:
         return False
     if not isinstance(subject, str):
         raise MappingError("the subject of 'regexp' must be text")
-    try:
-        return match(compiled, subject)
-    except TookTooLong as error:
-        raise MappingError(f"the pattern {pattern!r} takes too long to be matched") from error
+    return compiled.match(subject) is not None
 
 
 # -------------------------------------------------------------------------------------------------- paths

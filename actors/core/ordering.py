@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from actors.core.keys import TypeTable
-from actors.core.mapping import Match, MissingResource
+from actors.core.limiting import TookTooLong
+from actors.core.mapping import MissingResource
 from actors.core.model import Action, Declared, Handler, JsonObject, Ref, Template, Workflow
 from actors.core.plan import (
     CompiledTemplate,
@@ -48,11 +50,6 @@ class OrderedView:
     def types(self) -> TypeTable:
         """All resource types."""
         return self.world.types
-
-    @property
-    def match(self) -> Match:
-        """How regular expressions are matched."""
-        return self.world.match
 
     def declared(self, ref: Ref) -> JsonObject | None:
         """The body of `ref`, if it was declared before, or must be seen."""
@@ -92,7 +89,11 @@ def try_plan(
     while True:
         view = OrderedView(world, declared, forced, built)
         try:
-            made = plan(view, declared, previous, action, salt=str(declared.revision))
+            work = partial(plan, view, declared, previous, action, salt=str(declared.revision))
+            made = world.limited(work)
+        except TookTooLong as late:
+            where = _mentioned_in(view, declared, late.parameter)
+            raise PlanError(f"{where}parameter {late.parameter!r} takes too long to be evaluated") from late
         except MissingResource as missing:
             if missing.ref in forced or world.body(missing.ref) is None:
                 where = _mentioned_in(view, declared, missing.parameter)
@@ -150,7 +151,7 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
     if not using:
         return ()
     current = world.declaration(me) is declared
-    first = refers_to(world, me) if current else references(OrderedView(world, declared), declared)
+    first = refers_to(world, me) if current else _references(world, OrderedView(world, declared), declared)
     needed = _needed(world, me, first)
     return tuple(ref for ref in using if not (ref in needed and me < ref))
 
@@ -187,9 +188,17 @@ def refers_to(world: World, ref: Ref) -> tuple[Ref, ...]:
     if declared is None:
         return ()
     notes = _Notes(world, declared, sources=[ref])
-    refers = references(notes, declared)
+    refers = _references(world, notes, declared)
     world.referrals.tell(ref, refers, notes.sources)
     return refers
+
+
+def _references(world: World, view: OrderedView, declared: Declared) -> tuple[Ref, ...]:
+    """`references`; of what would take too long nothing is known, as of all that cannot be evaluated."""
+    try:
+        return world.limited(lambda: references(view, declared))
+    except TookTooLong:
+        return ()
 
 
 def _needed(world: World, me: Ref, first: Iterable[Ref]) -> set[Ref]:

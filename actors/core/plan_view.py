@@ -16,7 +16,6 @@ from actors.core.mapping import (
     Context,
     Expression,
     MappingError,
-    Match,
     MissingResource,
     compile_mappings,
     evaluate,
@@ -58,10 +57,6 @@ class PlanView(Protocol):
     @property
     def types(self) -> TypeTable:
         """All resource types."""
-
-    @property
-    def match(self) -> Match:
-        """How regular expressions are matched."""
 
     def declared(self, ref: Ref) -> JsonObject | None:
         """The latest declared body, or None."""
@@ -137,9 +132,7 @@ def _walked(expression: Expression, context: Context, name: str) -> set[Ref]:
 
 def context_of(view: PlanView, declared: Declared) -> Context:
     """The context in which the mappings of this declaration are evaluated."""
-    return Context(
-        declared.ref, declared.body, declared.version, view.types.relations, view.declared, view.match
-    )
+    return Context(declared.ref, declared.body, declared.version, view.types.relations, view.declared)
 
 
 def named_templates(view: PlanView, declared: Declared) -> dict[Handler, str]:

@@ -18,7 +18,7 @@ from actors.core.drift import Recorded
 from actors.core.drift import decode as decode_drift
 from actors.core.families import Family
 from actors.core.keys import BadValue, ResourceType, TypeTable
-from actors.core.mapping import Match, plain_match
+from actors.core.limiting import Limiter, unlimited
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
 from actors.core.outcome import DELETE_COMPLETED
@@ -57,8 +57,8 @@ class _Config:
 class World:
     """The mirror. All lookups are by `Ref`; all mutation goes through `put` and `delete`."""
 
-    def __init__(self, types: Iterable[ResourceType], match: Match = plain_match) -> None:
-        self.types, self.match = TypeTable(tuple(types)), match
+    def __init__(self, types: Iterable[ResourceType], limited: Limiter = unlimited) -> None:
+        self.types, self.limited = TypeTable(tuple(types)), limited
         self.revision = 0
         #: key → what is wrong with its value
         self.problems: dict[str, str] = {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from actors.core.drift import Drift, Expected
@@ -11,7 +14,9 @@ from actors.core.model import Action
 from actors.core.options import Options
 from actors.messages import HeatCompare, HeatCompared
 from actors.ports import REQUEST_ID, StackSpec
+from sim import fake_stacks
 from sim.heat.engine import Fate, Request
+from sim.heat.outputs import resolve
 from tests.actors.heat_rig import CALL_S, GONE, Rig, calls_take_time, ref
 
 __all__ = ["calls_take_time"]
@@ -85,6 +90,31 @@ def test_an_endless_reason_is_cut() -> None:
     assert len(text) < SAID_MAX + 100
     assert text.startswith("CREATE_FAILED: Resource CREATE failed: Error: resources: injected failure so so")
     assert text.endswith(" so it ends")
+
+
+def test_half_a_letter_in_a_reason_is_told_as_such() -> None:
+    """What Heat says can be written down, whatever its JSON held."""
+    rig = Rig()
+    rig.stacks.engine._changed = lambda record: setattr(record, "reason", "it is \ud800")
+    rig.fates["CREATE"] = Fate.FAIL
+    rig.ask("a")
+    assert rig.done("a").failure.text == "CREATE_FAILED: it is \\ud800"
+
+
+@pytest.mark.parametrize("value", ["\ud800", float("nan"), json.loads("[" * 60 + "]" * 60)])
+def test_outputs_that_cannot_be_recorded_are_a_failure(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that gives out what no record can hold fails with a reason; the next one is done as ever."""
+    rig = Rig()
+    monkeypatch.setattr(
+        fake_stacks, "resolve", lambda record: [{**one, "output_value": value} for one in resolve(record)]
+    )
+    rig.ask("a")
+    failed = rig.done("a").failure
+    assert (failed.error_class, failed.kind) == (ErrorClass.TERMINAL, "BadOutputs")
+    assert failed.text.startswith("what the stack gave out cannot be recorded: ")
+    monkeypatch.undo()
+    rig.ask("b", number=1)
+    assert rig.done("b").status == "CREATE_COMPLETE"
 
 
 @pytest.mark.parametrize("action", [Action.MODIFY, GONE])

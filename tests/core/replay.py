@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from actors.core import keys
-from actors.core.mapping import Match, plain_match
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Ref, Template, Workflow
 from actors.core.plan import (
     CompiledTemplate,
@@ -49,7 +48,6 @@ class World:
     templates: dict[str, CompiledTemplate] = field(default_factory=dict)
     live: dict[str, Job] = field(default_factory=dict)
     left: dict[Ref, frozenset[Handler]] = field(default_factory=dict)
-    match: Match = plain_match
 
     def declared(self, ref: Ref) -> JsonObject | None:
         """As in PlanView."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core import keys
-from actors.core.json_text import DEPTH_MAX, compact, parse
+from actors.core.json_text import DEPTH_MAX, GIVEN_DEPTH_MAX, check_given, compact, parse
 from actors.core.keys import BadValue
 from actors.core.model import Action, Handler, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
@@ -121,6 +121,7 @@ def test_records_are_read_or_refused(which: int, value: bytes) -> None:
         ("[" * 2_000 + "]" * 2_000, "depth limit"),
         ("[" * (DEPTH_MAX + 1) + "]" * (DEPTH_MAX + 1), "more than 100 arrays and objects within each other"),
         ('{"a":' * (DEPTH_MAX + 1) + "1" + "}" * (DEPTH_MAX + 1), "more than 100 arrays"),
+        ("[" * 1_000 + "1" * 19 + "]" * 1_000, "more than 100 arrays"),
         ("NaN", "unexpected character"),
         ("1e999", "infinity"),
         ("9" * 5_000, "infinity"),
@@ -133,6 +134,7 @@ def test_records_are_read_or_refused(which: int, value: bytes) -> None:
         "Python's limit",
         "arrays",
         "objects",
+        "long number",
         "NaN",
         "1e999",
         "5,000 digits",
@@ -177,3 +179,36 @@ def test_depth_up_to_the_limit_is_read() -> None:
     deep = "[" * DEPTH_MAX + "]" * DEPTH_MAX
     assert compact(parse(deep)).decode() == deep
     assert len(parse("[" + ",".join(["[]"] * 1_000) + "]")) == 1_000
+
+
+@pytest.mark.parametrize("deep", [GIVEN_DEPTH_MAX, GIVEN_DEPTH_MAX + 1])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_what_is_accepted_can_be_recorded(deep: int, as_text: bool) -> None:
+    """A body is refused at once, or everything that is written of it can be read again."""
+    mirror = Mirror()
+    inner = "[" * (deep - 1) + "]" * (deep - 1)
+    body = f'{{"id": "n", "name": {inner}}}'
+    key = "/config/v2.0/nets/n"
+    mirror.put(key, f'{{"body": {json.dumps(body) if as_text else body}, "version": 1}}'.encode())
+    declared = mirror.world.declaration(NET)
+    if deep > GIVEN_DEPTH_MAX:
+        assert declared is None
+        assert "more than 5" in mirror.world.problems[key]
+        return
+    assert declared is not None
+    assert keys.decode_accepted("k", keys.encode_accepted(declared), NET, 1).body == declared.body
+    made = try_plan(mirror.world, declared, None, Action.CREATE)
+    assert isinstance(made, Workflow)
+    for job in made.jobs:
+        assert keys.decode_job("k", keys.encode_job(job)) == job
+        assert mirror.put(keys.JOBS + job.id, keys.encode_job(job)) == NET
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), "\ud800", {"\ud800": 1}, json.loads("[" * 51 + "]" * 51)]
+)
+def test_what_cannot_be_recorded_is_told_before(value: Any) -> None:
+    """A value of somebody else's JSON that ours cannot hold is a ValueError, not a surprise when it is written."""
+    check_given({"output_value": [10**40, "ä", None]})
+    with pytest.raises(ValueError, match=r"surrogates|none in JSON|more than 50"):
+        check_given({"output_value": value})
