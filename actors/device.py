@@ -12,9 +12,9 @@ from __future__ import annotations
 from actors.core.asking import FULL_CHUNK, PROBE, UNKNOWN, Plan
 from actors.core.cadence import Slots, WalkBudget, next_slot_s, probe_delay_s
 from actors.core.model import Ref
-from actors.core.monitor_types import MonitorType
+from actors.core.monitor_types import BadMonitor, MonitorType
 from actors.core.monitors import Target
-from actors.core.polling import NO_NEWS, Epoch, PollAnswer, PollRequest
+from actors.core.polling import NO_NEWS, Epoch, PollAnswer, PollRequest, host_and_port
 from actors.core.readings import Meters
 from actors.desk import Desk
 from actors.messages import (
@@ -112,9 +112,14 @@ class DeviceActor(BaseActor):
         if row is None or row.passive:
             self.log.error("%s: no such monitor type any more: %s", message.ref, target.type)
             return
+        try:
+            watched = Watched.begin(message, row, self.desk.options, now)
+        except (KeyError, BadMonitor) as error:
+            self.log.warning("%s: %s cannot be looked at (%s)", message.ref, target.type, error)
+            return
         if known is not None:
             known.gone = True
-        self._watched[key] = watched = Watched.begin(message, row, self.desk.options, now)
+        self._watched[key] = watched
         query = watched.query
         if query.interface and query.interface not in self._indexes:
             self._indexes[query.interface] = ()
@@ -214,13 +219,13 @@ class DeviceActor(BaseActor):
     def _send(self, plan: Plan, asked: Shares | None) -> None:
         options, now = self.desk.options, self.now()
         declared, _, community = self.device.partition("|")
-        host, _, port = options.devices.get(declared, declared).partition(":")
+        host, port = host_and_port(options.devices.get(declared, declared), options.snmp_port)
         self._polls += 1
         self._sent, self._asked = plan, asked
         self._rid = f"{self.device}@{now:.6f}/{self._polls}"
         self._request = PollRequest(
             host=host,
-            port=int(port) if port else options.snmp_port,
+            port=port,
             community_name=community,
             plan=plan,
             epoch=self._epoch if plan.queries else None,

@@ -18,7 +18,7 @@ from actors.bridge_feed import Feed
 from actors.bridge_health import Health
 from actors.bridge_history import History
 from actors.bridge_reads import Reads
-from actors.core import keys
+from actors.core.declaring import declare
 from actors.messages import (
     Address,
     Applied,
@@ -201,7 +201,7 @@ class EtcdBridge(IoActor):
                 known = present.get(key)
                 if known is not None and message.only_missing:
                     continue
-                new = keys.declare(key, known.value if known is not None else None, value)
+                new = declare(key, known.value if known is not None else None, value)
                 if new is None:
                     continue
                 guard = Guard(key, known.mod_revision if known is not None else 0)

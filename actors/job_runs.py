@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from actors import rendering
 from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
+from actors.core.job_ids import resource_of
 from actors.core.machine import Event
 from actors.core.model import Action, Job, Json, JsonObject, Ref
 from actors.core.monitors import Target, watched
@@ -56,12 +57,6 @@ class Run(Protocol):
         """The workflow failed: let go of what should not go on."""
 
 
-def job_ref(job_id: str) -> tuple[Ref, int]:
-    """Resource and version of a job id (contract 2.3)."""
-    _, _, kind, rid, version, _ = job_id.split(":")
-    return Ref(kind, rid), int(version)
-
-
 def located(actor: ResourceActor, job: Job, failure: Failure) -> Failure:
     """The failure with the key of the declaration and the template, which a backend cannot know."""
     where, template = actor.paths.config, actor.template(job)
@@ -76,7 +71,9 @@ class Waits:
     def __init__(self, world: World, job: Job) -> None:
         self._world = world
         self._job = job
-        self._external = tuple(d for d in job.dependency if job_ref(d)[0] != job.ref)
+        named = {job_id: resource_of(job_id) for job_id in job.dependency}
+        #: Jobs of others, with resource and version. What is no job id names nobody who could be waited for.
+        self._external = {job_id: of for job_id, of in named.items() if of is not None and of[0] != job.ref}
 
     def live(self) -> tuple[str, tuple[Ref, ...]] | None:
         """(reason, resources waited for), or None if nothing is left to wait for."""
@@ -87,7 +84,7 @@ class Waits:
             live = [d for d in live if d in using]
         if not live:
             return None
-        refs = tuple(dict.fromkeys(job_ref(d)[0] for d in live))
+        refs = tuple(dict.fromkeys(self._external[d][0] for d in live))
         more = f" and {len(live) - 1} more" if len(live) > 1 else ""
         return f"waits for {live[0]}{more}", refs
 
@@ -97,8 +94,7 @@ class Waits:
             return {}
         mine = {ref for param in self._job.params for ref in param.resources}
         failed = {}
-        for dependency in self._external:
-            ref, version = job_ref(dependency)
+        for dependency, (ref, version) in self._external.items():
             outcome = self._world.outcome(ref)
             if ref in mine and outcome is not None and outcome.error and outcome.version >= version:
                 failed[ref] = dependency

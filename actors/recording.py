@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from actors.core import history, keys
 from actors.core.errors import Failure
 from actors.core.json_text import compact
+from actors.core.members import whole
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
 from actors.core.ordering import templates_of
 from actors.core.outcome import DELETE_COMPLETED, completed_state, failed_state, workflow_action
@@ -173,6 +174,6 @@ class Recorder(Requester):
         try:
             recorded = keys.decode_object(entry.key, entry.value)
             if recorded.get("version") == self.version:
-                self.attempts = max(self.attempts, int(recorded["attempts"]))
-        except (keys.BadValue, KeyError, TypeError, ValueError):
+                self.attempts = max(self.attempts, whole(recorded.get("attempts")))
+        except keys.BadValue:
             self.log.warning("%s: unreadable, ignored", entry.key)

@@ -44,7 +44,7 @@ def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping
     if (copy := entries.get(p.accepted)) is not None:
         accepted = keys.decode_accepted(p.accepted, copy.value, ref, copy.mod_revision)
     if (job_state := entries.get(p.job_state)) is not None:
-        results = keys.decode_object(p.job_state, job_state.value)
+        results = keys.decode_job_state(p.job_state, job_state.value)
     jobs = tuple(
         (keys.decode_job(key, entry.value), entry.mod_revision)
         for key, entry in entries.items()

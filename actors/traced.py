@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from actors import resource
 from actors.core import keys
 from actors.core.history import ERROR_MAX
+from actors.core.job_ids import resource_of
 from actors.core.machine import Event, State
 from actors.core.model import Job, Ref
 from actors.core.plan import Jobless
 from actors.core.tracing import JOBS_MAX, LINKS_MAX, RETRIES_MAX, Ending, JobTime, Retry
-from actors.job_runs import job_ref
 from actors.messages.telemetry import VersionEnded
 from actors.ports import WriteSet
 
@@ -71,9 +71,9 @@ class ResourceActor(resource.ResourceActor):
 
     def _note(self, job: Job) -> None:
         for dependency in job.dependency:
-            ref, version = job_ref(dependency)
-            if ref != self.ref:
-                self._trail.depends_on(ref, version)
+            of = resource_of(dependency)
+            if of is not None and of[0] != self.ref:
+                self._trail.depends_on(*of)
         for ref in dict.fromkeys(ref for param in job.params for ref in param.resources):
             outcome = self.desk.world.outcome(ref)
             if outcome is not None and ref != self.ref:
@@ -128,7 +128,7 @@ class ResourceActor(resource.ResourceActor):
             str(given.get("tenant_id") or ""),
             self.desk.wall_s(self._entered),  # as it settled
             tuple(self.spans.spans),
-            tuple(job for job in trail.jobs if job_ref(job.id)[1] == self.version),
+            tuple(job for job in trail.jobs if (of := resource_of(job.id)) and of[1] == self.version),
             tuple(trail.retries),
             trail.retried,
             dict(trail.depends),

@@ -18,6 +18,7 @@ from actors.cli import output
 from actors.cli.context import Context
 from actors.cli.reach import connected
 from actors.core import keys
+from actors.core.declaring import declare
 from actors.core.errors import ErrorClass, PortError
 from actors.core.keys import TypeTable
 from actors.core.model import Ref
@@ -82,7 +83,7 @@ def _write(store: Store, key: str, wanted: bytes, *, delete: bool) -> Written:
         if delete and new is None:
             return Written(key, 0, "is not declared" if present is None else "is marked already")
         if not delete:
-            new = keys.declare(key, present.value if present is not None else None, wanted)
+            new = declare(key, present.value if present is not None else None, wanted)
         if new is None:
             return Written(key, 0, "unchanged")
         guard = Guard(key, present.mod_revision if present is not None else 0)

@@ -133,7 +133,10 @@ def read_everything(store: Store, types: TypeTable) -> Knowledge:
                 known.put(entry.key, entry.value, entry.mod_revision, entry.create_revision)
                 after = entry.key
     known.world.revision = revision
-    holders = ((shard_number(e.key), e.value.decode()) for e in store.page(SHARDS, revision=revision).entries)
+    holders = (
+        (shard_number(e.key), e.value.decode(errors="replace"))
+        for e in store.page(SHARDS, revision=revision).entries
+    )
     known.owners = {number: owner for number, owner in holders if number is not None}
     return known
 

@@ -23,7 +23,8 @@ from actors.cli.context import Context
 from actors.cli.reach import Installation, ask_controller, installation, read_everything
 from actors.core.explain import duration
 from actors.core.find import find
-from actors.core.knowledge import Knowledge, Line, Status
+from actors.core.knowledge import Knowledge, Status
+from actors.core.lines import Line
 from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
 from actors.core.pauses import resume
 from actors.core.stages import FINAL, STAGES

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from actors.core.knowledge import Knowledge, Line, ref_of
+from actors.core.knowledge import Knowledge, ref_of
+from actors.core.lines import Line
 from actors.core.model import Json, Ref
 
 #: The order in which parts are shown.

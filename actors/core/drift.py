@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from actors.core.json_text import compact, parse
+from actors.core.members import MOMENT_MAX_S, object_of, quoted, seconds, text_of, version_of
 from actors.core.model import Ref
 from actors.core.stackdrive import Seen
 
@@ -26,6 +27,9 @@ class Drift(StrEnum):
     CHANGED = "changed"  # somebody updated it and kept our marks
     FAILED = "failed"
     TWINS = "twins"
+
+
+_DRIFTS = tuple(each.value for each in Drift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,13 @@ def encode(finding: Finding, found_s: float) -> bytes:
 
 
 def decode(raw: bytes) -> Recorded:
-    """The inverse. Raises ValueError, KeyError or TypeError for what is no finding."""
-    members = parse(raw)
-    found_s = float(members["found"])
-    return Recorded(int(members["version"]), Drift(members["drift"]), str(members["text"]), found_s)
+    """The inverse. Raises ValueError for what is no finding."""
+    members = object_of(parse(raw), "a finding")
+    found_s = seconds(members.get("found"), MOMENT_MAX_S)
+    if found_s is None:
+        raise ValueError(f"member 'found' must be seconds since 1970, not {quoted(members.get('found'))}")
+    drift = Drift(text_of(members, "drift", _DRIFTS))
+    return Recorded(version_of(members), drift, text_of(members, "text")[:TEXT_MAX], found_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from actors.core import keys
+from actors.core.declaring import declare
 from actors.core.knowledge import Knowledge, ref_of_job
 from actors.core.mapping import MissingResource
 from actors.core.model import Action, Declared, Job, Json, Ref, Workflow
@@ -73,7 +74,7 @@ def dry_run(
     world, revision = known.world, known.world.revision + 1
     for key, value in documents:
         present = _present(world, key)
-        new = keys.declare(key, present, value)
+        new = declare(key, present, value)
         if new is not None:
             known.put(key, new, revision, 0 if present is None else _created(world, key))
             revision += 1

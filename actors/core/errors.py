@@ -52,12 +52,12 @@ RETRYABLE = frozenset(
 SAID_MAX = 4_000
 
 
-def shortened(said: str) -> str:
-    """Its beginning and its end, if it is longer than SAID_MAX characters. To be used after masking, not before."""
-    if len(said) <= SAID_MAX:
+def shortened(said: str, most: int = SAID_MAX) -> str:
+    """Its beginning and its end, if it is longer than `most` characters. To be used after masking, not before."""
+    if len(said) <= most:
         return said
-    gap, end = f" … ({len(said):,} characters) … ", SAID_MAX // 4
-    return said[: SAID_MAX - end - len(gap)] + gap + said[-end:]
+    gap, end = f" … ({len(said):,} characters) … ", most // 4
+    return said[: most - end - len(gap)] + gap + said[-end:]
 
 
 class PortError(Exception):

@@ -10,15 +10,19 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from actors.core.keys import BadValue, TypeTable
+from actors.core.members import reason
 from actors.core.model import Ref
+
+#: What a reader may raise for a value that it did not expect.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 V = TypeVar("V")
 Find = Callable[[str, str], Ref | None]
 
 
 class Family(Generic[V]):
-    """The keys `root + path`. `find` gives the resource of a key under a root; `decode` raises ValueError, KeyError
-    or TypeError for what is not `what`."""
+    """The keys `root + path`. `find` gives the resource of a key under a root; `decode` raises one of
+    UNREADABLE for what is not `what`."""
 
     def __init__(
         self, types: TypeTable, root: str, find: Find, decode: Callable[[bytes], V], what: str = ""
@@ -33,8 +37,8 @@ class Family(Generic[V]):
             return None
         try:
             self.values[ref] = self._decode(value)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadValue(f"{key}: not {self._what} ({type(error).__name__}: {error})") from error
+        except UNREADABLE as error:
+            raise BadValue(f"{key}: not {self._what} ({type(error).__name__}: {reason(error)})") from error
         return ref
 
     def delete(self, key: str) -> Ref | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.core.json_text import compact, parse
+from actors.core.members import is_whole
 from actors.core.model import Json
 from actors.core.spans import Spans
 
@@ -18,6 +19,8 @@ LINES = 20
 #: The action of a line that tells of no outcome, but of what was found later.
 DRIFT = "drift"
 ERROR_MAX = 500
+#: A longer history is not of our making; with it, an outcome might become more than etcd takes.
+RAW_MAX = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,14 @@ def read(raw: bytes | None) -> list[dict[str, Json]]:
         return []
     try:
         lines = parse(raw)["lines"]
-        return [line for line in lines if isinstance(line, dict) and isinstance(line.get("version"), int)]
+        return [line for line in lines if isinstance(line, dict) and is_whole(line.get("version"))]
     except (ValueError, KeyError, TypeError):
         return []
 
 
 def append(raw: bytes | None, line: Line, attempts: int) -> bytes:
     """The history with one more line. `attempts`: how often the version was tried again."""
-    lines = read(raw)
+    lines = read(raw) if raw is None or len(raw) <= RAW_MAX else []
     before = max((known["version"] for known in lines), default=line.version - 1)
     entry: dict[str, Json] = {
         "version": line.version,
@@ -60,5 +63,5 @@ def append(raw: bytes | None, line: Line, attempts: int) -> bytes:
     if attempts:
         entry["retries"] = attempts
     if line.version - before > 1:
-        entry["skipped"] = list(range(before + 1, line.version))[-LINES:]
+        entry["skipped"] = list(range(max(before + 1, line.version - LINES), line.version))
     return compact({"lines": [*lines, entry][-LINES:]})

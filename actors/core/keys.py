@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from actors.core import members
+from actors.core.job_body import job_body
 from actors.core.json_text import DEPTH_MAX, GIVEN_DEPTH_MAX, compact, parse, text
 from actors.core.mapping_ast import Expression
+from actors.core.members import objects_of, of_key, quoted, reason, version_of
 from actors.core.model import (
     Action,
     Declared,
@@ -24,6 +27,8 @@ from actors.core.model import (
     Ref,
     Template,
 )
+
+BadValue = members.BadValue  # what cannot be read: most of those who read have it from here
 
 CONFIG = "/config/"
 JOBS = "/jobs/all/"
@@ -43,10 +48,6 @@ RECONCILE = "/gatewright/requests/reconcile/"
 PAUSE = "/gatewright/pause/"
 #: In what a settled stack was found to differ from what was built.
 DRIFT = "/gatewright/drift/"
-
-
-class BadValue(ValueError):
-    """A value in etcd that cannot be read. The text names the key and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,10 @@ class TypeTable:
         """`v2.0/<plural>/<id>`. Raises KeyError for an unknown type."""
         return f"{self._by_name[ref.type].path}/{ref.id}"
 
+    def names(self, ref: Ref) -> bool:
+        """Whether a key can name it: its type is known, and its id is not empty and has no slash."""
+        return ref.type in self._by_name and bool(ref.id) and "/" not in ref.id
+
     def ref(self, key: str, root: str) -> Ref | None:
         """The resource that `root + path` names, or None if it is not of a known type, or not UTF-8."""
         if not key.startswith(root) or not is_text(key):
@@ -133,7 +138,7 @@ def decode_object(key: str, raw: bytes, depth_max: int = DEPTH_MAX) -> dict[str,
     try:
         value = parse(raw, depth_max)
     except ValueError as error:
-        raise BadValue(f"{key}: value is not JSON ({error})") from error
+        raise BadValue(f"{key}: value is not JSON ({reason(error)})") from error
     if not isinstance(value, dict):
         raise BadValue(f"{key}: value is JSON but no object")
     return value
@@ -146,7 +151,7 @@ def _body(key: str, value: JsonObject) -> dict[str, Json]:
         try:
             body = parse(body, GIVEN_DEPTH_MAX)
         except ValueError as error:
-            raise BadValue(f"{key}: member 'body' is text but not JSON ({error})") from error
+            raise BadValue(f"{key}: member 'body' is text but not JSON ({reason(error)})") from error
     if not isinstance(body, dict):
         raise BadValue(f"{key}: member 'body' must be an object or JSON text of one")
     return body
@@ -156,12 +161,10 @@ def decode_declared(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read a `/config/<path>` value. Raises BadValue, naming the key."""
     value = decode_object(key, raw, GIVEN_DEPTH_MAX + 1)
     body = _body(key, value)
-    version = value.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise BadValue(f"{key}: member 'version' must be a positive integer, not {version!r}")
+    version = of_key(key, version_of, value, 1)
     marked = value.get("marked_for_deletion", False)
     if not isinstance(marked, bool):
-        raise BadValue(f"{key}: member 'marked_for_deletion' must be true or false, not {marked!r}")
+        raise BadValue(f"{key}: member 'marked_for_deletion' must be true or false, not {quoted(marked)}")
     return Declared(ref, version, body, marked, revision)
 
 
@@ -172,33 +175,19 @@ def encode_declared(body: JsonObject, version: int, *, marked_for_deletion: bool
     )
 
 
-def declare(key: str, present: bytes | None, wanted: bytes) -> bytes | None:
-    """What an API server would write to declare `wanted`: version 1 at first, one more than at present when the
-    body changed, None if there is nothing to change. Templates keep their version (contract 1.1).
-
-    Raises BadValue if `wanted` cannot be read; an unreadable value that is there is replaced.
-    """
-    if present is None or key.startswith(TEMPLATES):
-        return wanted if present != wanted else None
-    new = decode_declared(key, wanted, Ref("", ""), 0)
-    try:
-        old = decode_declared(key, present, Ref("", ""), 0)
-    except BadValue:
-        return wanted
-    if old.body == new.body and old.marked_for_deletion == new.marked_for_deletion:
-        return None
-    return encode_declared(new.body, old.version + 1, marked_for_deletion=new.marked_for_deletion)
-
-
 def decode_template(key: str, raw: bytes, revision: int) -> Template:
     """Read a `/config/v2.0/heat_templates/<id>` value. Raises BadValue, naming the key."""
+    name = key.removeprefix(TEMPLATES)
+    if not name or "/" in name:
+        raise BadValue(f"{key}: ignored, the id of a template must not be empty nor contain '/'")
     body = _body(key, decode_object(key, raw, GIVEN_DEPTH_MAX + 1))
     mappings = body.get("parameter_mappings", {})
     if isinstance(mappings, str):
         try:
             mappings = parse(mappings, GIVEN_DEPTH_MAX)
         except ValueError as error:
-            raise BadValue(f"{key}: member 'parameter_mappings' is text but not JSON ({error})") from error
+            text_is = "member 'parameter_mappings' is text but not JSON"
+            raise BadValue(f"{key}: {text_is} ({reason(error)})") from error
     if not isinstance(mappings, dict):
         raise BadValue(f"{key}: member 'parameter_mappings' must be an object")
     source = body.get("template_file")
@@ -207,8 +196,8 @@ def decode_template(key: str, raw: bytes, revision: int) -> Template:
     try:
         handler = Handler(body.get("handler", Handler.HEAT))
     except ValueError as error:
-        raise BadValue(f"{key}: unknown handler {body.get('handler')!r}") from error
-    return Template(key.rpartition("/")[2], handler, mappings, source, revision)
+        raise BadValue(f"{key}: unknown handler {quoted(body.get('handler'))}") from error
+    return Template(name, handler, mappings, source, revision)
 
 
 def encode_job(job: Job) -> bytes:
@@ -233,23 +222,20 @@ def encode_job(job: Job) -> bytes:
 
 def decode_job(key: str, raw: bytes) -> Job:
     """Read a `/jobs/all/<job id>` value. Raises BadValue, naming the key. The third element is ignored."""
-    try:
-        _, body, *_ = parse(raw)
-        return Job(
-            id=body["id"],
-            action=Action(body["action"]),
-            handler=Handler(body["handler"]),
-            ref=Ref(body["resource_type"], body["resource_id"]),
-            version=body["version"],
-            resource_input=body["resource_input"],
-            params=tuple(Param.from_json(entry) for entry in body["params"]),
-            dependency=tuple(body["dependency"]),
-            is_first=body["is_first"],
-            is_last=body["is_last"],
-            on_failure=OnFailure(body["on_failure"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadValue(f"{key}: not a job ({type(error).__name__}: {error})") from error
+    body = job_body(key, raw)
+    return Job(
+        id=body["id"],
+        action=Action(body["action"]),
+        handler=Handler(body["handler"]),
+        ref=Ref(body["resource_type"], body["resource_id"]),
+        version=body["version"],
+        resource_input=body["resource_input"],
+        params=tuple(Param.from_json(entry) for entry in body["params"]),
+        dependency=tuple(body["dependency"]),
+        is_first=body["is_first"],
+        is_last=body["is_last"],
+        on_failure=OnFailure(body["on_failure"]),
+    )
 
 
 def stack_name(ref: Ref) -> str:
@@ -289,10 +275,7 @@ def encode_deleted_stack(ref: Ref, tenant: str) -> bytes:
 
 def decode_outputs(key: str, raw: bytes) -> tuple[JsonObject, ...]:
     """The `output` list of a `/esi-worker/heat_stacks/<path>` value. Raises BadValue."""
-    output = decode_object(key, raw).get("output", [])
-    if not isinstance(output, list):
-        raise BadValue(f"{key}: member 'output' must be a list")
-    return tuple(output)
+    return of_key(key, objects_of, decode_object(key, raw), "output")
 
 
 def encode_accepted(declared: Declared) -> bytes:
@@ -305,15 +288,20 @@ def encode_accepted(declared: Declared) -> bytes:
 def decode_accepted(key: str, raw: bytes, ref: Ref, revision: int) -> Declared:
     """Read `/esi-worker/config/<path>`. Raises BadValue, naming the key."""
     value = decode_object(key, raw)
-    version = value.get("version")
-    if not isinstance(version, int):
-        raise BadValue(f"{key}: member 'version' must be an integer, not {version!r}")
+    version = of_key(key, version_of, value)
     return Declared(ref, version, _body(key, value), bool(value.get("deleted", False)), revision)
 
 
 def encode_job_state(results: JsonObject) -> bytes:
     """`/esi-worker/job_state/<path>`: native values, not text (contract quirk 3)."""
     return compact(results)
+
+
+def decode_job_state(key: str, raw: bytes) -> dict[str, Json]:
+    """Read `/esi-worker/job_state/<path>`. Raises BadValue: outputs are used by what runs next."""
+    results = decode_object(key, raw)
+    of_key(key, objects_of, results, "heat_outputs")
+    return results
 
 
 def state_object(results: JsonObject, worker_state: str) -> dict[str, Json]:
@@ -337,9 +325,7 @@ def encode_state(state: JsonObject, version: int, error: str = "") -> bytes:
 def decode_state(key: str, raw: bytes) -> tuple[int, str, str]:
     """(version, error, worker_state) of a `/state/<path>` value. Raises BadValue."""
     value = decode_object(key, raw)
-    version = value.get("version")
-    if not isinstance(version, int):
-        raise BadValue(f"{key}: member 'version' must be an integer, not {version!r}")
+    version = of_key(key, version_of, value)
     state = value.get("state")
     worker_state = state.get("worker_state", "") if isinstance(state, dict) else ""
     return version, str(value.get("error") or ""), str(worker_state)

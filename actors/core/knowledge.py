@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, replace
 from actors.core import keys, pauses
 from actors.core.history import DRIFT
 from actors.core.history import read as read_history
+from actors.core.job_ids import resource_of
 from actors.core.json_text import parse
 from actors.core.keys import BadValue, ResourceType
 from actors.core.limiting import Limiter, unlimited
+from actors.core.lines import Line, read_line
+from actors.core.members import whole
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
 from actors.core.outcome import Realised, choose_action
@@ -24,7 +27,6 @@ from actors.core.pauses import Pause
 from actors.core.plan import PlanError
 from actors.core.recorded_job import RecordedJob
 from actors.core.resume import in_order
-from actors.core.spans import Span, read_spans
 from actors.core.stages import FINAL
 from actors.core.world import World
 
@@ -62,37 +64,6 @@ class Status:
     live: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a history, read: times in seconds since 1970."""
-
-    ref: Ref
-    version: int
-    action: str
-    outcome: str
-    error: str
-    began_s: float
-    ended_s: float
-    spans: tuple[Span, ...]
-    retries: int = 0
-    skipped: tuple[int, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        """Plain values, for programs."""
-        return {
-            "version": self.version,
-            "action": self.action,
-            "outcome": self.outcome,
-            "error": self.error,
-            "began": round(self.began_s, 3),
-            "ended": round(self.ended_s, 3),
-            "seconds": round(self.ended_s - self.began_s, 4),
-            "retries": self.retries,
-            "skipped": list(self.skipped),
-            "spans": [{"kind": s.kind, "seconds": s.seconds, "blocker": s.blocker} for s in self.spans],
-        }
-
-
 class Knowledge:
     """The mirror and what stands beside it. Fed like a World."""
 
@@ -119,9 +90,9 @@ class Knowledge:
             if ref is not None:
                 extra[1][ref] = value
             return
-        if key.startswith(keys.JOBS):
+        if key.startswith(keys.JOBS) and keys.is_text(key):
             self._jobs[key] = value
-        if key.startswith(keys.PAUSE):
+        if key.startswith(keys.PAUSE) and keys.is_text(key):
             scope = key[len(keys.PAUSE) :]
             self._pauses[scope] = pauses.read(scope, value)
         self.world.put(key, value, mod_revision, create_revision)
@@ -202,9 +173,9 @@ class Knowledge:
         """How often the present version was tried again."""
         try:
             recorded = parse(self._attempts.get(ref, b"{}"))
-            return int(recorded.get("attempts", 0))
-        except (ValueError, AttributeError, TypeError):
+        except ValueError:
             return 0
+        return whole(recorded.get("attempts")) if isinstance(recorded, dict) else 0
 
     def history(self, ref: Ref) -> tuple[Line, ...]:
         """The outcomes in its history, oldest first."""
@@ -213,7 +184,7 @@ class Knowledge:
     def events(self, ref: Ref) -> tuple[Line, ...]:
         """All lines of its history, oldest first."""
         raw = self._histories.get(ref)
-        return tuple(_line(ref, line) for line in read_history(raw)) if raw else ()
+        return tuple(read_line(ref, line) for line in read_history(raw)) if raw else ()
 
     def last(self, ref: Ref, version: int) -> Line | None:
         """How that version ended, if it is the last that did."""
@@ -318,35 +289,11 @@ def without_job_ids(text: str) -> str:
 
 def ref_of_job(job_id: str) -> Ref | None:
     """The resource of a job id (contract 2.3); None for what is no job id."""
-    parts = job_id.split(":")
-    return Ref(parts[2], parts[3]) if len(parts) == 6 else None
+    found = resource_of(job_id)
+    return found[0] if found is not None else None
 
 
 def ref_of(text: str) -> Ref | None:
     """The inverse of `str(ref)`."""
     kind, colon, rid = text.partition(":")
     return Ref(kind, rid) if colon and kind and rid else None
-
-
-def _line(ref: Ref, line: Mapping[str, Json]) -> Line:
-    spans = read_spans(line.get("spans"))
-    if not spans:  # written before there were spans
-        order = ("waiting", "own", "heat", "device")
-        given = line.get("seconds")
-        seconds = given if isinstance(given, dict) else {}
-        spans = tuple(Span(kind, float(seconds[kind])) for kind in order if seconds.get(kind))
-    ended = line.get("ended")
-    ended_s = float(ended) if isinstance(ended, int | float) else 0.0
-    skipped = line.get("skipped")
-    return Line(
-        ref,
-        int(line["version"]),
-        str(line.get("action", "")),
-        str(line.get("outcome", "")),
-        str(line.get("error", "")),
-        ended_s - sum(span.seconds for span in spans),
-        ended_s,
-        spans,
-        int(line.get("retries") or 0),
-        tuple(v for v in skipped if isinstance(v, int)) if isinstance(skipped, list) else (),
-    )

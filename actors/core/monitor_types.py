@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from actors.core.asking import IF_INDEX, UNKNOWN, Query, States
+from actors.core.members import quoted
 
 _PLACEHOLDER: Final = re.compile(r"\{(ifIndex:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _OID: Final = re.compile(r"\d+(\.(\d+|#|\{\}))+")
@@ -83,9 +84,7 @@ class Instance:
         """Raises BadMonitor for a property that cannot stand in an OID."""
         for name in self.properties:
             if not _ARCS.fullmatch(values[name]):
-                text = (
-                    f"property '{name}' must be a whole number (or numbers with dots), not {values[name]!r}"
-                )
+                text = f"property '{name}' must be a whole number (or numbers with dots), not {quoted(values[name])}"
                 raise BadMonitor(text)
 
 

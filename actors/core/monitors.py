@@ -6,12 +6,23 @@ stored and read back. How it is read is looked up in the table of types at the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from actors.core.asking import Query
 from actors.core.json_text import compact, parse
+from actors.core.members import (
+    flag_of,
+    object_of,
+    objects_of,
+    quoted,
+    seconds,
+    text_of,
+    texts_of,
+    version_of,
+)
+from actors.core.model import JsonObject
 from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes
 
 __all__ = [
@@ -32,6 +43,10 @@ UNPUBLISHED: Mapping[str, tuple[str, ...]] = dict.fromkeys(
     ("vpn_interface", "aws_interface", "azure_interface", "gcp_interface", "interdc_interface"),
     ("primary_uplink", "secondary_uplink"),
 )
+#: A time of a target is a day at most.
+SECONDS_MAX: Final = 86_400.0
+#: Nothing is looked at more often than that.
+PERIOD_MIN_S: Final = 0.001
 #: Sets of tags, one for each data point of a reading (contract 6.4: "map or list of maps").
 TagSets = tuple[tuple[tuple[str, str], ...], ...]
 
@@ -77,7 +92,9 @@ def target(
     """Make a target from one monitor of a document. Raises BadMonitor."""
     row = types.get(type_name)
     if row is None:
-        raise BadMonitor(f"monitor '{name}': unknown type {type_name!r} (known: {', '.join(sorted(types))})")
+        raise BadMonitor(
+            f"monitor '{name}': unknown type {quoted(type_name)} (known: {', '.join(sorted(types))})"
+        )
     if row.passive:
         return Target(name, type_name, passive=True)
     for needed in row.required:
@@ -136,18 +153,29 @@ def _seconds(name: str, prop: str, value: Any, default: float) -> float:
     if value is None:
         return default
     try:
-        seconds = float(value)
-    except (TypeError, ValueError) as error:
-        raise BadMonitor(f"monitor '{name}': property '{prop}' must be seconds, not {value!r}") from error
-    if not 0 < seconds <= 86_400:
-        raise BadMonitor(f"monitor '{name}': property '{prop}' must be within 0 and 86400 s, not {value!r}")
-    return seconds
+        given = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadMonitor(
+            f"monitor '{name}': property '{prop}' must be seconds, not {quoted(value)}"
+        ) from error
+    if not 0 < given <= SECONDS_MAX:
+        raise BadMonitor(
+            f"monitor '{name}': property '{prop}' must be within 0 and 86400 s, not {quoted(value)}"
+        )
+    if prop in ("time_between_retries", "interval") and given < PERIOD_MIN_S:
+        raise BadMonitor(
+            f"monitor '{name}': property '{prop}' must be at least {PERIOD_MIN_S:g} s, not {quoted(value)}"
+        )
+    return given
 
 
 def queries_of(target: Target, row: MonitorType) -> tuple[Query, tuple[Query, ...]]:
     """How its status is read, and its readings in the order of the type. Raises KeyError if the type has come
-    to need a property that the target was made without."""
+    to need a property that the target was made without, BadMonitor for one that cannot stand in an OID: what was stored
+    is checked like what is declared, since one bad OID would spoil the polls of all that is on its device."""
     keys = dict(target.keys)
+    for instance in (row.instance, *(reading.instance for reading in row.readings)):
+        instance.check(keys)
     readings = tuple(reading.instance.query(keys, None) for reading in row.readings)
     return row.instance.query(keys, row.states), readings
 
@@ -158,23 +186,55 @@ def encode_targets(version: int, targets: Sequence[Target]) -> bytes:
 
 
 def decode_targets(raw: bytes) -> tuple[int, tuple[Target, ...]]:
-    """Inverse of `encode_targets`. Raises ValueError, KeyError or TypeError for what is none."""
-    value = parse(raw)
-    return int(value["version"]), tuple(_decoded(entry) for entry in value["targets"])
+    """Inverse of `encode_targets`. Raises ValueError for what is none."""
+    value = object_of(parse(raw), "a list of targets")
+    return version_of(value), tuple(_decoded(entry) for entry in objects_of(value, "targets"))
 
 
-def _decoded(entry: Any) -> Target:
-    pairs = {
-        **entry,
-        "keys": _pairs(entry.get("keys", ())),
-        "positive": tuple(entry.get("positive", ())),
-        "tags": tuple(_pairs(each) for each in entry.get("tags", ())),
-    }
-    return Target(**pairs)
+def _decoded(entry: JsonObject) -> Target:
+    for name in ("name", "type"):
+        text_of(entry, name)
+    strange = next((name for name in entry if name not in _READ), None)
+    if strange is not None:
+        raise ValueError(f"a target has no member {quoted(strange)}")
+    return Target(**{name: _READ[name](entry, name) for name in entry})
 
 
-def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((str(key), str(text)) for key, text in value)
+def _stored_seconds(entry: JsonObject, name: str) -> float:
+    value = seconds(entry[name], SECONDS_MAX)
+    if value is None or (name in _PERIODS and 0 < value < PERIOD_MIN_S):
+        raise ValueError(f"member '{name}' must be seconds up to {SECONDS_MAX:g}, not {quoted(entry[name])}")
+    return value
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
+
+
+def _pairs(value: Any, name: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list) or not all(map(_is_pair, value)):
+        raise ValueError(f"member '{name}' must be a list of pairs of texts, not {quoted(value)}")
+    return tuple((key, text) for key, text in value)
+
+
+def _stored_tags(entry: JsonObject, name: str) -> TagSets:
+    value = entry[name]
+    if not isinstance(value, list):
+        raise ValueError(f"member '{name}' must be a list, not {quoted(value)}")  # noqa: TRY004 - one kind of error
+    return tuple(_pairs(each, name) for each in value)
+
+
+#: How often something is done: shorter ones would keep a process busy with nothing else.
+_PERIODS: Final = ("retry_s", "interval_s")
+#: How each member of a stored target is read; those that are absent are as in `Target`.
+_READ: Final[Mapping[str, Callable[[JsonObject, str], Any]]] = {
+    **dict.fromkeys(("name", "type", "host", "community_name", "wanted", "active_word"), text_of),
+    **dict.fromkeys(("timeout_s", "hold_s", *_PERIODS), _stored_seconds),
+    "keys": lambda entry, name: _pairs(entry[name], name),
+    "positive": texts_of,
+    "tags": _stored_tags,
+    "passive": flag_of,
+}
 
 
 def watched(targets: Sequence[Target]) -> tuple[Target, ...]:

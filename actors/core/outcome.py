@@ -79,7 +79,8 @@ def workflow_action(jobs: Sequence[Job]) -> Action:
     seen = {job.action for job in jobs}
     for job in jobs:
         tail = f":{job.ref}:{job.version}:"
-        seen.update(Action(each.partition(":")[0]) for each in job.dependency if tail in each)
+        begun = {each.partition(":")[0] for each in job.dependency if tail in each}
+        seen.update(action for action in Action if action.value in begun)
     if Action.LOGICAL_DELETE in seen:
         return Action.LOGICAL_DELETE
     return Action.MODIFY if seen & {Action.MODIFY, Action.DELETE} else Action.CREATE

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from zlib import crc32
 
+from actors.core.job_ids import small_number
+
 VSHARDS = 256
 #: `<prefix><id>`: a living controller; vanishes with its lease.
 CONTROLLERS = "/gatewright/controllers/"
@@ -36,11 +38,8 @@ def shard_key(number: int) -> str:
 
 def shard_number(key: str) -> int | None:
     """Inverse of `shard_key`; None for anything else."""
-    text = key.removeprefix(SHARDS)
-    if text == key or not (text.isascii() and text.isdigit()):
-        return None
-    number = int(text)
-    return number if number < VSHARDS and text == str(number) else None
+    number = small_number(key[len(SHARDS) :]) if key.startswith(SHARDS) else None
+    return number if number is not None and number < VSHARDS and key == shard_key(number) else None
 
 
 def _weight(member: str, number: int) -> bytes:
@@ -144,13 +143,17 @@ class Claims:
             self.members.discard(key[len(CONTROLLERS) :])
 
     def _put(self, claim: Claim) -> None:
-        """Keys of others are ignored."""
+        """Keys of others are ignored, and what is no member: a controller writes its own id under its key, and what
+        somebody else wrote there would be given shards that it never takes."""
         self._changes += 1
         number = shard_number(claim.key)
         if number is not None:
             self.holders[number] = Holder(claim.owner, claim.revision)
         elif claim.key.startswith(CONTROLLERS):
-            self.members.add(claim.key[len(CONTROLLERS) :])
+            member = claim.key[len(CONTROLLERS) :]
+            self.members.discard(member)
+            if member and member == claim.owner:
+                self.members.add(member)
 
     def target(self, number: int) -> str:
         """To whom a virtual shard belongs by the present members; "" if there are none."""

@@ -7,7 +7,8 @@ has not ended yet is not in the history; that is said rather than guessed. Times
 from __future__ import annotations
 
 from actors.core.explain import DEPTH_MAX, Explanation, Step, duration
-from actors.core.knowledge import Knowledge, Line, ref_of
+from actors.core.knowledge import Knowledge, ref_of
+from actors.core.lines import Line
 from actors.core.model import Ref
 from actors.core.remedies import remedy
 

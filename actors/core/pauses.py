@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actors.core.errors import shortened
 from actors.core.json_text import parse
+from actors.core.members import MOMENT_MAX_S, QUOTED_MAX, seconds
 from actors.core.model import Json
 
 SOMEBODY = "somebody"
@@ -37,8 +39,7 @@ def read(scope: str, raw: bytes) -> Pause:
     if not isinstance(value, dict):
         return Pause(scope)
     by, since = value.get("by"), value.get("since")
-    since_s = float(since) if isinstance(since, int | float) and not isinstance(since, bool) else None
-    return Pause(scope, str(by) if by else SOMEBODY, since_s)
+    return Pause(scope, shortened(str(by), QUOTED_MAX) if by else SOMEBODY, seconds(since, MOMENT_MAX_S))
 
 
 def kind_of(scope: str) -> str:

@@ -29,12 +29,24 @@ from actors.core.asking import (
     States,
     Value,
 )
+from actors.core.job_ids import small_number
 
 UP: Final = "UP"
 #: The device says that there is no such port, virtual router or peer.
 NOT_FOUND: Final = "NOT_FOUND"
 #: It was not looked at, because that would have taken a walk that was not allowed.
 NO_NEWS: Final = ""
+
+
+#: Ports are numbers below this.
+_PORTS: Final = 65_536
+
+
+def host_and_port(address: str, default: int) -> tuple[str, int]:
+    """`host` or `host:port`. What has no port number behind its first colon, as an IPv6 address, is all host."""
+    host, _, port = address.partition(":")
+    number = small_number(port) if port else default
+    return (host, number) if number is not None and number < _PORTS else (address, default)
 
 
 @dataclass(frozen=True, slots=True)

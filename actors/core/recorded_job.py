@@ -1,12 +1,15 @@
-"""An unfinished job as the mirror keeps it: just enough to depend on it."""
+"""An unfinished job as the mirror keeps it: just enough to depend on it.
+
+Guarantees: what is read here can be built and run as a whole job too, since both check all of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from actors.core import keys
-from actors.core.json_text import parse
-from actors.core.keys import BadValue
+from actors.core.job_body import job_body
+from actors.core.members import BadValue, quoted
 from actors.core.model import Action, Handler, Ref
 from actors.core.plan import LiveJob
 
@@ -22,18 +25,18 @@ class RecordedJob(LiveJob):
 
 def read_job(key: str, value: bytes, revision: int) -> RecordedJob:
     """What others need of a `/jobs/all` value, read without building the whole job. Raises BadValue."""
-    try:
-        _, body, *_ = parse(value)
-        refs = {(r["resource_type"], r["resource_id"]) for p in body["params"] for r in p["resources"]}
-        ref = Ref(body["resource_type"], body["resource_id"])
-        return RecordedJob(
-            id=key[len(keys.JOBS) :],
-            action=Action(body["action"]),
-            handler=Handler(body["handler"]),
-            ref=ref,
-            version=int(body["version"]),
-            resources=frozenset(Ref(*r) for r in refs) - {ref},
-            revision=revision,
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadValue(f"{key}: not a job ({type(error).__name__}: {error})") from error
+    body = job_body(key, value)
+    name = key[len(keys.JOBS) :]
+    if body["id"] != name:
+        raise BadValue(f"{key}: not a job (its id is another one: {quoted(body['id'])})")
+    refs = {(r["resource_type"], r["resource_id"]) for p in body["params"] for r in p.get("resources", ())}
+    ref = Ref(body["resource_type"], body["resource_id"])
+    return RecordedJob(
+        id=name,
+        action=Action(body["action"]),
+        handler=Handler(body["handler"]),
+        ref=ref,
+        version=body["version"],
+        resources=frozenset(Ref(*r) for r in refs) - {ref},
+        revision=revision,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from actors.core import members
 from actors.core.model import Json, Ref
 
 SPANS_MAX = 24
@@ -69,10 +70,10 @@ class Spans:
 def read_spans(value: Json) -> tuple[Span, ...]:
     """Inverse of `to_json`; what cannot be read is left out."""
     found = []
-    for row in value if isinstance(value, list) else ():
+    for row in value[-SPANS_MAX:] if isinstance(value, list) else ():
         match row:
-            case [str(kind), int() | float() as seconds]:
-                found.append(Span(kind, float(seconds)))
-            case [str(kind), int() | float() as seconds, str(blocker)]:
-                found.append(Span(kind, float(seconds), blocker))
+            case [str(kind), lasted] | [str(kind), lasted, str()]:
+                seconds = members.seconds(lasted, members.STRETCH_MAX_S)
+                if seconds is not None:
+                    found.append(Span(kind, seconds, *row[2:]))
     return tuple(found)

@@ -16,9 +16,12 @@ from typing import Any
 from actors.core import keys
 from actors.core.drift import Recorded
 from actors.core.drift import decode as decode_drift
+from actors.core.errors import shortened
 from actors.core.families import Family
+from actors.core.job_index import JobIndex
 from actors.core.keys import BadValue, ResourceType, TypeTable
 from actors.core.limiting import Limiter, unlimited
+from actors.core.members import QUOTED_MAX, quoted
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
 from actors.core.outcome import DELETE_COMPLETED
@@ -66,9 +69,7 @@ class World:
         self._packing = Packing()
         self._decoded = lru_cache(DECODED_MAX)(self._decode)
         self._templates: dict[str, CompiledTemplate] = {}
-        self._jobs: dict[Ref, dict[str, RecordedJob]] = {}
-        self._job_owner: dict[str, Ref] = {}
-        self._referring: dict[Ref, dict[str, RecordedJob]] = {}
+        self._jobs = JobIndex()
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring = Family(self.types, keys.MONITORING, self._ref, bytes)
         self._targets = Family(self.types, keys.TARGETS, self._ref, decode_targets, "a list of targets")
@@ -112,9 +113,9 @@ class World:
 
     def delete(self, key: str) -> Ref | None:
         """Forget one key; returns the resource it concerned."""
+        self.problems.pop(key, None)
         for root, _, delete in self._families:
             if key.startswith(root):
-                self.problems.pop(key, None)
                 return delete(key) if keys.is_text(key) else None
         return None
 
@@ -123,7 +124,7 @@ class World:
         return frozenset(
             [keys.CONFIG + self.types.path(r) for r in self._config]
             + [keys.TEMPLATES + t for t in self._templates]
-            + [keys.JOBS + j for j in self._job_owner]
+            + [keys.JOBS + job_id for job_id in self._jobs.ids()]
             + [keys.STATE + self.types.path(r) for r in self._outcomes]
             + self._monitoring.keys()
             + self._targets.keys()
@@ -138,7 +139,7 @@ class World:
         template = keys.decode_template(key, value, revision)
         compiled = compile_template(template)
         if compiled.error:
-            self.problems[key] = f"{key}: {compiled.error}"
+            self.problems[key] = f"{key}: {shortened(compiled.error)}"
         self._templates[template.id] = compiled
         self.referrals.changed(template.id)
 
@@ -149,7 +150,7 @@ class World:
     def _put_config(self, key: str, value: bytes, revision: int, created: int) -> Ref | None:
         ref = self.types.ref(key, keys.CONFIG)
         if ref is None:
-            path = key[len(keys.CONFIG) :].rpartition("/")[0]
+            path = shortened(key[len(keys.CONFIG) :].rpartition("/")[0], QUOTED_MAX)
             raise BadValue(f"{key}: ignored, no resource type has the path '{path}'")
         try:
             declared = keys.decode_declared(key, value, ref, revision)
@@ -186,30 +187,14 @@ class World:
 
     def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
         job = read_job(key, value, revision)
-        self._forget_job(job.id)
-        self._jobs.setdefault(job.ref, {})[job.id] = job
-        self._job_owner[job.id] = job.ref
-        for ref in job.resources:
-            self._referring.setdefault(ref, {})[job.id] = job
-        return job.ref
+        if not self.types.names(job.ref):  # others may wait for it all the same
+            self.problems[key] = (
+                f"{key}: nobody runs it, {quoted(str(job.ref))} is no resource of a known type"
+            )
+        return self._jobs.put(job)
 
     def _delete_job(self, key: str) -> Ref | None:
-        return self._forget_job(key[len(keys.JOBS) :])
-
-    def _forget_job(self, job_id: str) -> Ref | None:
-        ref = self._job_owner.pop(job_id, None)
-        if ref is None:
-            return None
-        jobs = self._jobs[ref]
-        job = jobs.pop(job_id)
-        if not jobs:
-            del self._jobs[ref]
-        for other in job.resources:
-            referring = self._referring[other]
-            del referring[job_id]
-            if not referring:
-                del self._referring[other]
-        return ref
+        return self._jobs.forget(key[len(keys.JOBS) :])
 
     def _put_state(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
         ref = self._ref(key, keys.STATE)
@@ -247,12 +232,13 @@ class World:
 
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
-        return sorted(ref for ref in {*self._jobs, *self._accepted.refs} if not self._stands(ref))
+        recorded = {*self._jobs.refs(), *self._accepted.refs}
+        return sorted(ref for ref in recorded if self._vanished(ref))
 
-    def _stands(self, ref: Ref) -> bool:
-        """Whether a declaration stands in etcd, readable or not: what cannot be read has not vanished."""
-        known = ref.type in self.types
-        return known and (ref in self._config or keys.CONFIG + self.types.path(ref) in self.problems)
+    def _vanished(self, ref: Ref) -> bool:
+        """Whether no declaration stands in etcd of what can have one: what cannot be read has not vanished."""
+        can = self.types.names(ref)
+        return can and ref not in self._config and keys.CONFIG + self.types.path(ref) not in self.problems
 
     def requested(self, ref: Ref) -> bool:
         """Whether an operator asked that it be looked at again."""
@@ -319,15 +305,15 @@ class World:
 
     def jobs_of(self, ref: Ref) -> tuple[RecordedJob, ...]:
         """Its unfinished jobs."""
-        return tuple(self._jobs.get(ref, {}).values())
+        return self._jobs.of(ref)
 
     def jobs_referring(self, ref: Ref) -> tuple[RecordedJob, ...]:
         """Unfinished jobs of others whose parameters list it."""
-        return tuple(job for job in self._referring.get(ref, {}).values() if job.ref != ref)
+        return self._jobs.referring(ref)
 
     def live(self, job_id: str) -> bool:
         """Whether that job is recorded and unfinished."""
-        return job_id in self._job_owner
+        return job_id in self._jobs
 
     def paused(self, ref: Ref) -> str:
         """The scope in which an operator has paused the resource: `all`, `type/…`, `tenant/…`, `resource/…`; or ""."""
@@ -341,10 +327,10 @@ class World:
         """Whether its declared version has no outcome yet, or something of it is left over."""
         config = self._config.get(ref)
         if config is None:
-            return (ref in self._jobs or ref in self._accepted.refs) and not self._stands(ref)
+            return (ref in self._jobs.refs() or ref in self._accepted.refs) and self._vanished(ref)
         outcome = self._outcomes.get(ref)
         if outcome is None or outcome.version < config.version:
             return True
         if outcome.worker_state == DELETE_COMPLETED and not self.marked(ref):
             return True  # declared again: a new life
-        return ref in self._jobs or ref in self._requested.refs
+        return ref in self._jobs.refs() or ref in self._requested.refs

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core import keys
+from actors.core.declaring import declare
 from actors.core.keys import BadValue, ResourceType, TypeTable
 from actors.core.model import Action, Declared, Handler, Job, OnFailure, Param, ParamType, Ref
 
@@ -32,7 +33,15 @@ JSON = st.recursive(
 OBJECTS = st.dictionaries(TEXT, JSON, max_size=4)
 VERSIONS = st.integers(1, 2**40)
 REFS = st.builds(Ref, TEXT, TEXT)
-PARAMS = st.builds(Param, TEXT, st.sampled_from(ParamType), JSON, st.lists(REFS, max_size=2).map(tuple))
+OUTPUTS = st.fixed_dictionaries({"output_key": TEXT, "resource_type": TEXT, "resource_id": TEXT})
+
+
+def _params(kind: ParamType, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Param]:
+    return st.builds(Param, TEXT, st.just(kind), values, st.lists(REFS, max_size=2).map(tuple))
+
+
+PLAIN = _params(ParamType.VALUE, JSON) | _params(ParamType.OUTPUT_KEY, OUTPUTS)
+PARAMS = PLAIN | _params(ParamType.LIST, st.lists(PLAIN.map(Param.to_json), max_size=2))
 JOBS = st.builds(
     Job,
     id=TEXT,
@@ -152,26 +161,26 @@ def declared(body: dict[str, Any], version: int, *, marked: bool = False) -> byt
 def test_declaring() -> None:
     """As an API server: version 1 at first, the next one on a change of body or mark, nothing if all is as it is."""
     first = declared({"a": 1}, 1)
-    assert keys.declare(KEY, None, first) == first
-    assert keys.declare(KEY, declared({"a": 1}, 5), first) is None
-    assert keys.declare(KEY, declared({"a": 2}, 5), first) == declared({"a": 1}, 6)
-    assert keys.declare(KEY, declared({"a": 1}, 5), declared({"a": 1}, 1, marked=True)) == declared(
+    assert declare(KEY, None, first) == first
+    assert declare(KEY, declared({"a": 1}, 5), first) is None
+    assert declare(KEY, declared({"a": 2}, 5), first) == declared({"a": 1}, 6)
+    assert declare(KEY, declared({"a": 1}, 5), declared({"a": 1}, 1, marked=True)) == declared(
         {"a": 1}, 6, marked=True
     )
 
 
 def test_declaring_over_something_unreadable_replaces_it() -> None:
     """A broken value that is there does not stand in the way; a broken one that is wanted is refused."""
-    assert keys.declare(KEY, b"{", declared({"a": 1}, 1)) == declared({"a": 1}, 1)
+    assert declare(KEY, b"{", declared({"a": 1}, 1)) == declared({"a": 1}, 1)
     with pytest.raises(BadValue, match=KEY):
-        keys.declare(KEY, declared({"a": 1}, 1), b"{")
+        declare(KEY, declared({"a": 1}, 1), b"{")
 
 
 def test_templates_keep_their_version() -> None:
     """Contract 1.1: always version 1; written only if they differ."""
     key = keys.TEMPLATES + "port"
-    assert keys.declare(key, declared({"a": 1}, 1), declared({"a": 2}, 1)) == declared({"a": 2}, 1)
-    assert keys.declare(key, declared({"a": 1}, 1), declared({"a": 1}, 1)) is None
+    assert declare(key, declared({"a": 1}, 1), declared({"a": 2}, 1)) == declared({"a": 2}, 1)
+    assert declare(key, declared({"a": 1}, 1), declared({"a": 1}, 1)) is None
 
 
 # --------------------------------------------------------------------------------------------- templates
