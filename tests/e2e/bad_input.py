@@ -107,3 +107,17 @@ UNREADABLE = {
     f"/config/v2.0/ports/{ABSENT}": b'{"body": {"slots": NaN}, "version": 1}',
     "/config/v2.0/ports/\udcff": encode_declared({"id": "x"}, 1),
 }
+
+NOBODY = "77777777-0000-4000-8000-000000000000"
+#: Records that nobody of ours writes, in our own name space and among the jobs.
+SPOILT = {
+    "/gatewright/shards/" + "1" * 5_000: b"c0",
+    "/gatewright/controllers/\udcff": b"\xff",
+    "/gatewright/pause/type/\udcff": b"{}",
+    f"/gatewright/targets/v2.0/ports/{NOBODY}": b'{"version": 1, "targets": [{"name": [], "type": {}}]}',
+    f"/gatewright/history/v2.0/ports/{NOBODY}": b'{"lines": [{"version": 1, "seconds": {"own": [1]}}]}',
+    f"/gatewright/drift/v2.0/ports/{NOBODY}": b'{"version": 1, "drift": "gone", "text": 1, "found": "-inf"}',
+    "/jobs/all/create:heat_worker:port:a:1:b": b'["heat_worker", {"id": [], "params": [], "dependency": [[]]}, 0]',
+    "/jobs/all/": b"[" * 100_000,
+    f"/state/v2.0/ports/{NOBODY}": b'{"version": 1e999, "state": []}',
+}

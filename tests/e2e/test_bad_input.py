@@ -12,7 +12,7 @@ import pytest
 from config.examples import GATEWAY_FILE, load_declarations, load_templates
 from config.types import load_types
 from sim.etcd_http import Change, Etcd
-from tests.e2e.bad_input import ABSENT, IDS, SILENT, UNREADABLE, declarations, path, templates
+from tests.e2e.bad_input import ABSENT, IDS, SILENT, SPOILT, UNREADABLE, declarations, path, templates
 from tests.e2e.harness import GATEWAY, Product
 
 CONFIG = "/config/"
@@ -43,7 +43,7 @@ def seen(given_etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     bad = dict(templates())
     for key, value in [(k, v) for k, v in load_templates() if k not in bad] + list(bad.items()):
         given_etcd.put(key, value)
-    for key, value in UNREADABLE.items():
+    for key, value in (UNREADABLE | SPOILT).items():
         given_etcd.put(key, value)
     for key, value in load_declarations(GATEWAY_FILE, load_types()) + declarations():
         given_etcd.put(key, value)
@@ -56,7 +56,7 @@ def seen(given_etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     endpoint = f"http://{given_etcd.endpoint}"
     with Product(tmp_path_factory.mktemp("bad"), ETCD__ENDPOINTS=endpoint, **settings) as product:
         product.built()
-        values = {k: v for k, v in given_etcd.values().items() if k not in UNREADABLE}
+        values = {k: v for k, v in given_etcd.values().items() if k not in UNREADABLE | SPOILT}
         stacks = {stack["stack_name"] for stack in product.stacks()}
         history = given_etcd.history()
         log = [json.loads(line) for line in product.err.splitlines()]
@@ -168,3 +168,10 @@ def test_all_others_are_built(seen: Seen) -> None:
     assert len([key for key in seen.values if key.startswith("/monitoring/")]) == 10
     assert len([key for key in seen.values if key.startswith("/state/")]) == len(good) + len(IDS)
     assert f"{len(IDS)} failed, {len(good)} settled" in seen.out
+
+
+def test_nothing_of_it_surprised_anybody(seen: Seen) -> None:
+    """No actor failed on a message: what is spoilt was expected to be."""
+    assert [
+        e for e in seen.log if "Traceback" in json.dumps(e) or "failed on a message" in e["message"]
+    ] == []
