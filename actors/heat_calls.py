@@ -141,10 +141,13 @@ class Calls:
         if isinstance(outcome, PortError):
             outcome = outcome.failure
         elif isinstance(outcome, BaseException):
-            self._owner.log.error("a call to Heat raised", exc_info=outcome)
-            raised = type(outcome).__name__
-            outcome = Failure(ErrorClass.TRANSIENT, raised, "unexpected error, see log")
+            outcome = self.unforeseen(outcome)
         self._ended(one, outcome)
+
+    def unforeseen(self, error: BaseException) -> Failure:
+        """What nobody expected of Heat, or of ourselves, is logged and tried again later."""
+        self._owner.log.error("a call to Heat raised", exc_info=error)
+        return Failure(ErrorClass.TRANSIENT, type(error).__name__, "unexpected error, see log")
 
     def _ended(self, one: _UnderWay, outcome: object) -> None:
         self._under_way.discard(one)
@@ -156,5 +159,7 @@ class Calls:
             self.breaker = before.succeeded()
         if before.open != self.breaker.open:
             self._owner.health(self.breaker, self._owner.now() - before.since if before.open else 0.0)
-        one.call.then(outcome)
-        self.pump()
+        try:
+            one.call.then(outcome)
+        finally:
+            self.pump()

@@ -147,6 +147,8 @@ class Drive:
 def unrecordable(outputs: Sequence[JsonObject]) -> Failure | None:
     """Why what a stack gave out cannot be recorded: it is Heat's word, and may be anything that its JSON can hold."""
     try:
+        if not all(isinstance(one, dict) for one in outputs):
+            raise ValueError("an output is no object")  # noqa: TRY301
         check_given(list(outputs))
     except ValueError as error:
         text = f"what the stack gave out cannot be recorded: {error}"

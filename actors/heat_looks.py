@@ -109,8 +109,11 @@ class Looks:
         for stack in outcome if isinstance(outcome, tuple) else ():
             found.setdefault(stack.name, []).append(stack)
         for drive in batch:
-            if self._back(drive, outcome):
-                self._found(drive, found.get(drive.name, []))
+            try:
+                if self._back(drive, outcome):
+                    self._found(drive, found.get(drive.name, []))
+            except Exception as error:  # noqa: BLE001 - one odd stack is the trouble of its own drive
+                self._trouble(drive, self._calls.unforeseen(error))
 
     def _back(self, drive: Drive, outcome: object) -> bool:
         """A call returned: whether the drive goes on with what it brought."""

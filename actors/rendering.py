@@ -17,9 +17,11 @@ from typing import Any, Final
 import yaml
 
 from actors.core.errors import ErrorClass, Failure
+from actors.core.limiting import TookTooLong
 from actors.core.model import Json, JsonObject, Param, ParamType, Ref
 from actors.core.monitor_types import BadMonitor
-from actors.template_engine import RenderError, render_text
+from actors.runtime import alarm
+from actors.template_engine import RENDER_MAX_S, RenderError, render_text
 
 __all__ = [
     "HeatInput",
@@ -210,10 +212,25 @@ class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time: C
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """As PyYAML's, but what `<<` merges does not multiply without end."""
+        super().flatten_mapping(node)
+        self._merged = getattr(self, "_merged", 0) + len(node.value)
+        if self._merged > MAX_NODES:
+            raise yaml.YAMLError(f"more than {MAX_NODES} members of mappings")
 
-@lru_cache(maxsize=256)
+
 def _parse(text: str, name: str) -> dict[str, Json]:
     """A YAML mapping ({} for an empty document). Raises RenderError with line and template."""
+    try:
+        return alarm.within(RENDER_MAX_S, lambda: _parsed(text, name))
+    except TookTooLong:
+        why = f"the rendered document takes more than {RENDER_MAX_S:g} s to be read"
+        raise RenderError(name, why) from None
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, name: str) -> dict[str, Json]:
     try:
         _check_depth(text, name)
         # a subclass of the safe loader, so no object can be made

@@ -16,7 +16,7 @@ from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, nod
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from actors.core.limiting import TookTooLong
+from actors.core.limiting import Interrupted, TookTooLong
 from actors.core.model import Json, JsonObject
 from actors.runtime import alarm
 
@@ -67,7 +67,7 @@ def render_text(source: str, values: JsonObject, name: str = "") -> str:
         return alarm.within(RENDER_MAX_S, lambda: _rendered(source, values, name))
     except TookTooLong as late:
         text = f"takes more than {RENDER_MAX_S:g} s of processor time"
-        raise RenderError(name, text, _line(late)) from None
+        raise RenderError(name, text, late.line) from None
 
 
 def _rendered(source: str, values: JsonObject, name: str) -> str:
@@ -75,13 +75,14 @@ def _rendered(source: str, values: JsonObject, name: str) -> str:
         template = _compile(source)
     except TemplateSyntaxError as error:
         raise RenderError(name, str(error.message), error.lineno) from None
-    except TookTooLong:
-        raise
     except Exception as error:  # noqa: BLE001 - whatever a template can do to its compiler is its own mistake
         raise RenderError(name, f"cannot be compiled ({type(error).__name__})") from None
     try:
         return _joined(template.generate({**values, _TICK: _Budget(MAX_ITERATIONS).tick}))
-    except TookTooLong:
+    except Interrupted as error:
+        # Jinja2 rewrites the traceback of an Exception only
+        line = _line(error)
+        error.line = template.get_corresponding_lineno(line) if line is not None else None
         raise
     except TemplateError as error:
         raise RenderError(name, str(error.message or type(error).__name__), _line(error)) from None

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.core.json_text import parse
 from actors.ports import Entry
 
 #: Who owns what at present: changes with every start and is no JSON.
@@ -130,9 +129,9 @@ class Etcd:
         """All keys with their decoded values, but for ownership and what is no JSON."""
         values = {}
         for key, value in self.range().items():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 if not key.startswith(OWNERSHIP):
-                    values[key] = parse(value)
+                    values[key] = json.loads(value)
         return values
 
     def get(self, key: str) -> Any:

@@ -169,7 +169,10 @@ class _CheckedClient(SessionClient):  # type: ignore[misc]  # heatclient is unty
         if response.status_code != self._EXPECTED[method] or (response.content and "json" not in kind):
             raise BrokenAnswerError(f"HTTP {response.status_code} {kind or 'without a type'} to {method}")
         if method in ("GET", "POST"):
-            _check(response.json(), method, url)
+            try:
+                _check(response.json(), method, url)
+            except RecursionError as error:
+                raise BrokenAnswerError("lists and objects too deep within each other") from error
         return response
 
 
@@ -183,7 +186,8 @@ def _check(answer: Json, method: str, url: str) -> None:
         raise BrokenAnswerError("member 'stacks' is no list")
     for stack in stacks:
         for name in ("id", "stack_name", "stack_status"):
-            _member(stack, name)
+            if not isinstance(_member(stack, name), str):
+                raise BrokenAnswerError(f"member '{name}' is no text")
 
 
 def _session(config: HeatConfig) -> Session:
@@ -231,8 +235,13 @@ def _stack(shown: Json) -> Stack:
         action,
         status,
         str(plain.get("stack_status_reason") or ""),
-        tuple(tag for tag in plain.get("tags") or () if tag),
-        tuple(plain.get("outputs") or ()),
+        tuple(tag for tag in _list(plain.get("tags")) if isinstance(tag, str) and tag),
+        tuple(_list(plain.get("outputs"))),
         str(plain.get("updated_time") or ""),
-        dict(plain.get("parameters") or {}),
+        dict(parameters) if isinstance(parameters := plain.get("parameters"), Mapping) else {},
     )
+
+
+def _list(value: Json) -> list[Json]:
+    """What should be a list, and is none where Heat has nothing to say."""
+    return value if isinstance(value, list) else []

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from actors.core.limiting import TookTooLong
+from actors.core.limiting import Interrupted
 from actors.core.mapping_ast import (
     ByComputedName,
     ByRelation,
@@ -93,7 +93,7 @@ def evaluate(expression: Expression, context: Context, parameter: str = "") -> P
         raise
     except RecursionError as error:
         raise MappingError("a value is nested too deeply", parameter) from error
-    except TookTooLong as error:
+    except Interrupted as error:
         error.parameter = parameter
         raise
     return Param(parameter, result.type, result.value, tuple(dict.fromkeys(result.resources)))

@@ -8,9 +8,10 @@ for; if that chain leads back, the cycle is named.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from actors.core.keys import TypeTable
 from actors.core.limiting import TookTooLong
@@ -26,6 +27,8 @@ from actors.core.plan import (
     template_ids,
 )
 from actors.core.world import World
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def try_plan(
         view = OrderedView(world, declared, forced, built)
         try:
             work = partial(plan, view, declared, previous, action, salt=str(declared.revision))
-            made = world.limited(work)
+            made = _limited(world, declared.ref, work)
         except TookTooLong as late:
             where = _mentioned_in(view, declared, late.parameter)
             raise PlanError(f"{where}parameter {late.parameter!r} takes too long to be evaluated") from late
@@ -196,9 +199,20 @@ def refers_to(world: World, ref: Ref) -> tuple[Ref, ...]:
 def _references(world: World, view: OrderedView, declared: Declared) -> tuple[Ref, ...]:
     """`references`; of what would take too long nothing is known, as of all that cannot be evaluated."""
     try:
-        return world.limited(lambda: references(view, declared))
+        return _limited(world, declared.ref, lambda: references(view, declared))
     except TookTooLong:
         return ()
+
+
+def _limited(world: World, ref: Ref, work: Callable[[], T]) -> T:
+    """Where resources of that type took too long before, the next ones get less: a template that never ends costs
+    its world a bounded time, however many use it."""
+    late = world.late[ref.type]
+    try:
+        return world.limited(work, 1.0 / (1 + late))
+    except TookTooLong:
+        world.late[ref.type] = late + 1
+        raise
 
 
 def _needed(world: World, me: Ref, first: Iterable[Ref]) -> set[Ref]:

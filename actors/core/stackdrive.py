@@ -24,6 +24,7 @@ _OURS = b"gatewright resource version"
 #: Texts of Heat for stacks that failed because an engine died, not because they are wrong.
 _ENGINE_LOST = ("status manually reset", "Engine went down", "Worker went down", "engine went down")
 #: Nova's, Neutron's and Cinder's ways to say that something is used up, as they show in a stack's reason.
+_VERSION = re.compile(r"v[0-9]{1,19}")
 _QUOTA = re.compile(r"quota.{0,40}exceed|exceed.{0,40}quota|over ?quota|RequestLimitExceeded", re.IGNORECASE)
 
 
@@ -77,7 +78,7 @@ def request_id(ref: Ref, version: int) -> str:
 
 def seen(stack_id: str, action: str, status: str, reason: str, stack_tags: Sequence[str]) -> Seen:
     """Read the marks of a stack."""
-    version = next((t for t in stack_tags if t.startswith("v") and t[1:].isdigit()), "")
+    version = next((t for t in stack_tags if _VERSION.fullmatch(t)), "")
     return Seen(stack_id, action, status, reason, MARK in stack_tags, version)
 
 

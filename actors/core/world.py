@@ -7,6 +7,7 @@ when read. Does not decide anything.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -62,6 +63,8 @@ class World:
 
     def __init__(self, types: Iterable[ResourceType], limited: Limiter = unlimited) -> None:
         self.types, self.limited = TypeTable(tuple(types)), limited
+        #: type → how many plans of it took too long since the templates changed
+        self.late = Counter[str]()
         self.revision = 0
         #: key → what is wrong with its value
         self.problems: dict[str, str] = {}
@@ -141,6 +144,7 @@ class World:
         if compiled.error:
             self.problems[key] = f"{key}: {shortened(compiled.error)}"
         self._templates[template.id] = compiled
+        self.late.clear()
         self.referrals.changed(template.id)
 
     def _delete_template(self, key: str) -> None:

@@ -12,8 +12,10 @@ from actors.core.errors import SAID_MAX, ErrorClass
 from actors.core.keys import stack_name
 from actors.core.model import Action
 from actors.core.options import Options
+from actors.core.stackdrive import Seen
+from actors.heat_drive import Drive
 from actors.messages import HeatCompare, HeatCompared
-from actors.ports import REQUEST_ID, StackSpec
+from actors.ports import REQUEST_ID, Stack, StackSpec
 from sim import fake_stacks
 from sim.heat.engine import Fate, Request
 from sim.heat.outputs import resolve
@@ -115,6 +117,27 @@ def test_outputs_that_cannot_be_recorded_are_a_failure(value: Any, monkeypatch: 
     monkeypatch.undo()
     rig.ask("b", number=1)
     assert rig.done("b").status == "CREATE_COMPLETE"
+
+
+def test_an_odd_stack_holds_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several that are looked at together one that cannot be judged fails by itself, and is tried again later."""
+    rig = Rig()
+    real = Drive.seen
+
+    def seen(drive: Drive, stack: Stack) -> Seen:
+        if drive.request.rid == "odd":
+            raise ValueError("of a kind that nobody foresaw")
+        return real(drive, stack)
+
+    for number, rid in enumerate(("odd", "one", "two")):
+        rig.ask(rid, number)
+    rig.host.advance(CALL_S * 3)
+    monkeypatch.setattr(Drive, "seen", seen)
+    assert [rig.done(rid).status for rid in ("one", "two")] == ["CREATE_COMPLETE"] * 2
+    assert (rig.done("odd").failure.error_class, rig.done("odd").failure.kind) == (
+        ErrorClass.TRANSIENT,
+        "ValueError",
+    )
 
 
 @pytest.mark.parametrize("action", [Action.MODIFY, GONE])

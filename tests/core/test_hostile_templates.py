@@ -19,6 +19,10 @@ from tests.core.mirror import NET, PORT, TYPES, Mirror
 
 ENDLESS = "([a-z]+ ?)*$"
 LONG = "a" * 60 + "!"
+#: Each level merges the one before ten times.
+MERGES = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,7 @@ LONG = "a" * 60 + "!"
         ("a: !!set {b, c}", "JSON does not"),
         ("a: .nan", "JSON does not"),
         ("a: [.inf]", "JSON does not"),
+        (MERGES, "no YAML|takes more than 2 s|nodes"),
     ],
 )
 def test_documents_that_end_their_reader(text: str, words: str) -> None:
@@ -68,6 +73,7 @@ def test_how_long_heat_may_take_is_a_number_that_it_can_hold(minutes: Any) -> No
         ("{{ cycler() }}", "failed with RuntimeError"),
         ("one\n{{ text | match('" + ENDLESS + "') }}", "line 2: takes more than 2 s"),
         ("{{ " + "not " * 400 + "a }}", "takes more than 2 s|cannot be compiled"),
+        ("one\n{{ ('" + LONG + "') | match('" + ENDLESS + "') }}", "takes more than 2 s"),
     ],
 )
 def test_jinja_that_never_ends(source: str, words: str) -> None:
@@ -130,3 +136,19 @@ def test_a_mapping_that_never_ends_holds_nobody_else(mapping: str) -> None:
     for _ in range(20):
         assert referrers_to_delete(mirror.world, net) == ()
     assert time.process_time() - before < alarm.PLAN_MAX_S
+
+
+def test_many_that_never_end_cost_little_more_than_one() -> None:
+    """Each that took too long leaves less to the next of its type, until a template is written again."""
+    mirror = slow(SLOW["a pattern"])
+    net = mirror.declare(NET, 2, marked=True)
+    for number in range(20):
+        body = {"id": f"p{number}", "net_id": NET.id, "text": LONG}
+        value = keys.encode_declared(body, 2, marked_for_deletion=True)
+        mirror.put(f"{keys.CONFIG}v2.0/ports/p{number}", value)
+    before = time.process_time()
+    assert referrers_to_delete(mirror.world, net) == ()
+    assert time.process_time() - before < 8 * alarm.PLAN_MAX_S
+    assert mirror.world.late == {"port": 20}
+    mirror.put(keys.TEMPLATES + "net", {"body": {"parameter_mappings": {}, "template_file": ""}})
+    assert not mirror.world.late

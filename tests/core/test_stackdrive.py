@@ -279,3 +279,12 @@ def test_a_version_of_a_former_life_does_not_count(status: str, expected: Next) 
     for other in (3, 10, 12):
         step = decide(CREATE, 2, [stack(status, other)], acted=False, bygone=11)
         assert (step.next, step.shown) == (Next.REFUSE, other)
+
+
+@pytest.mark.parametrize("tag", ["v²", "v" + "1" * 5_000, "v", "v-1", "v 1", "version"])
+def test_an_odd_tag_is_no_version(tag: str) -> None:
+    """Anybody may put tags on a stack: what is no version of ours says nothing, and breaks nothing."""
+    odd = seen("s1", "CREATE", "COMPLETE", "", [MARK, tag, "v2"])
+    assert (odd.ours, odd.version) == (True, "v2")
+    alone = seen("s1", "CREATE", "COMPLETE", "", [MARK, tag])
+    assert decide(Action.CREATE, 2, [alone], acted=False).next is Next.UPDATE

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 import signal
+import sys
 import threading
 import time
 
@@ -37,6 +40,67 @@ def test_the_outer_limit_holds() -> None:
     with pytest.raises(TookTooLong):
         alarm.within(0.1, lambda: alarm.within(30.0, lambda: ENDLESS[0].match(ENDLESS[1])))
     assert time.process_time() - before < 2.0
+
+
+def test_nothing_on_the_way_takes_it_for_its_own_failure() -> None:
+    """Code that goes on after any Exception is ended all the same."""
+
+    def stubborn() -> bool:
+        with contextlib.suppress(Exception):
+            ENDLESS[0].match(ENDLESS[1])
+        return True
+
+    with pytest.raises(TookTooLong):
+        alarm.within(0.05, stubborn)
+
+
+def test_an_alarm_that_is_lost_rings_again() -> None:
+    """What is raised within a callback of the collector reaches nobody: the next one does."""
+    lost: list[object] = []
+
+    def slow(phase: str, _info: object) -> None:
+        until = time.process_time() + 0.1
+        while phase == "start" and not lost and time.process_time() < until:
+            pass
+
+    def spin() -> None:
+        gc.collect()
+        while True:
+            pass
+
+    hook, sys.unraisablehook = sys.unraisablehook, lost.append
+    gc.callbacks.append(slow)
+    try:
+        with pytest.raises(TookTooLong):
+            alarm.within(0.05, spin)
+    finally:
+        gc.callbacks.remove(slow)
+        sys.unraisablehook = hook
+    assert len(lost) == 1
+
+
+def test_what_other_threads_use_does_not_count() -> None:
+    """A busy thread beside it takes nothing of what the work may use."""
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            sum(range(1_000))
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        began, until = time.thread_time(), time.process_time() + 0.6
+
+        def shared() -> float:
+            while time.process_time() < until:
+                sum(range(1_000))
+            return time.thread_time() - began
+
+        assert alarm.within(0.59, shared) < 0.59
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_loop_that_never_ends_is_ended() -> None:
