@@ -1,7 +1,8 @@
 """The value of an unfinished job in etcd, checked: everything that reads jobs reads them here.
 
 Guarantees: of what `job_body` returns, every member has the type that the contract gives it (1.2, 2.3, 3.4), so that a
-job can be built, compared, sorted and run; everything else is one BadValue that names the key.
+job can be built, compared, sorted and run; everything else is one BadValue that names the key and, since parameters may
+be passwords, shows none of their values.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from actors.core.json_text import parse
 from actors.core.members import (
     BadValue,
     flag_of,
+    kind,
     object_of,
     quoted,
     reason,
@@ -30,7 +32,7 @@ def job_body(key: str, raw: bytes) -> JsonObject:
     try:
         value = parse(raw)
         if not isinstance(value, list) or len(value) < 2:
-            raise ValueError(f"must be an array of three, not {quoted(value)}")  # noqa: TRY301 - one text for all
+            raise ValueError(f"must be an array of three, not {kind(value)}")  # noqa: TRY301 - one text for all
         return _checked(value[1])
     except ValueError as error:
         raise BadValue(f"{key}: not a job ({reason(error)})") from error
@@ -60,21 +62,21 @@ def _check_ref(members: JsonObject) -> None:
 def _check_params(value: Json, what: str) -> None:
     """A list of entries, each of the form of contract 3.4; JSON is not deep enough for the recursion to matter."""
     if not isinstance(value, list):
-        raise ValueError(f"{what} must be a list of entries, not {quoted(value)}")  # noqa: TRY004 - one kind of error
+        raise ValueError(f"{what} must be a list of entries, not {kind(value)}")  # noqa: TRY004 - one kind of error
     for each in value:
         entry = object_of(each, "a parameter")
         name = text_of(entry, "param")
-        kind = text_of(entry, "type", _PARAM_TYPES)
+        sort = text_of(entry, "type", _PARAM_TYPES)
         refs = entry.get("resources", [])
         if not isinstance(refs, list):
-            raise ValueError(f"'resources' of parameter {quoted(name)} must be a list, not {quoted(refs)}")  # noqa: TRY004
+            raise ValueError(f"'resources' of parameter {quoted(name)} must be a list, not {kind(refs)}")  # noqa: TRY004
         for ref in refs:
             _check_ref(object_of(ref, f"a resource of parameter {quoted(name)}"))
         if "value" not in entry:
             raise ValueError(f"parameter {quoted(name)} has no value")
         inner, where = entry["value"], f"the value of parameter {quoted(name)}"
-        if kind == ParamType.OUTPUT_KEY:
+        if sort == ParamType.OUTPUT_KEY:
             _check_ref(object_of(inner, where))
             text_of(inner, "output_key")
-        elif kind == ParamType.LIST:
+        elif sort == ParamType.LIST:
             _check_params(inner, where)

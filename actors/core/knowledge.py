@@ -16,7 +16,7 @@ from actors.core.history import read as read_history
 from actors.core.job_ids import resource_of
 from actors.core.json_text import parse
 from actors.core.keys import BadValue, ResourceType
-from actors.core.limiting import Limiter, unlimited
+from actors.core.limiting import CpuLimit, unlimited
 from actors.core.lines import Line, read_line
 from actors.core.members import whole
 from actors.core.model import Action, Handler, Job, Json, Ref
@@ -68,7 +68,7 @@ class Knowledge:
     """The mirror and what stands beside it. Fed like a World."""
 
     def __init__(
-        self, types: Iterable[ResourceType], now_s: float = 0.0, limited: Limiter = unlimited
+        self, types: Iterable[ResourceType], now_s: float = 0.0, limited: CpuLimit = unlimited
     ) -> None:
         self.world = World(types, limited)
         self.now_s = now_s

@@ -31,7 +31,7 @@ class Interrupted(BaseException):
         self.line: int | None = None
 
 
-class Limiter(Protocol):
+class CpuLimit(Protocol):
     """Runs work, and may raise TookTooLong."""
 
     def __call__(self, work: Callable[[], T], share: float = 1.0) -> T:

@@ -46,6 +46,14 @@ def quoted(value: Json) -> str:
     return shortened(repr(value), QUOTED_MAX)
 
 
+def kind(value: Json) -> str:
+    """What sort of value it is: all that an error says where the value itself may be a secret."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    sorts: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
+    return sorts.get(type(value), "a number")
+
+
 def reason(error: Exception) -> str:
     """What another error says, if it is long in part."""
     return shortened(str(error), REASON_MAX)
@@ -113,7 +121,7 @@ def flag_of(members: JsonObject, name: str) -> bool:
 def object_of(value: Json, what: str) -> dict[str, Json]:
     """An object. `what`: what it is called in the error. Raises ValueError."""
     if not isinstance(value, dict):
-        raise ValueError(f"{what} must be an object, not {quoted(value)}")  # noqa: TRY004 - one kind of error
+        raise ValueError(f"{what} must be an object, not {kind(value)}")  # noqa: TRY004 - one kind of error
     return value
 
 

@@ -21,7 +21,7 @@ from actors.core.errors import shortened
 from actors.core.families import Family
 from actors.core.job_index import JobIndex
 from actors.core.keys import BadValue, ResourceType, TypeTable
-from actors.core.limiting import Limiter, unlimited
+from actors.core.limiting import CpuLimit, unlimited
 from actors.core.members import QUOTED_MAX, quoted
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
@@ -61,7 +61,7 @@ class _Config:
 class World:
     """The mirror. All lookups are by `Ref`; all mutation goes through `put` and `delete`."""
 
-    def __init__(self, types: Iterable[ResourceType], limited: Limiter = unlimited) -> None:
+    def __init__(self, types: Iterable[ResourceType], limited: CpuLimit = unlimited) -> None:
         self.types, self.limited = TypeTable(tuple(types)), limited
         #: type → how many plans of it took too long since the templates changed
         self.late = Counter[str]()

@@ -212,3 +212,23 @@ def test_what_cannot_be_recorded_is_told_before(value: Any) -> None:
     check_given({"output_value": [10**40, "ä", None]})
     with pytest.raises(ValueError, match=r"surrogates|none in JSON|more than 50"):
         check_given({"output_value": value})
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"type": "list"}, {"type": "output_key"}, {"value": "x", "resources": "hunter2"}]
+)
+def test_a_spoilt_job_shows_no_value(spoilt: dict[str, Any]) -> None:
+    """A parameter may be a password: what is wrong with it is told without it."""
+    mirror = Mirror()
+    mirror.declare(NET)
+    declared = mirror.world.declaration(NET)
+    assert declared is not None
+    made = try_plan(mirror.world, declared, None, Action.CREATE)
+    assert isinstance(made, Workflow)
+    job = made.jobs[0]
+    value = json.loads(keys.encode_job(job))
+    value[1]["params"] = [{"param": "p", "type": "value", "resources": [], "value": "hunter2", **spoilt}]
+    mirror.put(keys.JOBS + job.id, json.dumps(value).encode())
+    problem = mirror.world.problems[keys.JOBS + job.id]
+    assert "parameter 'p'" in problem
+    assert "hunter2" not in problem
