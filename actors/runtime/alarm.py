@@ -9,6 +9,7 @@ that runs in C without looking at signals. Uses SIGVTALRM, which nobody else in 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +24,8 @@ T = TypeVar("T")
 #: it is never less than the other.
 PLAN_MAX_S: Final = 1.0
 PLAN_MIN_S: Final = 0.05
-#: It rings again and again: what is raised where nobody can catch it (in a callback of the collector) is lost.
+#: It rings again and again: what is raised where nobody can catch it (in a callback of the collector) is lost. Python
+#: would print that with a traceback; nothing is wrong, so nothing is said.
 AGAIN_S: Final = 0.05
 
 
@@ -41,7 +43,12 @@ def within(limit_s: float, work: Callable[[], T]) -> T:
         if time.thread_time() >= ends_s:
             raise Interrupted
 
-    before = signal.signal(signal.SIGVTALRM, ring)
+    def unraised(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, Interrupted):
+            hook(lost)
+
+    before, hook = signal.signal(signal.SIGVTALRM, ring), sys.unraisablehook
+    sys.unraisablehook = unraised
     try:
         try:
             signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, AGAIN_S)
@@ -54,6 +61,7 @@ def within(limit_s: float, work: Callable[[], T]) -> T:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+        sys.unraisablehook = hook
 
 
 def limited(work: Callable[[], T], share: float = 1.0) -> T:
