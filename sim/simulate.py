@@ -107,7 +107,11 @@ def _results(parsed: argparse.Namespace, began: float) -> Iterator[Result]:
 def played(cases: Iterable[Case], jobs: int) -> Iterator[Result]:
     """Their results as they come, played by so many processes."""
     if jobs <= 1:
-        yield from map(_run, cases)
+        _frozen()
+        try:
+            yield from map(_run, cases)
+        finally:
+            gc.unfreeze()
         return
     with multiprocessing.get_context("fork").Pool(jobs, _frozen) as pool:
         yield from pool.imap_unordered(_run, cases, chunksize=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 
@@ -32,13 +31,10 @@ def tally() -> Tally:
     cases = [Case(seed, RESOURCES // 4, "storm") for seed in range(1, STORMS + 1)]
     cases += [Case(seed, RESOURCES) for seed in range(1, SEEDS + 1)]
     # one process: the tests of other files go on beside it, and wait for real parts
-    gc.collect()
-    gc.freeze()  # each seed is followed by a collection: of what it left, not of all tests
     for result in played(cases, 1):
         tally.add(result)
         if tally.seeds >= SEEDS_MIN + STORMS and time.monotonic() - began > ENOUGH_S:
             break
-    gc.unfreeze()
     return tally
 
 
