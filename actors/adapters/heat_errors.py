@@ -19,6 +19,10 @@ from actors.core.redact import redact
 
 #: Longest text shown to people, in characters.
 _LONGEST = 500
+#: And of the type of an error: Heat's are at most half as long.
+_KIND_LONGEST = 100
+#: So much of a text is looked at: finding markup that never ends takes the square of its length.
+_LOOKED_AT = 4_000
 _MARKUP = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -39,6 +43,8 @@ def port_error(error: Exception, *, write: bool, secrets: frozenset[str]) -> Por
         return _transport(error, reached=reached, secrets=secrets)
     if isinstance(error, auth_exc.ClientException):
         return PortError(ErrorClass.TRANSIENT, type(error).__name__, _tidy(str(error), secrets))
+    if isinstance(error, RecursionError):
+        error = BrokenAnswerError("lists and objects too deep within each other")
     if isinstance(error, BrokenAnswerError | http_exc.JSONDecodeError):
         text = f"Heat's answer cannot be understood ({_tidy(str(error), secrets)})"
         return PortError(_doubt(reached=write), "BrokenAnswer", text)
@@ -73,7 +79,7 @@ def _from_heat(error: heat_exc.HTTPException, *, write: bool, secrets: frozenset
     gone = error_type != "EntityNotFound" or message.startswith("The Stack (")
     known_type = error_type if gone else ""  # Heat also answers 404 for its own losses (3.4)
     failure = classify_heat(int(error.code), known_type, may_have_acted=write, message=message)
-    kind = error_type or f"HTTP{error.code}"
+    kind = _tidy(error_type, secrets)[:_KIND_LONGEST] or f"HTTP{error.code}"
     return PortError(failure, kind, _tidy(message, secrets) or f"HTTP {error.code}")
 
 
@@ -104,6 +110,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _tidy(text: str, secrets: frozenset[str]) -> str:
     """One short line without markup or noise; masked before it is cut, so that no half of a secret remains."""
-    line = " ".join(_MARKUP.sub(" ", redact(text, secrets)).split())
+    line = " ".join(_MARKUP.sub(" ", redact(text, secrets)[:_LOOKED_AT]).split())
     line = "".join(char if char.isprintable() else "?" for char in line)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

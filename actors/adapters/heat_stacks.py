@@ -60,7 +60,7 @@ class HeatStacks:
 
         def ask(heat: StackManager) -> str:
             answer = heat.create(stack_name=spec.name, disable_rollback=True, **_fields(spec))
-            return str(answer["stack"]["id"])
+            return _text(answer["stack"]["id"])
 
         return self._call(spec.tenant, ask, write=True, secrets=_secrets(spec))
 
@@ -88,7 +88,7 @@ class HeatStacks:
         """Ids of all stacks of the tenant that are IN_PROGRESS, by one request."""
 
         def ask(heat: StackManager) -> frozenset[str]:
-            return frozenset(str(one.id) for one in heat.list(filters={"status": "IN_PROGRESS"}))
+            return frozenset(_text(one.id) for one in heat.list(filters={"status": "IN_PROGRESS"}))
 
         return self._call(tenant, ask)
 
@@ -169,11 +169,15 @@ class _CheckedClient(SessionClient):  # type: ignore[misc]  # heatclient is unty
         if response.status_code != self._EXPECTED[method] or (response.content and "json" not in kind):
             raise BrokenAnswerError(f"HTTP {response.status_code} {kind or 'without a type'} to {method}")
         if method in ("GET", "POST"):
-            try:
-                _check(response.json(), method, url)
-            except RecursionError as error:
-                raise BrokenAnswerError("lists and objects too deep within each other") from error
+            _check(_read(response), method, url)
         return response
+
+
+def _read(response: requests.Response) -> Json:
+    try:
+        return response.json()
+    except ValueError as error:  # no JSON, or whole numbers that Python does not read
+        raise BrokenAnswerError(str(error)) from error
 
 
 def _check(answer: Json, method: str, url: str) -> None:
@@ -228,18 +232,26 @@ def _member(value: Json, name: str) -> Json:
 def _stack(shown: Json) -> Stack:
     """Heat's JSON of a stack, wrapped by heatclient."""
     plain: JsonObject = shown.to_dict()
-    action, _, status = str(plain["stack_status"]).partition("_")
+    action, _, status = _text(plain["stack_status"]).partition("_")
+    outputs = tuple(_list(plain.get("outputs")))
+    if not all(isinstance(output, Mapping) for output in outputs):
+        raise BrokenAnswerError("an output is no object")
     return Stack(
-        str(plain["id"]),
-        str(plain["stack_name"]),
+        _text(plain["id"]),
+        _text(plain["stack_name"]),
         action,
         status,
-        str(plain.get("stack_status_reason") or ""),
-        tuple(tag for tag in _list(plain.get("tags")) if isinstance(tag, str) and tag),
-        tuple(_list(plain.get("outputs"))),
-        str(plain.get("updated_time") or ""),
+        _text(plain.get("stack_status_reason") or ""),
+        tuple(_text(tag) for tag in _list(plain.get("tags")) if isinstance(tag, str) and tag),
+        outputs,
+        _text(plain.get("updated_time") or ""),
         dict(parameters) if isinstance(parameters := plain.get("parameters"), Mapping) else {},
     )
+
+
+def _text(value: Json) -> str:
+    """As text that a record can hold: JSON may spell half of a character."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _list(value: Json) -> list[Json]:
