@@ -7,6 +7,7 @@ means that Heat said "this stack is gone"; texts are short, without markup and w
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 
 from heatclient import exc as heat_exc
@@ -17,6 +18,7 @@ from urllib3 import exceptions as pool_exc
 from actors.core.errors import ErrorClass, PortError, classify_heat
 from actors.core.redact import redact
 
+_KEYSTONE = ("keystoneauth1.identity.", "keystoneauth1.access.", "keystoneauth1.discover")
 #: Longest text shown to people, in characters.
 _LONGEST = 500
 #: And of the type of an error: Heat's are at most half as long.
@@ -43,6 +45,9 @@ def port_error(error: Exception, *, write: bool, secrets: frozenset[str]) -> Por
         return _transport(error, reached=reached, secrets=secrets)
     if isinstance(error, auth_exc.ClientException):
         return PortError(ErrorClass.TRANSIENT, type(error).__name__, _tidy(str(error), secrets))
+    if isinstance(error, AttributeError | LookupError | TypeError | ValueError) and _at_keystone(error):
+        text = f"Keystone's answer cannot be understood ({_tidy(str(error), secrets)})"
+        return PortError(ErrorClass.TRANSIENT, "BrokenAnswer", text)
     if isinstance(error, RecursionError):
         error = BrokenAnswerError("lists and objects too deep within each other")
     if isinstance(error, BrokenAnswerError | http_exc.JSONDecodeError):
@@ -64,6 +69,12 @@ def delegated_error(error: PortError) -> PortError:
         "an application credential cannot create stacks (Heat's trusts refuse it): use a user with a password"
     )
     return PortError(failure.error_class, failure.kind, f"{failure.text}; {hint}")
+
+
+def _at_keystone(error: Exception) -> bool:
+    """Whether it was raised while keystoneauth took a token or a catalogue apart: it trusts their members."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(str(frame.f_globals.get("__name__", "")).startswith(_KEYSTONE) for frame in frames)
 
 
 def _doubt(*, reached: bool) -> ErrorClass:

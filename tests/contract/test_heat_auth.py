@@ -33,6 +33,8 @@ class Keystone(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.heat_url = heat_url
         self.scopes: list[str] = []
+        #: Members of a token that are not what they should be.
+        self.odd: dict[str, Any] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v3"
 
 
@@ -75,7 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
             "project": {"id": project, "name": project, "domain": {"id": "default", "name": "Default"}},
             "user": {"id": "u1", "name": user["name"], "domain": {"id": "default", "name": "Default"}},
         }
-        self._send(201, {"token": token}, {"X-Subject-Token": f"token-{len(self.server.scopes)}"})
+        answer: Any = {"token": {**token, **self.server.odd}}
+        self._send(
+            201, self.server.odd.get("whole", answer), {"X-Subject-Token": f"token-{len(self.server.scopes)}"}
+        )
 
     def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         text = json.dumps(body).encode()
@@ -200,6 +205,40 @@ def test_wrong_password_is_transient_and_not_shown(keystone: Keystone, way: str)
     )
     assert "no entry with ***" in error.value.failure.text
     assert "wr0ng-Pa55" not in str(error.value) + repr(error.value) + repr(explicit)
+    stacks.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"whole": None},
+        {"whole": {"token": 5}},
+        {"whole": {}},
+        {"expires_at": "soon"},
+        {"expires_at": None},
+        {"catalog": 5},
+        {"catalog": [5]},
+        {"catalog": [{"type": "orchestration", "endpoints": [5]}]},
+        {
+            "catalog": [
+                {"type": "orchestration", "endpoints": [{"interface": "public", "region": "R1", "url": 5}]}
+            ]
+        },
+    ],
+    ids=repr,
+)
+def test_what_keystone_does_not_say_is_told_in_one_line(keystone: Keystone, odd: dict[str, Any]) -> None:
+    """An answer that keystoneauth fails on is Keystone's trouble, not a mistake of ours, and nothing is in doubt."""
+    keystone.odd = odd
+    stacks = HeatStacks(config(keystone))
+    with pytest.raises(PortError) as error:
+        stacks.create(spec("p1"))
+    assert error.value.failure.error_class is ErrorClass.TRANSIENT
+    assert (
+        "Keystone's answer cannot be understood" in error.value.failure.text
+        or "Invalid response" in error.value.failure.text
+    )
+    assert PASSWORD not in str(error.value)
     stacks.close()
 
 
