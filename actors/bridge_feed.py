@@ -108,6 +108,8 @@ class Feed:
         subscriber.held, subscriber.held_count = [], 0
         subscriber.number += 1
         subscriber.ahead, subscriber.heard = 0, self._bridge.now()
+        # that of the listing before: a shard that has just taken a page of it still says so
+        subscriber.next_page = None
         subscriber.pages = subscriber.sent = 0
         self._fetch(subscriber, 0, "")
         if not self._timing:

@@ -121,3 +121,10 @@ def test_a_job_is_waited_for_whose_declaration_was_never_read() -> None:
     """A link does not go on without a port whose declaration a restarted controller cannot read, while the job that
     builds it is recorded (swarm seed 1 with 300 resources)."""
     assert Player(Case(1, 300, "swarm")).run().violation is None
+
+
+@pytest.mark.parametrize("seed", [40161, 40238])
+def test_a_new_listing_does_not_go_on_with_the_pages_of_the_one_before(seed: int) -> None:
+    """A mirror that is listed anew in the midst of a listing is whole: no job is planned twice (40161), no port that is
+    to be watched forgotten (40238)."""
+    assert Player(Case(seed, 60, "swarm")).run().violation is None
