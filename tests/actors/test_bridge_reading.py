@@ -10,8 +10,8 @@ from thespian.actors import ActorExitRequest
 from actors import bridge_feed, bridge_history
 from actors.core.errors import ErrorClass, PortError
 from actors.core.ownership import CONTROLLERS, VSHARDS
-from actors.messages import Mirror
-from actors.ports import Delete, Entry, Put, WriteSet
+from actors.messages import Mirror, More
+from actors.ports import Delete, Entry, Page, Put, WriteSet
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeSession
 from tests.actors.bridge_rig import BridgeRig
@@ -76,6 +76,29 @@ def test_a_silent_shard_is_listed_again(rig: BridgeRig) -> None:
     while not rig.pages()[-1].last:
         rig.more()
     assert len(listed(rig)) == 20_000
+
+
+def test_a_page_of_the_listing_before_is_taken_in_the_midst_of_the_next(
+    rig: BridgeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the next one does not go on where the other was: what it lists is whole."""
+    rig.subscribe()
+    page, told = rig.store.page, list[bool]()
+
+    def meanwhile(prefix: str, *, after: str = "", revision: int = 0) -> Page:
+        if not told:
+            told.append(True)
+            rig.host.tell(rig.address, More(0, 1), sender=rig.outside)
+        return page(prefix, after=after, revision=revision)
+
+    monkeypatch.setattr(rig.store, "page", meanwhile)
+    rig.run(bridge_feed.SILENCE_S + 1)
+    while not rig.pages()[-1].last:
+        rig.more()
+    assert told
+    names = [key for key in listed(rig) if key.startswith("/config/")]
+    assert len(names) == 20_000
+    assert names == sorted(set(names))
 
 
 def test_too_many_changes_during_a_listing_begin_it_again(
