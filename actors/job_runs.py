@@ -118,10 +118,11 @@ class Waits:
 
     def _to_come(self, ref: Ref) -> bool:
         """Whether a stack of it is still to come: whatever became of its declaration, a job that builds it is recorded;
-        or it is declared and not built yet."""
-        if any(job.action in (Action.CREATE, Action.MODIFY) for job in self._world.jobs_of(ref)):
+        or it is declared and not built yet. What is to be deleted waits for us: for that we cannot wait."""
+        world = self._world
+        if any(job.action in (Action.CREATE, Action.MODIFY) for job in world.jobs_of(ref)):
             return True
-        return self._world.declaration(ref) is not None and self._world.needs_work(ref)
+        return world.declaration(ref) is not None and not world.marked(ref) and world.needs_work(ref)
 
     def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
         """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
@@ -139,11 +140,13 @@ class Waits:
                 return Failure(
                     ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {job}: {outcome.error}"
                 )
-            if entry is not None:
+            if entry is not None and keys.has_stack(entry.key, entry.value):
                 found[ref] = keys.decode_outputs(entry.key, entry.value)
-                continue
-            if ref != self._job.ref and self._to_come(ref):
+            elif ref != self._job.ref and self._to_come(ref):
                 return ref
+            elif ref != self._job.ref and self._world.marked(ref):
+                text = f"dependency failed: {ref} is marked for deletion and has no stack"
+                return Failure(ErrorClass.TERMINAL, "DependencyFailed", text)
         return found
 
 

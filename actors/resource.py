@@ -15,7 +15,7 @@ from actors.core.machine import REPLACEABLE, Command, Event, State, step
 from actors.core.model import Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
-from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, resume
+from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, has_begun, resume
 from actors.core.spans import Spans
 from actors.desk import Desk
 from actors.job_runs import HeatRun, MonitorRun, Waits
@@ -156,12 +156,11 @@ class ResourceActor(Recorder):
         self.event(Event.SUPERSEDED if self._superseded() else Event.CHANGED)
 
     def _superseded(self) -> bool:
-        """Newest wins until the first job runs; a workflow that has begun is finished first (10.5)."""
+        """Newest wins until something is changed; a workflow that has begun is finished first (10.5)."""
         newest = self.desk.world.declaration(self.ref)
         vanished = newest is None and self.declared is not None
         replaced = vanished or (newest is not None and newest.version > self.version > 0)
-        begun = bool(self.results) or (bool(self.jobs) and not self.jobs[0][0].is_first)
-        return replaced and not begun and self.state in REPLACEABLE
+        return replaced and self.state in REPLACEABLE and not has_begun(self.jobs, self.results)
 
     # ------------------------------------------------------------------------------------------- answers
 
@@ -296,6 +295,9 @@ class ResourceActor(Recorder):
         return bool(held)
 
     def _do_fetch(self) -> None:
+        if self._superseded():
+            self.event(Event.SUPERSEDED)  # the news came while the stop of watching was being written
+            return
         if self._paused():
             self.event(Event.HELD)
             return

@@ -241,7 +241,7 @@ def handlers_built(read: Mapping[str, Entry], p: Paths) -> frozenset[Handler]:
     """Which handlers left something behind, by what is recorded."""
     built = set()
     entry = read.get(p.heat_stack)
-    if entry is not None and b'"stack_id":""' not in entry.value.replace(b" ", b""):
+    if entry is not None and keys.has_stack(entry.key, entry.value):
         built.add(Handler.HEAT)
     if p.targets in read:
         built.add(Handler.MONITORING)

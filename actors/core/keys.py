@@ -278,6 +278,14 @@ def decode_outputs(key: str, raw: bytes) -> tuple[JsonObject, ...]:
     return of_key(key, objects_of, decode_object(key, raw), "output")
 
 
+def has_stack(key: str, raw: bytes) -> bool:
+    """Whether a `/esi-worker/heat_stacks/<path>` value tells of a stack; what cannot be read may."""
+    try:
+        return decode_object(key, raw).get("stack_id") != ""
+    except BadValue:
+        return True
+
+
 def encode_accepted(declared: Declared) -> bytes:
     """`/esi-worker/config/<path>`: the last declaration that was accepted (contract 1.2)."""
     return compact(

@@ -144,8 +144,9 @@ class _Planner:
         new, old = self.declared, self.previous
         after, before = template_ids(self.view, new), self._templates_before()
         steps: list[_Step] = []
-        if Handler.MONITORING in before:
-            template, ignore = before[Handler.MONITORING], OnFailure.IGNORE
+        if Handler.MONITORING in before or Handler.MONITORING in self.view.built(new.ref):
+            # accepted is what was planned last: what is watched may be of a version before it
+            template, ignore = before.get(Handler.MONITORING), OnFailure.IGNORE
             steps.append(
                 _Step(Action.DELETE, Handler.MONITORING, template, old, lenient=True, on_failure=ignore)
             )

@@ -79,6 +79,18 @@ def result_of(job: Job, results: JsonObject) -> bool:
     return job.action is Action.CREATE and "state_monitoring" in results
 
 
+def has_begun(jobs: Sequence[tuple[Job, int]], results: Mapping[str, Json]) -> bool:
+    """Whether the workflow with these jobs left, in order, has changed anything that is to be ended first (10.5).
+
+    An update that has only stopped watching has not: while it waits for others, or for room, what is declared next
+    takes its place, and a mark above all.
+    """
+    if not jobs:
+        return bool(results)
+    first = jobs[0][0]
+    return bool(results) or not (first.is_first or first.action is Action.MODIFY)
+
+
 def resume(records: Records) -> Resumption:
     """Decide. A newer declaration replaces a workflow that has not started, and follows one that has."""
     declared, jobs = records.declared, in_order(records.jobs)
@@ -87,7 +99,7 @@ def resume(records: Records) -> Resumption:
     if current:
         results = dict(records.results or {})
         newer = declared is not None and declared.version > newest
-        started = bool(results) or not current[0][0].is_first
+        started = has_begun(current, results)
         if newer and not started and declared is not None:
             return Fresh(declared, jobs)
         building = current[0][0].action is not Action.LOGICAL_DELETE

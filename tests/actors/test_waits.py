@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors.core import keys
+from actors.core.errors import Failure
 from actors.core.model import Action, Handler, Job, Param, ParamType
 from actors.job_runs import Waits
 from actors.ports import Entry
@@ -57,3 +58,21 @@ def test_what_was_read_before_the_producer_ended_says_nothing() -> None:
     assert waits.outputs({key: Entry(key, stack, mirror.revision)}, {}) == {
         NET: ({"output_key": "id", "output_value": "7"},)
     }
+
+
+def test_a_stack_that_never_came_of_what_is_to_be_deleted_is_a_failure() -> None:
+    """A network that is marked waits for the port to let go of it: to wait for its stack would be for ever, and to
+    build without it a lie. Of one that still stands the outputs are taken; one declared anew is waited for."""
+    mirror, waits = consumer()
+    mirror.declare(NET, 2, marked=True)
+    key = keys.HEAT_STACKS + mirror.world.types.path(NET)
+    emptied = {key: Entry(key, keys.encode_deleted_stack(NET, "t"), mirror.revision)}
+    stands = {key: Entry(key, keys.encode_heat_stack(NET, "t", "CREATE_COMPLETE", "", []), mirror.revision)}
+    for entries in ({}, emptied):
+        failed = waits.outputs(entries, {})
+        assert isinstance(failed, Failure)
+        assert (failed.kind, failed.retryable) == ("DependencyFailed", False)
+        assert failed.text == f"dependency failed: {NET} is marked for deletion and has no stack"
+    assert waits.outputs(stands, {}) == {NET: ()}
+    mirror.declare(NET, 3)
+    assert waits.outputs(emptied, {}) == NET

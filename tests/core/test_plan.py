@@ -302,6 +302,15 @@ def test_delete_removes_what_is_built_even_without_template():
     assert isinstance(plan(view, now, now, Action.LOGICAL_DELETE, salt=""), Jobless)
 
 
+def test_an_update_ends_a_watch_of_a_version_before_the_last():
+    """What is watched is stopped though the version before, which was planned and never begun, names no template."""
+    view, now = world(HEAT_ONLY), declared(version=3)
+    view.left[PORT] = frozenset({HEAT, MONITORING})
+    stop, modify = workflow(view, now, declared(version=2), Action.MODIFY).jobs
+    assert (stop.action, stop.handler, stop.on_failure) == (Action.DELETE, MONITORING, OnFailure.IGNORE)
+    assert (modify.action, modify.handler) == (Action.MODIFY, HEAT)
+
+
 def test_job_ids_are_deterministic_and_of_the_form():
     """Equal arguments give equal ids; salt, version and handler change the suffix."""
     arguments = (Action.CREATE, HEAT, PORT, 1)

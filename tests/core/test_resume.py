@@ -226,6 +226,20 @@ def test_a_newer_declaration_follows_a_workflow_that_has_started() -> None:
     assert found.jobs == ((OLD[1], 5),)
 
 
+def test_an_update_that_has_only_stopped_watching_is_replaced() -> None:
+    """Contract 10.5, "a delete mark supersedes any pending modify": its stack is as it was. A deletion that has
+    begun, and an update whose stack is written, are finished."""
+    stop = (Action.DELETE, Handler.MONITORING)
+    update = workflow((stop, (Action.MODIFY, Handler.HEAT), (Action.CREATE, Handler.MONITORING))).jobs
+    assert resume(recorded(*update[1:], results={})) == Fresh(DECLARED, tuple((job, 5) for job in update[1:]))
+    assert isinstance(resume(recorded(*update[1:], results={"heat_outputs": []})), Continue)
+    assert isinstance(resume(recorded(update[2], results={})), Continue)
+    deletion = workflow(
+        ((Action.LOGICAL_DELETE, Handler.MONITORING), (Action.LOGICAL_DELETE, Handler.HEAT))
+    ).jobs
+    assert isinstance(resume(recorded(deletion[1], results={})), Continue)
+
+
 def test_the_last_job_is_run_or_only_its_outcome_written() -> None:
     """Whether job_state holds its result decides."""
     outputs: dict[str, object] = {"heat_outputs": []}

@@ -128,3 +128,9 @@ def test_a_new_listing_does_not_go_on_with_the_pages_of_the_one_before(seed: int
     """A mirror that is listed anew in the midst of a listing is whole: no job is planned twice (40161), no port that is
     to be watched forgotten (40238)."""
     assert Player(Case(seed, 60, "swarm")).run().violation is None
+
+
+def test_who_waits_for_a_stack_that_is_to_be_deleted_is_not_waited_for() -> None:
+    """A port that was moved to a net without a stack and a net that has no room, both marked: the port's update gives
+    way to its deletion, and then the net goes (swarm seed 40705)."""
+    assert Player(Case(40705, 60, "swarm")).run().violation is None

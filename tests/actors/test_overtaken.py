@@ -1,0 +1,91 @@
+"""What is declared while an update waits (contract 10.5): it takes its place, and nobody waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.core import keys
+from actors.core.model import Ref
+from tests.actors.trial import CHAIN, LOGICAL_PORT, PORT, PORT_2, Trial
+from tests.actors.trouble import HOUR, error_of, nothing_in_flight, quota, refuse
+
+
+@pytest.fixture
+def trial() -> Iterator[Trial]:
+    """A VLAN on a switch port, built and watched; there is no room for the stack of a second port."""
+    with Trial() as made:
+        made.declare_example(CHAIN)
+        made.settle()
+        made.host.advance(1.0)
+        refuse(made, "create", PORT_2, quota, 10**6)
+        made.declare_example([PORT_2])
+        made.host.advance(1.0)
+        yield made
+
+
+def waits_for_the_second_port(trial: Trial) -> None:
+    """The VLAN is moved to the port that has no stack. That one's next version has another job, so that the watch is
+    stopped, and then its stack is waited for."""
+    trial.change(LOGICAL_PORT, 2, port_ids=[PORT_2.id])
+    trial.host.advance(1.0)
+    trial.change(PORT_2, 2)
+    trial.host.advance(100.0)
+    assert trial.row(LOGICAL_PORT).reason == f"{PORT_2} has no stack yet"
+
+
+def outcome(trial: Trial, ref: Ref) -> tuple[int, str]:
+    """Version and word of its `/state`."""
+    state = trial.state(ref)
+    return state["version"], state["state"]["worker_state"]
+
+
+def test_a_consumer_and_what_it_waits_for_are_deleted_together(trial: Trial) -> None:
+    """The producer, never built, is deleted after the consumer, and the consumer does not wait for its stack."""
+    waits_for_the_second_port(trial)
+    trial.change(LOGICAL_PORT, 3, marked=True)
+    trial.change(PORT_2, 3, marked=True)
+    trial.settle()
+    assert outcome(trial, LOGICAL_PORT) == (3, "DELETE_COMPLETED")
+    assert outcome(trial, PORT_2) == (3, "DELETE_COMPLETED")
+    assert nothing_in_flight(trial)
+
+
+def test_a_newer_version_takes_the_place_of_an_update_that_waits(trial: Trial) -> None:
+    """Moved back to the port that stands: the version between is skipped, Heat never hears of it. As jobs wait for
+    what the version before refers to as well (contract 2.5), it is built when the second port is."""
+    waits_for_the_second_port(trial)
+    trial.change(LOGICAL_PORT, 3, port_ids=[PORT.id])
+    trial.host.advance(1.0)
+    row = trial.row(LOGICAL_PORT)
+    assert (row.version, row.stage) == (3, "waiting")
+    trial.stacks._fault = lambda point, name: None
+    trial.settle(limit_s=HOUR)
+    assert outcome(trial, LOGICAL_PORT) == (3, "CREATE_COMPLETED")
+    assert trial.stacks.requests["update"] == 1
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) == {"logical_port": "UP", "version": 3}
+    assert nothing_in_flight(trial)
+
+
+def test_what_is_deleted_before_it_is_built_is_a_failure_of_who_waits_for_it(trial: Trial) -> None:
+    """Only the producer is marked: it goes, the update ends with a reason, and the stack is left as it was."""
+    waits_for_the_second_port(trial)
+    trial.change(PORT_2, 3, marked=True)
+    trial.settle()
+    assert outcome(trial, PORT_2) == (3, "DELETE_COMPLETED")
+    assert outcome(trial, LOGICAL_PORT) == (2, "MODIFY_FAILED")
+    assert f"{PORT_2} is marked for deletion and has no stack" in error_of(trial, LOGICAL_PORT)
+    assert trial.stacks.requests.get("update", 0) == 0
+    assert nothing_in_flight(trial)
+
+
+def test_an_update_for_which_there_is_no_room_does_not_keep_a_resource(trial: Trial) -> None:
+    """A mark that comes while an update of a watched port is refused for its quota is carried out."""
+    refuse(trial, "update", LOGICAL_PORT, quota, 10**6)
+    trial.change(LOGICAL_PORT, 2, description="changed")
+    trial.host.advance(100.0)
+    assert trial.row(LOGICAL_PORT).stage == "backing-off"
+    trial.change(LOGICAL_PORT, 3, marked=True)
+    trial.settle(limit_s=HOUR)
+    assert outcome(trial, LOGICAL_PORT) == (3, "DELETE_COMPLETED")
