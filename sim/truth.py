@@ -65,6 +65,8 @@ class Truth:
 
     values: dict[str, Any] = field(default_factory=dict)
     config_revision: dict[Ref, int] = field(default_factory=dict)
+    #: resource → version → the body last accepted for it: a request may reach Heat after the next version is planned.
+    bodies: dict[Ref, dict[int, dict[str, Json]]] = field(default_factory=lambda: defaultdict(dict))
     #: key of a virtual shard → its present entry
     owners: dict[str, Entry] = field(default_factory=dict)
     stacks: dict[str, Stack] = field(default_factory=lambda: defaultdict(Stack))
@@ -92,6 +94,8 @@ class Truth:
             self.owners.pop(key, None)
         elif root == keys.CONFIG and ref is not None:
             self.config_revision[ref] = revision
+        elif root == keys.ACCEPTED and ref is not None and value:
+            self.bodies[ref][value["version"]] = value["body"]
         elif root == keys.JOBS:
             self._job(ref, key, value, now)
         elif root == keys.STATE and ref is not None and value and value.get("error"):

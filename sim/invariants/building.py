@@ -59,10 +59,11 @@ class Dependencies(Invariant):
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""
         ref = ref_of(name)
-        self._waited(ref, action, int(spec.tags[-1][1:]) if spec is not None else None)
-        if spec is not None:
+        version = int(spec.tags[-1][1:]) if spec is not None else None
+        self._waited(ref, action, version)
+        if spec is not None and version is not None:
             self.checks += 1
-            self._built_from(ref, action, spec)
+            self._built_from(ref, action, spec, version)
         elif action == "delete":
             self.checks += 1
             self._needed_by(ref)
@@ -85,11 +86,13 @@ class Dependencies(Invariant):
                 if uses or body["action"] != Action.LOGICAL_DELETE.value:
                     self.fail(f"{action} although {needed} is not finished", ref)
 
-    def _built_from(self, ref: Ref, action: str, spec: StackSpec) -> None:
-        accepted = self.world.accepted(ref)
-        if accepted is None:
-            return
-        for parameter, refs in needs(ref, accepted["body"]).items():
+    def _built_from(self, ref: Ref, action: str, spec: StackSpec, version: int) -> None:
+        """Each value was given out by what that version refers to. A request whose asker has died still waits for its
+        tenant's turn, and the next version, which may refer to others, may have been planned meanwhile."""
+        body = self.world.truth.bodies[ref].get(version)
+        if body is None:
+            self.fail(f"{action} for version {version}, which was never accepted", ref)
+        for parameter, refs in needs(ref, body).items():
             given = spec.parameters.get(parameter)
             values = json.loads(given) if refs and parameter == "members" and given else [given]
             for value, needed in zip(values, refs, strict=False):

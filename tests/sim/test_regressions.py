@@ -134,3 +134,9 @@ def test_who_waits_for_a_stack_that_is_to_be_deleted_is_not_waited_for() -> None
     """A port that was moved to a net without a stack and a net that has no room, both marked: the port's update gives
     way to its deletion, and then the net goes (swarm seed 40705)."""
     assert Player(Case(40705, 60, "swarm")).run().violation is None
+
+
+def test_a_request_of_a_dead_asker_is_that_of_its_version() -> None:
+    """A port whose actor died while its version waited for its tenant's turn is created as that version says, although
+    the next one refers to another net; then it is updated to that (swarm seed 41024 with 60 resources)."""
+    assert Player(Case(41024, 60, "swarm")).run().violation is None
