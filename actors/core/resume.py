@@ -126,10 +126,10 @@ def is_final(declared: Declared, outcome: Outcome) -> bool:
 def _vanished(records: Records) -> Resumption:
     """The declaration is gone, with or without a mark (contract 10.24): delete what exists, then forget."""
     accepted, outcome = records.accepted, records.outcome
-    if accepted is None or not records.exists or (outcome and outcome.worker_state == DELETE_COMPLETED):
+    if not records.exists or (outcome and outcome.worker_state == DELETE_COMPLETED):
         return Forget()
-    if outcome is not None and outcome.worker_state == DELETE_FAILED:
-        return Nothing()
+    if accepted is None or (outcome is not None and outcome.worker_state == DELETE_FAILED):
+        return Nothing()  # for people: without the accepted copy nothing tells how to delete what exists
     # revision 0: the guard of T1 is that it is not declared
     return Fresh(replace(accepted, marked_for_deletion=True, revision=0))
 

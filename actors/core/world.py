@@ -236,7 +236,7 @@ class World:
 
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
-        recorded = {*self._jobs.refs(), *self._accepted.refs}
+        recorded = {*self._jobs.refs(), *self._accepted.refs, *self._outcomes}
         return sorted(ref for ref in recorded if self._vanished(ref))
 
     def _vanished(self, ref: Ref) -> bool:
@@ -331,7 +331,9 @@ class World:
         """Whether its declared version has no outcome yet, or something of it is left over."""
         config = self._config.get(ref)
         if config is None:
-            return (ref in self._jobs.refs() or ref in self._accepted.refs) and self._vanished(ref)
+            # an outcome may be all there is: of a deletion without jobs, of a failure before the plan
+            recorded = ref in self._jobs.refs() or ref in self._accepted.refs or ref in self._outcomes
+            return recorded and self._vanished(ref)
         outcome = self._outcomes.get(ref)
         if outcome is None or outcome.version < config.version:
             return True

@@ -22,6 +22,7 @@ from tests.actors.trial import (
     SUBNET,
     SWITCH,
     Trial,
+    body_of,
     config_key,
     example,
 )
@@ -243,6 +244,35 @@ def test_a_job_less_declaration_that_vanishes(trial: Trial) -> None:
     trial.remove(DHCP_PORT)
     quiet(trial)
     assert trial.leftovers(DHCP_PORT) == []
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["seen", "while nobody looks"])
+def test_a_job_less_deletion_of_which_only_the_declaration_is_cleared_away(trial: Trial, down: bool) -> None:
+    """`/state` is all that a job-less deletion leaves: it goes with the declaration, whoever forgets to remove it."""
+    trial.change(DHCP_PORT, 2, marked=True)
+    trial.settle()
+    assert trial.state(DHCP_PORT)["state"]["worker_state"] == "DELETE_COMPLETED"
+    if down:
+        trial.crash()
+    vanish(trial, DHCP_PORT)
+    if down:
+        trial.start()
+    quiet(trial)
+    assert trial.leftovers(DHCP_PORT) == []
+
+
+def test_what_failed_before_it_was_accepted_vanishes_and_begins_anew(trial: Trial) -> None:
+    """A failure without a plan is forgotten with its declaration: the same version, declared later, is built."""
+    lost = Ref("subnet", "5a1d0c1e-9d0b-4f0e-8e53-0b5a3b0c7f11")
+    trial.declare([(config_key(lost), keys.encode_declared({**body_of(SUBNET), "network_id": "none"}, 1))])
+    trial.settle(limit_s=HOUR)
+    assert trial.state(lost)["state"]["worker_state"] == "CREATE_FAILED"
+    vanish(trial, lost)
+    quiet(trial)
+    assert trial.leftovers(lost) == []
+    trial.declare([(config_key(lost), keys.encode_declared(body_of(SUBNET), 1))])
+    trial.settle()
+    assert trial.state(lost)["state"]["worker_state"] == "CREATE_COMPLETED"
 
 
 # ---------------------------------------------------------------------------------------------- in a burst

@@ -272,6 +272,7 @@ ACCEPTED = Declared(REF, 1, {"id": "p"}, revision=4)
         ({"outcome": done(2, "DELETE_COMPLETED"), "exists": True}, Forget()),
         ({"outcome": done(1), "exists": False}, Forget()),
         ({"accepted": None}, Forget()),
+        ({"accepted": None, "outcome": done(1), "exists": True}, Nothing()),
         ({"outcome": done(2, "DELETE_FAILED"), "exists": True}, Nothing()),
         (
             {"outcome": done(1), "exists": True},

@@ -160,6 +160,8 @@ def test_what_needs_work(mirror: Mirror) -> None:
     assert world.needs_work(NET)
     world.delete(keys.JOBS + name)
     world.delete("/config/v2.0/nets/n")
+    assert world.needs_work(NET), "its outcome is left"
+    world.delete("/state/v2.0/nets/n")
     assert not world.needs_work(NET)
     mirror.put("/esi-worker/config/v2.0/nets/n", {"body": {}, "version": 2, "deleted": False})
     assert world.needs_work(NET)
@@ -167,12 +169,15 @@ def test_what_needs_work(mirror: Mirror) -> None:
 
 
 def test_leftovers_are_what_nobody_declares(mirror: Mirror) -> None:
-    """Jobs or accepted copies without a declaration, each resource once."""
+    """Jobs, accepted copies or outcomes without a declaration, each resource once."""
     mirror.job(PORT)
     mirror.put("/esi-worker/config/v2.0/ports/p", {"body": {}, "version": 1, "deleted": False})
+    mirror.settle(PORT)
+    mirror.settle(GATEWAY)
     mirror.job(NET)
     mirror.declare(NET)
-    assert list(mirror.world.leftovers()) == [PORT]
+    mirror.settle(NET)
+    assert list(mirror.world.leftovers()) == sorted([GATEWAY, PORT])
 
 
 def test_marked_are_those_that_are_still_declared(mirror: Mirror) -> None:

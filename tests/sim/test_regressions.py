@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from actors.core import keys
 from actors.core.model import Ref
 from actors.core.ownership import SHARDS
 from actors.ports import Page
+from sim.heat.engine import Fate
 from sim.mutants import BUGS, planted
 from sim.play import Player, Result
 from sim.workload import Op
@@ -140,3 +142,33 @@ def test_a_request_of_a_dead_asker_is_that_of_its_version() -> None:
     """A port whose actor died while its version waited for its tenant's turn is created as that version says, although
     the next one refers to another net; then it is updated to that (swarm seed 41024 with 60 resources)."""
     assert Player(Case(41024, 60, "swarm")).run().violation is None
+
+
+def test_an_outcome_goes_with_its_declaration() -> None:
+    """Of a deletion without jobs only `/state` is recorded: it goes when the declaration alone is cleared away, and the
+    id can be declared again (swarm seed 40886 with 60 resources)."""
+    memo = Ref("memo", "memo0")
+    body = {"id": memo.id, "tenant_id": "t0", "note": "n0"}
+
+    def do(kind: str) -> Callable[[World], None]:
+        return lambda world: world.api.apply(Op(0.0, kind, memo, dict(body)))
+
+    result = played((1, do("declare")), (20, do("mark")), (20.1, do("vanish")), (25, do("declare")))
+    assert result.violation is None
+    assert Player(Case(40886, 60, "swarm")).run().violation is None
+
+
+def test_a_deletion_that_failed_keeps_its_stack_when_the_declaration_vanishes() -> None:
+    """It ended with a reason and is for people: neither its keys nor its stack are orphans (shrunk from seed 40886)."""
+
+    def refuse(world: World) -> None:
+        hopeless = ("DELETE", keys.stack_name(NET))
+        world.stacks._fate = lambda *asked: Fate.FAIL if asked == hopeless else Fate.NATURAL
+
+    def failed(world: World) -> None:
+        state = world.truth.state(NET)
+        assert state is not None
+        assert state["error"]
+
+    result = played((19, refuse), (20, apply("mark")), (100, failed), (100.1, apply("vanish")))
+    assert result.violation is None
