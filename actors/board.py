@@ -86,9 +86,8 @@ class MonitorBoard:
             self._watch(ref)
 
     def restore(self) -> None:
-        """After a listing: watch what etcd says is watched."""
-        world = self._desk.world
-        for ref in list(world.targeted()):
+        """After a listing: watch what etcd says is watched, and nothing that it does not name any more."""
+        for ref in dict.fromkeys([*self._desk.world.targeted(), *self._watches]):
             self.changed(ref)
 
     def release(self) -> None:

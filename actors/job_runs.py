@@ -116,13 +116,20 @@ class Waits:
         outcomes = map(self._world.outcome, self.outputs_needed(results))
         return any(outcome is not None and outcome.revision > revision for outcome in outcomes)
 
-    def _to_come(self, ref: Ref) -> bool:
-        """Whether a stack of it is still to come: whatever became of its declaration, a job that builds it is recorded;
-        or it is declared and not built yet. What is to be deleted waits for us: for that we cannot wait."""
+    def _without_stack(self, ref: Ref) -> Failure | Ref | None:
+        """What it means that there is no stack of it. The resource: one is still to come, as a job that builds it is
+        recorded, or it is declared and not built yet, or nobody can read how. A failure: it is going or gone, and may
+        wait for us to let go of it. None: it is what it is to be, without one."""
         world = self._world
-        if any(job.action in (Action.CREATE, Action.MODIFY) for job in world.jobs_of(ref)):
-            return True
-        return world.declaration(ref) is not None and not world.marked(ref) and world.needs_work(ref)
+        actions = {job.action for job in world.jobs_of(ref)}
+        if actions & {Action.CREATE, Action.MODIFY}:
+            return ref
+        vanished = world.vanished(ref)
+        if vanished or Action.LOGICAL_DELETE in actions or world.marked(ref):
+            state = "not declared" if vanished else "marked for deletion"
+            text = f"dependency failed: {ref} is {state} and has no stack"
+            return Failure(ErrorClass.TERMINAL, "DependencyFailed", text)
+        return ref if world.declaration(ref) is None or world.needs_work(ref) else None
 
     def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
         """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
@@ -142,11 +149,8 @@ class Waits:
                 )
             if entry is not None and keys.has_stack(entry.key, entry.value):
                 found[ref] = keys.decode_outputs(entry.key, entry.value)
-            elif ref != self._job.ref and self._to_come(ref):
-                return ref
-            elif ref != self._job.ref and self._world.marked(ref):
-                text = f"dependency failed: {ref} is marked for deletion and has no stack"
-                return Failure(ErrorClass.TERMINAL, "DependencyFailed", text)
+            elif ref != self._job.ref and (missing := self._without_stack(ref)) is not None:
+                return missing
         return found
 
 

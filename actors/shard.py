@@ -182,13 +182,14 @@ class Shard(BaseActor):
         world = self._desk.world
         if page.number == 1:
             self._stale = world.keys_known()
-        touched = {world.put(e.key, e.value, e.mod_revision, e.create_revision) for e in page.entries}
-        self._stale -= {e.key for e in page.entries}
+        for entry in page.entries:
+            world.put(entry.key, entry.value, entry.mod_revision, entry.create_revision)
+        self._stale -= {entry.key for entry in page.entries}
         if not page.last:
             return
-        touched |= {world.delete(key) for key in self._stale}
-        world.revision, self._stale = page.revision, frozenset()
-        self._ready = True
+        for key in self._stale:
+            world.delete(key)
+        world.revision, self._stale, self._ready = page.revision, frozenset(), True
         for ref in (*world.refs(), *world.leftovers(), *self._live):
             self._consider(ref)
         self._board.restore()
@@ -277,9 +278,8 @@ class Shard(BaseActor):
             del self._queue[ref]
             if ref in self._live or not desk.world.needs_work(ref) or desk.held(ref):
                 continue
-            self._live[ref] = address = self.spawn(
-                traced.ResourceActor if desk.options.traces else ResourceActor
-            )
+            kind = traced.ResourceActor if desk.options.traces else ResourceActor
+            self._live[ref] = address = self.spawn(kind)
             self._ref_of[address] = ref
             self.tell(address, Begin(ref, desk))
 

@@ -129,8 +129,8 @@ def record_monitoring(
 ) -> WriteSet:
     """T3: what monitoring found, and what goes on being watched. `targets` None: monitoring ended.
 
-    At the end of monitoring inside an update `/monitoring` is kept until the new version's first value
-    (contract 10.12); at a deletion it goes.
+    At the end of monitoring inside an update `/monitoring` is kept until the new version's first value; where
+    nothing of the new version is watched, and at a deletion, it goes (contract 10.12).
     """
     job = jobs[0][0]
     writes: list[Put | Delete] = [Put(p.job_state, keys.encode_job_state(results))]
@@ -138,7 +138,8 @@ def record_monitoring(
         writes.append(Put(p.targets, encode_targets(job.version, watched(targets))))
     else:
         writes.append(Delete(p.targets))
-    if job.action is Action.LOGICAL_DELETE:
+    again = any(later.handler is Handler.MONITORING for later, _ in jobs[1:])
+    if job.action is not Action.CREATE and not again:
         writes.append(Delete(p.monitoring))
     return WriteSet((*writes, *_ended(jobs)), (_still_there(jobs),))
 

@@ -237,9 +237,9 @@ class World:
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
         recorded = {*self._jobs.refs(), *self._accepted.refs, *self._outcomes}
-        return sorted(ref for ref in recorded if self._vanished(ref))
+        return sorted(ref for ref in recorded if self.vanished(ref))
 
-    def _vanished(self, ref: Ref) -> bool:
+    def vanished(self, ref: Ref) -> bool:
         """Whether no declaration stands in etcd of what can have one: what cannot be read has not vanished."""
         can = self.types.names(ref)
         return can and ref not in self._config and keys.CONFIG + self.types.path(ref) not in self.problems
@@ -333,7 +333,7 @@ class World:
         if config is None:
             # an outcome may be all there is: of a deletion without jobs, of a failure before the plan
             recorded = ref in self._jobs.refs() or ref in self._accepted.refs or ref in self._outcomes
-            return recorded and self._vanished(ref)
+            return recorded and self.vanished(ref)
         outcome = self._outcomes.get(ref)
         if outcome is None or outcome.version < config.version:
             return True

@@ -10,6 +10,7 @@ from actors.core import keys
 from actors.core.model import Action, Handler, Ref
 from actors.core.outcome import DELETE_COMPLETED
 from actors.core.stackdrive import MARK
+from actors.heat_pool import HeatActor
 from actors.ports import Put, StackSpec, WriteSet
 from sim.invariants.base import Invariant
 from sim.truth import Write, Writer, needs, place, ref_of
@@ -60,13 +61,21 @@ class Dependencies(Invariant):
         """Each write to Heat."""
         ref = ref_of(name)
         version = int(spec.tags[-1][1:]) if spec is not None else None
-        self._waited(ref, action, version)
+        self._waited(ref, action, version if version is not None else self._asker(name))
         if spec is not None and version is not None:
             self.checks += 1
             self._built_from(ref, action, spec, version)
         elif action == "delete":
             self.checks += 1
             self._needed_by(ref)
+
+    def _asker(self, name: str) -> int | None:
+        """The version of the request that has a stack deleted, which the call does not tell: before a failed stack is
+        built anew it is deleted, for the version that is to be built."""
+        process = self.world.host.current
+        cells = process.cells.values() if process is not None else ()
+        drives = [d for c in cells if isinstance(c.actor, HeatActor) for d in c.actor._writers.values()]
+        return next((drive.request.version for drive in drives if drive.name == name), None)
 
     def _waited(self, ref: Ref, action: str, version: int | None) -> None:
         """No job of others that the recorded job depends on is left; a deletion waits only for who uses it. A

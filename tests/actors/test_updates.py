@@ -131,6 +131,18 @@ def test_a_renamed_port_is_watched_under_its_new_name(trial: Trial) -> None:
     assert trial.at(keys.MONITORING, LOGICAL_PORT) == {"logical_port": "DOWN", "version": 2}
 
 
+def test_an_update_to_what_is_not_watched_ends_what_was_seen(trial: Trial) -> None:
+    """Contract 10.12: with the target `/monitoring` goes, as no value of the new version will ever take its place."""
+    template = f"{keys.TEMPLATES}ese_logical_port_monitoring"
+    trial.client.commit([WriteSet((Delete(template),))])
+    trial.change(LOGICAL_PORT, 2)
+    trial.settle()
+    trial.host.advance(100.0)
+    assert shape(trial, LOGICAL_PORT, 2) == ["delete:monitoring_worker", "modify:heat_worker"]
+    assert trial.state(LOGICAL_PORT)["version"] == 2
+    assert versions(trial, keys.MONITORING, LOGICAL_PORT) == [1, 0]
+
+
 def test_an_update_of_what_is_only_monitored(trial: Trial) -> None:
     """Two jobs, no request to Heat."""
     trial.declare_example([ROUTER])

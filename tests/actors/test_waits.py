@@ -30,18 +30,35 @@ def test_a_stack_that_is_to_come_is_waited_for() -> None:
 
 def test_a_stack_that_a_recorded_job_builds_is_waited_for_whatever_is_declared() -> None:
     """A mirror that has never seen the network's declaration readable, and its unfinished job: what it gives is to
-    come (`sim --seed 1 --resources 300`). A job that takes it down promises nothing."""
+    come (`sim --seed 1 --resources 300`). A job that takes it down promises nothing; without any it is waited for
+    until somebody can tell."""
     unread = Mirror()
     unread.put("/config/v2.0/nets/n", {"body": "{"})
     unread.declare(PORT)
     waits = Waits(unread.world, consumer()[1]._job)
     assert unread.world.declaration(NET) is None
-    assert waits.outputs({}, {}) == {}
+    assert waits.outputs({}, {}) == NET
     gone = unread.job(NET, action=Action.LOGICAL_DELETE)
-    assert waits.outputs({}, {}) == {}
+    assert isinstance(waits.outputs({}, {}), Failure)
     unread.world.delete(keys.JOBS + gone)
     unread.job(NET)
     assert waits.outputs({}, {}) == NET
+
+
+def test_a_stack_of_what_is_not_declared_any_more_is_a_failure() -> None:
+    """The network went, stack and record, after the port was planned: it is not built with nothing in its place."""
+    mirror, waits = consumer()
+    mirror.world.delete(keys.CONFIG + mirror.world.types.path(NET))
+    failed = waits.outputs({}, {})
+    assert isinstance(failed, Failure)
+    assert failed.text == f"dependency failed: {NET} is not declared and has no stack"
+
+
+def test_what_needs_no_stack_is_not_waited_for() -> None:
+    """A network that is final without a stack (no template asks for one) gives nothing, and nothing is to come."""
+    mirror, waits = consumer()
+    mirror.settle(NET)
+    assert waits.outputs({}, {}) == {}
 
 
 def test_what_was_read_before_the_producer_ended_says_nothing() -> None:

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core import keys
+from actors.core.model import Ref
 from actors.core.ownership import CONTROLLERS, SHARDS
 from actors.device import DeviceActor
+from actors.messages import Mirror
+from actors.ports import Delete, WriteSet
+from actors.transactions import paths
+from tests.actors.rig import TYPES
 from tests.actors.trial import (
     LOGICAL_PORT,
     LOGICAL_PORT_2,
@@ -105,6 +110,21 @@ def test_one_lost_answer_is_no_failure(gateway: Trial) -> None:
     gateway.agent.drop_next(3)
     gateway.host.advance(90.0)
     assert gateway.etcd.revision == revision
+
+
+def test_what_a_listing_does_not_name_is_not_watched_any_more(gateway: Trial) -> None:
+    """The message that a resource's targets are gone is lost: the listing that follows ends its watch, and no other."""
+
+    def watched() -> set[Ref]:
+        return {ref for actor in gateway.inside(DeviceActor) for ref, _ in actor._watched}
+
+    before = watched()
+    gateway.network.meddle = lambda message: () if isinstance(message, Mirror) and message.changes else (0.0,)
+    gateway.client.commit([WriteSet((Delete(paths(TYPES, LOGICAL_PORT).targets),))])
+    gateway.host.advance(1.0)
+    gateway.network.meddle = lambda message: (0.0,)
+    gateway.host.advance(20.0)
+    assert watched() == before - {LOGICAL_PORT}
 
 
 def test_names_are_looked_up_once(gateway: Trial) -> None:

@@ -172,3 +172,15 @@ def test_a_deletion_that_failed_keeps_its_stack_when_the_declaration_vanishes() 
 
     result = played((19, refuse), (20, apply("mark")), (100, failed), (100.1, apply("vanish")))
     assert result.violation is None
+
+
+def test_a_failed_stack_is_deleted_for_the_version_that_is_to_be_built() -> None:
+    """The actor of a chain's first version died while Heat built it, which failed; its HeatActor deletes the stack to
+    build it anew, while the second version waits for others (swarm seed 55475 with 60 resources)."""
+    assert Player(Case(55475, 60, "swarm")).run().violation is None
+
+
+@pytest.mark.parametrize("seed", [55088, 55144])
+def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
+    """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
+    assert Player(Case(seed, 60, "swarm")).run().violation is None
