@@ -186,11 +186,23 @@ class ApiServer:
                 declared.marked, declared.garbled = True, False
                 self._write(one)
 
+    def _oust(self, ref: Ref, _body: dict[str, Json]) -> None:
+        """Marked, whatever needs it: not by an API server."""
+        if ref in self.declared and not self.declared[ref].marked:
+            self.mark_again(ref)
+
+    def _drop(self, ref: Ref, _body: dict[str, Json]) -> None:
+        """The key is deleted without a mark, whatever needs it."""
+        if ref in self.declared:
+            del self.declared[ref]
+            self.reborn.add(ref)
+            self._commit(Delete(self._key(ref)))
+
     def mark_again(self, ref: Ref) -> None:
         """An operator deletes once more what could not be deleted."""
         declared = self.declared[ref]
         declared.version += 1
-        declared.marked = True
+        declared.marked, declared.garbled = True, False
         self._write(ref)
 
     def _and_dependants(self, ref: Ref) -> list[Ref]:
@@ -209,10 +221,8 @@ class ApiServer:
 
     def _vanish(self, ref: Ref, _body: dict[str, Json]) -> None:
         """The key is deleted without a mark; only of something that nobody needs."""
-        if ref in self.declared and not self.dependants(ref):
-            del self.declared[ref]
-            self.reborn.add(ref)
-            self._commit(Delete(self._key(ref)))
+        if not self.dependants(ref):
+            self._drop(ref, _body)
 
     def _garble(self, ref: Ref, _body: dict[str, Json]) -> None:
         """A value that cannot be read; the next write mends it."""

@@ -23,10 +23,16 @@ _CHAIN: Json = {
     "else_mapping": {"constant": "net"},
 }
 
+_PORT_WATCH: Json = {
+    "if_mapping": {"regexp": [{"field": "watch"}, {"constant": "no"}]},
+    "then_mapping": {"constant": None},
+    "else_mapping": {"constant": "port_watch"},
+}
+
 TYPES: tuple[ResourceType, ...] = (
     ResourceType("net", "nets", template_path={_HEAT: "Cnet"}),
     ResourceType(
-        "port", "ports", relations={"net_id": "net"}, template_path={_HEAT: "Cport", _WATCH: "Cport_watch"}
+        "port", "ports", relations={"net_id": "net"}, template_path={_HEAT: "Cport", _WATCH: _PORT_WATCH}
     ),
     ResourceType("link", "links", relations={"a_id": "port", "b_id": "port"}, template_path={_HEAT: "Clink"}),
     ResourceType("chain", "chains", relations={"prev_id": "chain"}, template_path={_HEAT: _CHAIN}),
@@ -44,6 +50,12 @@ RELATIONS: Mapping[str, Mapping[str, str]] = {
 }
 WITH_STACK = frozenset({"net", "port", "link", "chain", "group"})
 WATCHED = frozenset({"port", "box"})
+
+
+def watched(kind: str, body: Mapping[str, Json]) -> bool:
+    """Whether what is declared so is to be watched."""
+    return kind in WATCHED and body.get("watch") != "no"
+
 
 DEVICES = 3
 #: So many resources may go on at once beyond the limit, because what they waited for has come.

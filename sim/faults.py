@@ -128,15 +128,15 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 
-PROFILES = ("calm", "swarm", "storm")
+PROFILES = ("calm", "swarm", "storm", "rough")
 
 
 def draw(seed: int, profile: str) -> dict[str, float]:
-    """Kind → rate for this seed. calm: none; swarm: a random third; storm: nearly all, at higher rates."""
+    """Kind → rate for this seed. calm: none; swarm, rough: a random third; storm: nearly all, at higher rates."""
     if profile == "calm":
         return {}
     dice = Dice(seed, "swarm")
-    share, floor = (0.35, 0.0) if profile == "swarm" else (0.85, 0.3)
+    share, floor = (0.85, 0.3) if profile == "storm" else (0.35, 0.0)
     rates = {}
     for kind in KINDS.values():
         picked, height = dice.chance(share), dice.unit()

@@ -173,7 +173,8 @@ class Player:
         world = self.world
         for ref, declared in world.api.declared.items():
             state = world.truth.state(ref)
-            if ref.type == "port" and state is not None and not state.get("error"):
+            seen = ref.type == "port" and catalog.watched(ref.type, declared.body)
+            if seen and state is not None and not state.get("error"):
                 device, port = declared.body["ip"], declared.body["name"]
                 self._disasters.unplug(device, port)
                 self._seen(ref, "DOWN")
@@ -222,7 +223,7 @@ class Player:
             if declared.marked:
                 if not state.get("error"):
                     return ref, f"deleted, but not cleared away: {state}"
-            elif not state.get("error") and ref.type in catalog.WATCHED:
+            elif not state.get("error") and catalog.watched(ref.type, declared.body):
                 seen = truth.values.get(keys.MONITORING + world.path(ref))
                 if (
                     seen is None

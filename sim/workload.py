@@ -2,7 +2,8 @@
 
 Guarantees: a list of operations with times that does not depend on how the run goes, so it can be shrunk by
 leaving resources out; all shapes of D.3 occur over a few seeds: chains, fan-out, churn, floods, ten updates in
-a millisecond, delete while creating, dependants before their dependency, cycles, broken values and templates.
+a millisecond, delete while creating, dependants before their dependency, cycles, broken values and templates. A rough
+one adds people who write past the API server: what is in use is marked or removed, and watches come and go.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ class Workload:
         return tuple(dict.fromkeys(op.ref for op in self.ops if op.ref.id))
 
 
-def draw(seed: int, resources: int) -> Workload:
-    """The workload of a seed."""
-    return _Draw(Dice(seed, "workload"), resources).run()
+def draw(seed: int, resources: int, *, rough: bool = False) -> Workload:
+    """The workload of a seed. `rough` adds to it, and changes nothing of what is there without it."""
+    return _Draw(Dice(seed, "workload"), resources, Dice(seed, "rough") if rough else None).run()
 
 
 class _Draw:
-    def __init__(self, dice: Dice, resources: int) -> None:
-        self._dice = dice
+    def __init__(self, dice: Dice, resources: int, rough: Dice | None) -> None:
+        self._dice, self._rough = dice, rough
         self._count = resources
         self._bodies: dict[Ref, dict[str, Json]] = {}
         self._ops: list[Op] = []
@@ -80,6 +81,9 @@ class _Draw:
             self._break_template()
         if self._dice.chance(0.2):
             self._op(self._dice.between(0, self.duration), "stray", Ref("", ""))
+        if self._rough is not None:
+            for _ in range(1 + self._count // 6):
+                self._intrude(self._rough, self._rough.one(refs))
         self._ops.sort(key=lambda op: op.at)
         last = max((op.at for op in self._ops), default=0.0)  # what was born late is changed later still
         return Workload(tuple(self._ops), max(self.duration, last), frozenset(self._hopeless))
@@ -187,6 +191,24 @@ class _Draw:
                 self._op(at, "touch", ref, **{prop: self._dice.one(others)})
                 return
         self._op(at, "touch", ref, note="relinked")
+
+    def _intrude(self, dice: Dice, ref: Ref) -> None:
+        """Somebody writes past the API server, who knows nothing of what needs what."""
+        at = self._born[ref] + dice.unit() * max(1.0, self.duration - self._born[ref])
+        kind = dice.below(10)
+        if kind < 2 and ref.type == "port":
+            self._op(at, "touch", ref, watch="no")
+            self._op(at + dice.one((0.0, 0.5, 20.0)), "touch", ref, note="unwatched")
+            if dice.chance(0.5):
+                self._op(at + dice.between(0, 30), "touch", ref, watch="yes")
+            return
+        if kind < 5:  # what needed it is hung under something else at about that time
+            for other, body in self._bodies.items():
+                if ref.id in (body.get("net_id"), body.get("a_id"), body.get("prev_id")):
+                    self._relink(at + dice.one((-1.0, -0.001, 0.0, 0.5)), other)
+        self._op(at, "oust" if kind < 8 else "drop", ref)
+        if dice.chance(0.6):
+            self._op(at + dice.between(2, 40), "declare", ref, **self._bodies[ref])
 
     def _break_template(self) -> None:
         name = self._dice.one(catalog.template_names())

@@ -109,7 +109,7 @@ class World:
         self.invariants = [each(self) for each in _invariants()]
 
     def _workload(self) -> Workload:
-        workload = draw_workload(self.case.seed, self.case.resources)
+        workload = draw_workload(self.case.seed, self.case.resources, rough=self.case.profile == "rough")
         return workload if self.case.only_refs is None else workload.only(self.case.only_refs)
 
     def _controllers(self) -> int:

@@ -43,8 +43,11 @@ class Outcomes(Invariant):
                 self.fail(f"ended as {state['state']['worker_state']}", ref)
             if ref.type in catalog.WITH_STACK and not self.world.truth.stacks[keys.stack_name(ref)].meddled:
                 self._stack(ref, declared.version)
-            if ref.type in catalog.WATCHED:
-                monitoring = self.world.truth.values.get(keys.MONITORING + self.world.path(ref))
+            monitoring = self.world.truth.values.get(keys.MONITORING + self.world.path(ref))
+            if not catalog.watched(ref.type, declared.body):
+                if monitoring is not None:
+                    self.fail(f"/monitoring is {monitoring}, and nothing of it is watched", ref)
+            else:
                 if monitoring is None or monitoring["version"] != declared.version:
                     self.fail(f"/monitoring is {monitoring} at version {declared.version}", ref)
                 wrong = {k: v for k, v in monitoring.items() if k != "version" and v != "UP"}
