@@ -228,9 +228,14 @@ def _needed(world: World, me: Ref, first: Iterable[Ref]) -> set[Ref]:
 
 
 def is_unplanned(world: World, ref: Ref) -> bool:
-    """Whether a stack of `ref` is to be expected, but no job of its declared version is recorded."""
+    """Whether a stack of `ref` is to be expected, but no job of its declared version is recorded. Of what is marked for
+    deletion none is: it may wait for whoever would wait for it here."""
     declared, outcome = world.declaration(ref), world.outcome(ref)
-    if declared is None or (outcome is not None and outcome.version >= declared.version):
+    if (
+        declared is None
+        or declared.marked_for_deletion
+        or (outcome is not None and outcome.version >= declared.version)
+    ):
         return False
     if any(job.version == declared.version for job in world.jobs_of(ref)):
         return False

@@ -126,7 +126,9 @@ def is_final(declared: Declared, outcome: Outcome) -> bool:
 def _vanished(records: Records) -> Resumption:
     """The declaration is gone, with or without a mark (contract 10.24): delete what exists, then forget."""
     accepted, outcome = records.accepted, records.outcome
-    if not records.exists or (outcome and outcome.worker_state == DELETE_COMPLETED):
+    # what failed left no record of its stack, and may have left the stack
+    failed = accepted is not None and outcome is not None and bool(outcome.error)
+    if not (records.exists or failed) or (outcome and outcome.worker_state == DELETE_COMPLETED):
         return Forget()
     if accepted is None or (outcome is not None and outcome.worker_state == DELETE_FAILED):
         return Nothing()  # for people: without the accepted copy nothing tells how to delete what exists

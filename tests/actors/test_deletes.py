@@ -237,6 +237,20 @@ def test_a_declaration_that_vanishes_while_nobody_looks(trial: Trial) -> None:
     assert trial.leftovers(LOGICAL_PORT) == []
 
 
+def test_a_failed_declaration_that_vanishes_leaves_no_stack() -> None:
+    """What Heat failed to build has no record of its stack, which stands: it is deleted like any other."""
+    with Trial() as trial:
+        fate_of(trial, NETWORK, Fate.FAIL)
+        trial.declare_example([NETWORK])
+        trial.settle()
+        assert trial.state(NETWORK)["state"]["worker_state"] == "CREATE_FAILED"
+        assert trial.living() == [keys.stack_name(NETWORK)]
+        vanish(trial, NETWORK)
+        quiet(trial)
+        assert trial.living() == []
+        assert trial.leftovers(NETWORK) == []
+
+
 def test_a_job_less_declaration_that_vanishes(trial: Trial) -> None:
     """Types that are removed in one step (contract 8.6): only the accepted copy is dropped."""
     vanish(trial, DHCP_PORT)

@@ -79,6 +79,14 @@ def test_a_declared_but_unplanned_producer_is_waited_for_without_a_bound(mirror:
     assert planned(mirror, port).external == (job,)
 
 
+def test_a_producer_that_is_to_be_deleted_is_not_waited_for(mirror: Mirror) -> None:
+    """Its deletion, which may wait for this, brings no stack: the plan is made with what it gave."""
+    mirror.declare(NET)
+    mirror.settle(NET)
+    mirror.declare(NET, 2, marked=True)
+    assert isinstance(plan(mirror, mirror.declare(PORT)), Workflow)
+
+
 def test_a_settled_producer_is_not_waited_for(mirror: Mirror) -> None:
     """Nothing unfinished is left of it: the plan waits for nothing."""
     mirror.declare(NET)

@@ -274,6 +274,15 @@ ACCEPTED = Declared(REF, 1, {"id": "p"}, revision=4)
         ({"accepted": None}, Forget()),
         ({"accepted": None, "outcome": done(1), "exists": True}, Nothing()),
         ({"outcome": done(2, "DELETE_FAILED"), "exists": True}, Nothing()),
+        ({"outcome": Outcome(2, "StackFailed", "DELETE_FAILED", 1), "exists": False}, Nothing()),
+        (
+            {"outcome": Outcome(1, "StackFailed", "CREATE_FAILED", 1), "exists": False},
+            Fresh(replace(ACCEPTED, marked_for_deletion=True, revision=0)),
+        ),
+        (
+            {"outcome": Outcome(1, "no plan", "CREATE_FAILED", 1), "accepted": None, "exists": False},
+            Forget(),
+        ),
         (
             {"outcome": done(1), "exists": True},
             Fresh(replace(ACCEPTED, marked_for_deletion=True, revision=0)),

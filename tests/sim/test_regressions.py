@@ -180,6 +180,17 @@ def test_a_failed_stack_is_deleted_for_the_version_that_is_to_be_built() -> None
     assert Player(Case(55475, 60, "swarm")).run().violation is None
 
 
+def test_a_deletion_is_not_waited_for() -> None:
+    """A port whose net is marked goes on with what the net gave: the net waits for another port, that one for a link,
+    and the link for the port (rough seed 260 with 60 resources)."""
+    assert Player(Case(260, 60, "rough")).run().violation is None
+
+
+def test_a_failed_stack_goes_with_its_declaration() -> None:
+    """A net that Heat failed to build loses its declaration without a mark (rough seed 174 with 60 resources)."""
+    assert Player(Case(174, 60, "rough")).run().violation is None
+
+
 @pytest.mark.parametrize("seed", [55088, 55144])
 def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
     """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
