@@ -45,6 +45,8 @@ class Recorder(Requester):
         self.error = ""
         self.failure: Failure | None = None
         self.declared: Declared | None = None
+        #: The revision at which `declared` was first written; 0: there is none.
+        self.created = 0
         #: The later version that Heat showed before `declared` was read.
         self.overtaken = 0
         self.version = 0

@@ -209,8 +209,8 @@ class ResourceActor(Recorder):
             self.arm(backoff.delay_s(self.pauses, *MIRROR_PAUSE_S, str(self.ref)), "overdue")
             return
         self.pauses = 0
-        self.read = message.entries
-        self.declared = self.desk.world.declaration(self.ref)
+        self.read, world = message.entries, self.desk.world
+        self.declared, self.created = world.declaration(self.ref), world.created(self.ref)
         try:
             decision = resume(read_records(self.ref, self.paths, self.declared, message.entries))
         except (keys.BadValue, KeyError, ValueError) as error:
@@ -347,4 +347,4 @@ class ResourceActor(Recorder):
     def _do_settle(self) -> None:
         self.reason, self.held_since, self.attempts = "", None, 0
         again = self.declared is None and self.ended
-        self.tell(self.desk.shard, Settled(self.ref, self.version, again))
+        self.tell(self.desk.shard, Settled(self.ref, self.version, again, self.created))

@@ -305,15 +305,15 @@ class Shard(BaseActor):
     def _settled(self, message: Settled) -> None:
         """Passivate, unless there is work again already (the mirror may lag behind: it will tell)."""
         assert self._desk is not None, "an actor settled"
-        world = self._desk.world
-        if message.ref in self._live:
-            self.stop_child(self._release(message.ref))
-        outcome, newer = world.outcome(message.ref), world.version(message.ref) > message.version
-        newer = newer and (outcome is None or outcome.version >= message.version)
-        # cleared away by the API server while the outcome was being written: nobody will tell of it again
-        gone = message.version > 0 and not world.version(message.ref) and world.needs_work(message.ref)
-        if newer or gone or message.again or world.requested(message.ref):
-            self._queue.setdefault(message.ref, self.now())
+        world, ref = self._desk.world, message.ref
+        self.stop_child(self._release(ref))
+        outcome, version = world.outcome(ref), world.version(ref)
+        newer = version > message.version and (outcome is None or outcome.version >= message.version)
+        # a new life, at whatever version; cleared away by the API server while the outcome was being written
+        anew = world.created(ref) > message.created
+        gone = message.version > 0 and not version and world.needs_work(ref)
+        if newer or anew or gone or message.again or world.requested(ref):  # nobody will tell of it again
+            self._queue.setdefault(ref, self.now())
         self._admit()
 
     def _release(self, ref: Ref) -> Address:

@@ -55,11 +55,13 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Settled:
     """ResourceActor → Shard: nothing left to do for this version; I may be passivated. `again`: but the resource
-    is not declared any more, so what is recorded of it is to be looked at once more."""
+    is not declared any more, so what is recorded of it is to be looked at once more. `created`: the revision at which
+    the declaration that I know was first written (0: I know of none), so that a new life is not taken for the old."""
 
     ref: Ref
     version: int
     again: bool = False
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)

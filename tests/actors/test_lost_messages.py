@@ -45,7 +45,7 @@ from actors.messages import (
 )
 from actors.runtime import inline
 from actors.shard import Shard
-from tests.actors.trial import CHAIN, PHYSICAL_PORT, SWITCH, Trial, lost
+from tests.actors.trial import CHAIN, NETWORK, PHYSICAL_PORT, SWITCH, Trial, lost
 from tests.actors.trouble import error_of, nothing_in_flight
 
 #: Requests and answers between processes: each may be lost.
@@ -207,6 +207,29 @@ def test_a_former_actor_that_settles_late() -> None:
         trial.host.tell(trial.member("shard"), Settled(SWITCH, 1), sender=former)
         trial.settle()
         assert error_of(trial, SWITCH) == ""
+
+
+def test_what_is_declared_anew_while_its_actor_forgets_it_is_built() -> None:
+    """The answer to the last write of a deletion is lost, that to the write that forgets is late: meanwhile the same
+    resource is declared again, at a lower version."""
+    with Trial() as trial:
+        trial.declare_example([NETWORK])
+        trial.settle()
+        trial.network.meddle = lambda message: () if isinstance(message, Committed) and deleted() else (0.0,)
+
+        def deleted() -> bool:
+            return bool(trial.state(NETWORK)["state"]["worker_state"] == "DELETE_COMPLETED")
+
+        trial.change(NETWORK, 2, marked=True)
+        trial.host.advance(5.0)
+        assert deleted()
+        trial.network.meddle = lambda message: (2.0,) if isinstance(message, Committed) else (0.0,)
+        trial.remove(NETWORK)
+        while trial.leftovers(NETWORK):
+            trial.host.advance(0.1)
+        trial.declare_example([NETWORK])
+        trial.settle()
+        assert trial.state(NETWORK)["state"]["worker_state"] == "CREATE_COMPLETED"
 
 
 def test_a_device_left_and_taken_in_the_same_moment() -> None:

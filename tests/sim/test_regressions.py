@@ -191,6 +191,11 @@ def test_a_failed_stack_goes_with_its_declaration() -> None:
     assert Player(Case(174, 60, "rough")).run().violation is None
 
 
+def test_a_new_life_at_a_lower_version_is_begun() -> None:
+    """A chain is declared again while the actor of its former life forgets that (rough seed 1085 with 60 resources)."""
+    assert Player(Case(1085, 60, "rough")).run().violation is None
+
+
 @pytest.mark.parametrize("seed", [55088, 55144])
 def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
     """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
