@@ -21,9 +21,6 @@ from sim.play import Player
 from sim.shrink import command
 from sim.world import Case
 
-#: Seeds are tried in this profile: every third or so shows storm weather to find rare races.
-PROFILES = ("swarm", "swarm", "storm")
-
 
 @dataclass(frozen=True, slots=True)
 class Caught:
@@ -65,7 +62,7 @@ def hunt(bug: Bug, resources: int, seeds_max: int, first: int = 1) -> Caught:
     """Run seeds, from `first` on, until one catches it. Raises Misplanted."""
     with planted(bug):
         for seed in range(first, first + seeds_max):
-            case = Case(seed, resources, PROFILES[seed % len(PROFILES)])
+            case = Case(seed, resources, bug.profiles[seed % len(bug.profiles)])
             try:
                 violation = Player(case).run().violation
             except Accident as accident:

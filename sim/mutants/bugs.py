@@ -15,7 +15,7 @@ from actors.shard import Shard
 from actors.subscription import Subscription
 from actors.supervisor import Supervisor
 from sim.mutants import inventions as made
-from sim.mutants.planting import Bug, decide, nothing, swap, table, unguarded, without
+from sim.mutants.planting import ROUGH, Bug, decide, nothing, swap, table, unguarded, without
 
 BUGS: tuple[Bug, ...] = (
     Bug("no fence", "writes do not carry the fence", swap(commits, "_fenced", lambda one, _fence: one)),
@@ -108,5 +108,24 @@ BUGS: tuple[Bug, ...] = (
         "one poll only",
         "a device is polled once",
         swap(DeviceActor, "_arm", made.one_poll),
+    ),
+    Bug(
+        "null will do",
+        "a stack is built without those that are going or gone",
+        swap(job_runs.Waits, "_without_stack", nothing),
+        ROUGH,
+    ),
+    Bug("updates are finished", "what only stopped watching is not replaced", made.finished_first, ROUGH),
+    Bug(
+        "failed left nothing",
+        "what failed leaves its stack when it vanishes",
+        made.failed_left_nothing,
+        ROUGH,
+    ),
+    Bug(
+        "last words stand",
+        "what is not watched any more keeps its /monitoring",
+        without(job_runs, "record_monitoring", lambda w: isinstance(w, Delete) and "/monitoring/" in w.key),
+        ROUGH,
     ),
 )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from actors import board, job_runs, rendering, resource, snmp_poll, transactions
-from actors.core import keys, ordering, outcome, polling
+from actors.core import keys, ordering, outcome, polling, resume
 from actors.core.model import Action, Workflow
 from actors.core.plan import Jobless
 from actors.core.stackdrive import Next, Seen, Step
@@ -231,3 +231,25 @@ def one_poll(self: Any) -> None:
     """A device is not looked at again."""
     if self._polls <= 1:
         self.after(0.01, Tick("poll"))
+
+
+# --------------------------------------------------------------------------------------- people write past the API
+
+
+def finished_first() -> Iterable[Change]:
+    """An update whose watch is stopped is finished, whatever is declared."""
+
+    def has_begun(jobs: Any, results: Any) -> bool:
+        return bool(results) or (bool(jobs) and not jobs[0][0].is_first)
+
+    return [(resume, "has_begun", has_begun), (resource, "has_begun", has_begun)]
+
+
+def failed_left_nothing() -> Iterable[Change]:
+    """What has no record of a stack has none."""
+    real = resume._vanished
+
+    def vanished(records: Any) -> Any:
+        return real(records) if records.exists else resume.Forget()
+
+    return [(resume, "_vanished", vanished)]

@@ -21,11 +21,17 @@ Change = tuple[Any, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One planted bug; `what` says it in words."""
+    """One planted bug; `what` says it in words. `profiles`: the weather in which it is looked for, by turns: every
+    third or so is a storm, to find rare races."""
 
     name: str
     what: str
     changes: Callable[[], Iterable[Change]]
+    profiles: tuple[str, ...] = ("swarm", "swarm", "storm")
+
+
+#: Where people write past the API server.
+ROUGH = ("rough",)
 
 
 def nothing(*_args: Any, **_kwargs: Any) -> None:
