@@ -129,18 +129,16 @@ def record_monitoring(
 ) -> WriteSet:
     """T3: what monitoring found, and what goes on being watched. `targets` None: monitoring ended.
 
-    At the end of monitoring inside an update `/monitoring` is kept until the new version's first value; where
-    nothing of the new version is watched, and at a deletion, it goes (contract 10.12).
+    At the end of monitoring inside an update `/monitoring` is kept until the new version's first value (an empty list
+    of targets tells of it, should another version take over); where nothing is watched any more it goes (10.12).
     """
     job = jobs[0][0]
     writes: list[Put | Delete] = [Put(p.job_state, keys.encode_job_state(results))]
-    if targets and watched(targets):
-        writes.append(Put(p.targets, encode_targets(job.version, watched(targets))))
+    looked_at = watched(targets or ())
+    if looked_at or any(later.handler is Handler.MONITORING for later, _ in jobs[1:]):
+        writes.append(Put(p.targets, encode_targets(job.version, looked_at)))
     else:
-        writes.append(Delete(p.targets))
-    again = any(later.handler is Handler.MONITORING for later, _ in jobs[1:])
-    if job.action is not Action.CREATE and not again:
-        writes.append(Delete(p.monitoring))
+        writes += [Delete(p.targets), Delete(p.monitoring)]
     return WriteSet((*writes, *_ended(jobs)), (_still_there(jobs),))
 
 

@@ -292,8 +292,9 @@ class World:
         return self._monitoring.values.get(ref)
 
     def targets(self, ref: Ref) -> tuple[int, tuple[Target, ...]] | None:
-        """(version, targets) as registered."""
-        return self._targets.values.get(ref)
+        """(version, targets) as registered; None if nothing is to be watched (now: see `transactions`, T3)."""
+        found = self._targets.values.get(ref)
+        return found if found is not None and found[1] else None
 
     def targeted(self) -> Iterable[Ref]:
         """Every resource with registered targets."""

@@ -8,6 +8,7 @@ import pytest
 
 from actors.core import keys
 from actors.core.model import Ref
+from actors.ports import Delete, WriteSet
 from tests.actors.trial import CHAIN, LOGICAL_PORT, PORT, PORT_2, Trial
 from tests.actors.trouble import HOUR, error_of, nothing_in_flight, quota, refuse
 
@@ -89,3 +90,19 @@ def test_an_update_for_which_there_is_no_room_does_not_keep_a_resource(trial: Tr
     trial.change(LOGICAL_PORT, 3, marked=True)
     trial.settle(limit_s=HOUR)
     assert outcome(trial, LOGICAL_PORT) == (3, "DELETE_COMPLETED")
+
+
+def test_what_was_seen_goes_though_the_stop_was_that_of_another_version(trial: Trial) -> None:
+    """The watch is stopped by an update that waits; the next two versions name no monitoring, and the first of them
+    never begins: `/monitoring` of the version that stands does not stay."""
+    waits_for_the_second_port(trial)
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) == {"logical_port": "UP", "version": 1}
+    template = f"{keys.TEMPLATES}ese_logical_port_monitoring"
+    trial.client.commit([WriteSet((Delete(template),))])
+    for version in (3, 4):
+        trial.change(LOGICAL_PORT, version, port_ids=[PORT.id])
+        trial.host.advance(1.0)
+    trial.stacks._fault = lambda point, name: None
+    trial.settle(limit_s=HOUR)
+    assert outcome(trial, LOGICAL_PORT)[0] == 4
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) is None

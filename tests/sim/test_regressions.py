@@ -196,6 +196,12 @@ def test_a_new_life_at_a_lower_version_is_begun() -> None:
     assert Player(Case(1085, 60, "rough")).run().violation is None
 
 
+def test_what_was_seen_goes_with_the_last_watch() -> None:
+    """An update stops the watch of a port and gives way to a version without one, which gives way to a third (rough
+    seed 5376 with 60 resources)."""
+    assert Player(Case(5376, 60, "rough")).run().violation is None
+
+
 @pytest.mark.parametrize("seed", [55088, 55144])
 def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
     """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
