@@ -115,7 +115,6 @@ BUGS: tuple[Bug, ...] = (
         swap(job_runs.Waits, "_without_stack", nothing),
         ROUGH,
     ),
-    Bug("updates are finished", "what only stopped watching is not replaced", made.finished_first, ROUGH),
     Bug(
         "failed left nothing",
         "what failed leaves its stack when it vanishes",

@@ -236,15 +236,6 @@ def one_poll(self: Any) -> None:
 # --------------------------------------------------------------------------------------- people write past the API
 
 
-def finished_first() -> Iterable[Change]:
-    """An update whose watch is stopped is finished, whatever is declared."""
-
-    def has_begun(jobs: Any, results: Any) -> bool:
-        return bool(results) or (bool(jobs) and not jobs[0][0].is_first)
-
-    return [(resume, "has_begun", has_begun), (resource, "has_begun", has_begun)]
-
-
 def failed_left_nothing() -> Iterable[Change]:
     """What has no record of a stack has none."""
     real = resume._vanished

@@ -12,6 +12,7 @@ SEEDS_MAX = 60
 #: Rare ones: a seed that has caught it. Any change of the product may call for another one.
 FIRST = {
     "state unguarded": 180,
+    "failed left nothing": 170,
     "mirror trusted": 93,
     "refused is committed": 32,
     "no back-off": 23,
