@@ -64,7 +64,9 @@ def main(arguments: Sequence[str]) -> int:
     seconds = time.monotonic() - began
     print(table(tally, seconds))
     if parsed.record:
-        results.write(tally, seconds, arguments, parsed.jobs)
+        results.write(
+            f"{parsed.profile}, {parsed.resources} resources", tally, seconds, arguments, parsed.jobs
+        )
     if tally.failures:
         return _explain(tally.failures, shrink=not parsed.no_shrink)
     lacking = tally.lacking() if tally.seeds >= COVERAGE_SEEDS and parsed.profile != "calm" else []

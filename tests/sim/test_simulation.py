@@ -19,7 +19,7 @@ from sim.mutants import BUGS, planted
 from sim.play import Player
 from sim.shrink import Shrinker, command
 from sim.simulate import main
-from sim.tally import UNREACHED
+from sim.tally import UNREACHED, Tally
 from sim.world import Case, World
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +145,7 @@ def test_a_long_run_is_recorded_by_itself(tmp_path: Path, monkeypatch: pytest.Mo
     bug = next(bug for bug in BUGS if bug.name == "no outputs")
     assert main(["--seeds", "1..3", "--resources", "5", "--jobs", "1", "--record"]) == 0
     good = (tmp_path / "RESULTS.md").read_text()
-    assert "**0 violations** in 3 seeds" in good
+    assert "## swarm, 5 resources\n\n**0 violations** in 3 seeds" in good
     assert f"| commit | {results.commit()} |" in good
     assert "| resources declared | 15 |" in good
     assert all(f"| `{name}` | " in good for name in KINDS)
@@ -156,6 +156,22 @@ def test_a_long_run_is_recorded_by_itself(tmp_path: Path, monkeypatch: pytest.Mo
     bad = (tmp_path / "RESULTS.md").read_text()
     assert "**0 violations**" not in bad
     assert "- seed 1: " in bad
+
+
+def test_each_kind_of_run_has_its_part_of_the_record(tmp_path: Path) -> None:
+    """A run replaces what one of its profile and size wrote before, and leaves the others as they are."""
+    file = tmp_path / "RESULTS.md"
+    for kind, seeds in (("swarm, 8 resources", 1), ("rough, 60 resources", 2), ("swarm, 8 resources", 3)):
+        results.write(kind, Tally(seeds=seeds), 1.0, [], 1, file)
+    heads = [line for line in file.read_text().splitlines() if line.startswith(("# ", "## ", "**"))]
+    assert heads == [
+        "# Results of the simulator",
+        "## rough, 60 resources",
+        "**0 violations** in 2 seeds.",
+        "## swarm, 8 resources",
+        "**0 violations** in 3 seeds.",
+    ]
+    assert file.read_text().count("| commit |") == 2
 
 
 def test_clocks_differ_between_controllers() -> None:
