@@ -206,3 +206,9 @@ def test_what_was_seen_goes_with_the_last_watch() -> None:
 def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
     """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
     assert Player(Case(seed, 60, "swarm")).run().violation is None
+
+
+def test_a_declaration_that_was_put_off_is_waited_for() -> None:
+    """A net that vanished is declared again as soon as it has left: what failed meanwhile is declared once more after
+    that, when it is not hopeless any more (rough seed 127 with 16 resources)."""
+    assert Player(Case(127, 16, "rough")).run().violation is None
