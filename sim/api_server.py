@@ -81,8 +81,6 @@ class ApiServer:
         self.ever_missing: set[Ref] = set()
         #: Resources whose key vanished without a mark: their versions may begin anew at any time.
         self.reborn: set[Ref] = set()
-        #: Declarations that somebody tries again and again, as something is in their way.
-        self.put_off: dict[Ref, dict[str, Json]] = {}
         #: How many versions were declared.
         self.versions = 0
 
@@ -138,28 +136,17 @@ class ApiServer:
     # ------------------------------------------------------------------------------------------ operations
 
     def _declare(self, ref: Ref, body: dict[str, Json]) -> None:
-        self.put_off.pop(ref, None)
-        if self._hindered(ref, body):
+        parents = _parents(ref, body)
+        leaving = any(parent in self.declared and self.declared[parent].marked for parent in parents)
+        if leaving or self._lingers(ref):
             # a foreign key is in the way: whoever asked for it tries again
-            self.put_off[ref] = body
             self._host.at(self._host.now + 2.0, lambda: self._declare(ref, body))
         elif ref not in self.declared:
-            parents = _parents(ref, body)
             declared = self.declared[ref] = Declaration(1, dict(body), parents)
             if any(parent not in self.declared for parent in parents):
                 self.ever_missing.add(ref)
             self._write(ref)
             declared.born = declared.revision
-
-    def _hindered(self, ref: Ref, body: dict[str, Json]) -> bool:
-        """Whether it cannot be declared now: something that it refers to is leaving, or it has not left itself."""
-        parents = (self.declared.get(parent) for parent in _parents(ref, body))
-        return self._lingers(ref) or any(parent is not None and parent.marked for parent in parents)
-
-    def due(self) -> Ref | None:
-        """What is about to be declared: its declaration was put off, and nothing is in the way any more."""
-        waiting = (ref for ref in self.put_off if ref not in self.declared)
-        return next((ref for ref in waiting if not self._hindered(ref, self.put_off[ref])), None)
 
     def _lingers(self, ref: Ref) -> bool:
         """Whether something of a life that has ended stands in the way of a new one, whose versions begin at 1."""

@@ -215,8 +215,6 @@ class Player:
         """What is not final yet, and why."""
         world = self.world
         truth = world.truth
-        if (due := world.api.due()) is not None:
-            return due, "its declaration was put off, and nothing is in the way of it any more"
         for ref, declared in world.api.declared.items():
             state = truth.state(ref)
             if state is None or state["version"] < declared.version:

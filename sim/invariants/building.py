@@ -7,19 +7,32 @@ from collections import deque
 from collections.abc import Sequence
 
 from actors.core import keys
+from actors.core.machine import State
 from actors.core.model import Action, Handler, Ref
 from actors.core.outcome import DELETE_COMPLETED
 from actors.core.stackdrive import MARK
+from actors.heat_drive import Drive
 from actors.heat_pool import HeatActor
 from actors.ports import Put, StackSpec, WriteSet
+from actors.resource import ResourceActor
 from sim.invariants.base import Invariant
+from sim.process import Cell
 from sim.truth import Write, Writer, needs, place, ref_of
 from sim.world import World
 
 
+def driving(world: World, name: str) -> Drive | None:
+    """What the HeatActor that asks now works at for that stack."""
+    process = world.host.current
+    cells = process.cells.values() if process is not None else ()
+    drives = [d for c in cells if isinstance(c.actor, HeatActor) for d in c.actor._writers.values()]
+    return next((drive for drive in drives if drive.name == name), None)
+
+
 class OneStack(Invariant):
     """Never two living stacks of ours of one name, no create or update while an action is under way on the stack,
-    and none for a version that is final or superseded by a final one."""
+    and none for a version that is final or superseded by a final one. But what a dead asker has left to a HeatActor is
+    begun in its turn until a later request takes over, which a version that fails before it asks does not make."""
 
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""
@@ -46,11 +59,23 @@ class OneStack(Invariant):
         version = int(tag[1:])
         if state is None or ref in self.world.api.reborn:
             return
-        if state["version"] > version:
+        if state["version"] > version and not (state.get("error") and self._bequeathed(name, version)):
             self.fail(f"{action} for version {version}, /state is at {state['version']}", ref)
         deleted = state["state"]["worker_state"] == DELETE_COMPLETED
         if state["version"] == version and deleted:
             self.fail(f"{action} after the deletion of version {version} was complete", ref)
+
+    def _bequeathed(self, name: str, version: int) -> bool:
+        """Whether no later request has taken over, and the asker died while it waited for this one: who ends in any
+        other way has to have its answer."""
+        drive = driving(self.world, name)
+        if drive is None or drive.request.version != version:
+            return False
+        asker = drive.reply_to
+        assert isinstance(asker, Cell), "a HeatActor is asked by actors"
+        assert isinstance(asker.actor, ResourceActor), "for their resources"
+        dead = asker.gone or not asker.process.alive
+        return dead and asker.actor.state is State.RUNNING and asker.actor.version == version
 
 
 class Dependencies(Invariant):
@@ -72,10 +97,8 @@ class Dependencies(Invariant):
     def _asker(self, name: str) -> int | None:
         """The version of the request that has a stack deleted, which the call does not tell: before a failed stack is
         built anew it is deleted, for the version that is to be built."""
-        process = self.world.host.current
-        cells = process.cells.values() if process is not None else ()
-        drives = [d for c in cells if isinstance(c.actor, HeatActor) for d in c.actor._writers.values()]
-        return next((drive.request.version for drive in drives if drive.name == name), None)
+        drive = driving(self.world, name)
+        return drive.request.version if drive is not None else None
 
     def _waited(self, ref: Ref, action: str, version: int | None) -> None:
         """No job of others that the recorded job depends on is left; a deletion waits only for who uses it. A

@@ -1,16 +1,23 @@
-"""What the simulator holds a stack's values against: what was accepted for the version that is asked for."""
+"""What the simulator holds requests to Heat against: what was accepted for their version, and what is final."""
 
 from __future__ import annotations
 
 import pytest
 
 from actors.core import keys
-from actors.core.model import Declared, Ref
+from actors.core.machine import State
+from actors.core.model import Action, Declared, Json, Ref
+from actors.core.outcome import DELETE_COMPLETED, MODIFY_FAILED
 from actors.core.stackdrive import tags
+from actors.heat_drive import Drive
+from actors.heat_pool import HeatActor
+from actors.messages import HeatRequest
 from actors.ports import Entry, StackSpec
+from actors.resource import ResourceActor
 from sim.api_server import TYPES
 from sim.invariants import Violation
-from sim.invariants.building import Dependencies
+from sim.invariants.building import Dependencies, OneStack
+from sim.process import Cell
 from sim.world import Case, World
 
 PORT = Ref("port", "port0")
@@ -53,3 +60,68 @@ def test_a_version_that_was_never_accepted_is_not_built(world: World) -> None:
     """There is nothing that its values could come from."""
     with pytest.raises(Violation, match="version 3, which was never accepted"):
         ask(world, 3, "net2")
+
+
+FAILED = {
+    "state": {"worker_state": MODIFY_FAILED},
+    "version": 3,
+    "error": "DependencyFailed: its net is gone",
+}
+DELETED = {"state": {"worker_state": DELETE_COMPLETED}, "version": 3, "error": ""}
+
+
+def waits(world: World) -> Cell:
+    """A HeatActor has version 2 of the port to do, asked by the actor that is returned; it is now its turn."""
+    asker, heat = world.host.root(ResourceActor, "c0.1"), world.host.root(HeatActor, "c0.1")
+    assert isinstance(asker.actor, ResourceActor)
+    assert isinstance(heat.actor, HeatActor)
+    asker.actor.state, asker.actor.version = State.RUNNING, 2
+    request = HeatRequest("1", PORT, 2, Action.MODIFY, "t0", "port", "", (), {})
+    heat.actor._writers = {("t0", "port_port0"): Drive(request, asker, 0.0)}
+    world.host.current = heat.process
+    return asker
+
+
+def ask_late(world: World, state: dict[str, Json], version: int = 2) -> None:
+    """Version 2 is created although that is said of version 3."""
+    world.truth.values[keys.STATE + TYPES.path(PORT)] = state
+    spec = StackSpec("t0", "port_port0", {}, {}, 1, tags(version))
+    OneStack(world).asked("create", spec.name, spec)
+
+
+def test_what_a_dead_asker_left_may_be_begun_after_a_failure(world: World) -> None:
+    """The version after it failed before it asked Heat for anything, so nobody has taken over (rough seed 5057)."""
+    world.host.crash(waits(world).process, "for the test")
+    ask_late(world, FAILED)
+
+
+def test_what_a_living_asker_gave_up_is_not_begun(world: World) -> None:
+    """Who goes on to the next version has had its answer."""
+    waits(world)
+    with pytest.raises(Violation, match="create for version 2, /state is at 3"):
+        ask_late(world, FAILED)
+
+
+@pytest.mark.parametrize(("state", "version"), [(State.SETTLED, 3), (State.RUNNING, 3), (State.LOADING, 2)])
+def test_an_asker_that_went_on_before_it_died_left_nothing(world: World, state: State, version: int) -> None:
+    """Only who died in the midst of waiting could not wait for its answer."""
+    asker = waits(world)
+    assert isinstance(asker.actor, ResourceActor)
+    asker.actor.state, asker.actor.version = state, version
+    world.host.crash(asker.process, "for the test")
+    with pytest.raises(Violation, match="create for version 2, /state is at 3"):
+        ask_late(world, FAILED)
+
+
+def test_nothing_is_begun_after_a_deletion_whoever_is_dead(world: World) -> None:
+    """A deletion asks Heat, and takes over what waited."""
+    world.host.crash(waits(world).process, "for the test")
+    with pytest.raises(Violation, match="create for version 2, /state is at 3"):
+        ask_late(world, DELETED)
+
+
+def test_a_version_that_nobody_left_is_not_begun(world: World) -> None:
+    """The dead asker's request was for another version."""
+    world.host.crash(waits(world).process, "for the test")
+    with pytest.raises(Violation, match="create for version 1, /state is at 3"):
+        ask_late(world, FAILED, version=1)

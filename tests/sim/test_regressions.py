@@ -212,3 +212,9 @@ def test_a_declaration_that_was_put_off_is_waited_for() -> None:
     """A net that vanished is declared again as soon as it has left: what failed meanwhile is declared once more after
     that, when it is not hopeless any more (rough seed 127 with 16 resources)."""
     assert Player(Case(127, 16, "rough")).run().violation is None
+
+
+def test_what_a_dead_asker_left_is_begun_after_a_failure() -> None:
+    """A port's second version waited for its tenant's turn when its actor died; the third failed without asking Heat,
+    as its net was gone, so nothing took over (rough seed 5057 with 60 resources)."""
+    assert Player(Case(5057, 60, "rough")).run().violation is None
