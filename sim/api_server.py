@@ -81,6 +81,8 @@ class ApiServer:
         self.ever_missing: set[Ref] = set()
         #: Resources whose key vanished without a mark: their versions may begin anew at any time.
         self.reborn: set[Ref] = set()
+        #: Who is to be declared, and as what, as soon as nothing is in the way: somebody tries again and again.
+        self.asked: list[tuple[Ref, dict[str, Json]]] = []
         #: How many versions were declared.
         self.versions = 0
 
@@ -114,6 +116,11 @@ class ApiServer:
             grown = bool(more)
         return frozenset(found)
 
+    def in_the_way(self, ref: Ref, body: dict[str, Json]) -> list[Ref]:
+        """What must go before that can be declared: marked ones that it refers to, and its own former life."""
+        marked = [one for one in _parents(ref, body) if one in self.declared and self.declared[one].marked]
+        return [*marked, ref] if self._lingers(ref) else marked
+
     def changed(self, change: Change) -> None:
         """Told of every change in etcd: a completed deletion is cleared away a little later."""
         if not isinstance(change, Entry) or not change.key.startswith(keys.STATE):
@@ -137,16 +144,20 @@ class ApiServer:
 
     def _declare(self, ref: Ref, body: dict[str, Json]) -> None:
         parents = _parents(ref, body)
-        leaving = any(parent in self.declared and self.declared[parent].marked for parent in parents)
-        if leaving or self._lingers(ref):
+        if self.in_the_way(ref, body):
             # a foreign key is in the way: whoever asked for it tries again
-            self._host.at(self._host.now + 2.0, lambda: self._declare(ref, body))
+            self.asked.append((ref, body))
+            self._host.at(self._host.now + 2.0, lambda: self._ask_again(ref, body))
         elif ref not in self.declared:
             declared = self.declared[ref] = Declaration(1, dict(body), parents)
             if any(parent not in self.declared for parent in parents):
                 self.ever_missing.add(ref)
             self._write(ref)
             declared.born = declared.revision
+
+    def _ask_again(self, ref: Ref, body: dict[str, Json]) -> None:
+        self.asked.remove((ref, body))
+        self._declare(ref, body)
 
     def _lingers(self, ref: Ref) -> bool:
         """Whether something of a life that has ended stands in the way of a new one, whose versions begin at 1."""

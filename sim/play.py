@@ -240,10 +240,19 @@ class Player:
                 known = TYPES.ref(key, keys.ACCEPTED) in world.api.declared
                 if not known and not self._given_up(key[len(keys.ACCEPTED) :]):
                     return None, f"{key} is left, and it is not declared"
+        return self._asked_for()
+
+    def _asked_for(self) -> tuple[Ref, str] | None:
+        """What is declared when the last thing in its way goes, maybe long after the faults, and built only then."""
+        world = self.world
+        for ref, body in world.api.asked:
+            blocking = world.api.in_the_way(ref, body)
+            if not any(self._given_up(world.path(one)) for one in blocking):
+                return ref, f"it is to be declared as soon as nothing is in the way: {blocking}"
         return None
 
     def _given_up(self, path: str) -> bool:
-        """Whether the deletion of something that vanished without a mark has failed: an operator's business."""
+        """Whether its deletion has failed, with a mark or without: an operator's business."""
         state = self.world.truth.values.get(keys.STATE + path)
         return state is not None and bool(state.get("error"))
 

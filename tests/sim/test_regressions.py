@@ -202,6 +202,49 @@ def test_what_was_seen_goes_with_the_last_watch() -> None:
     assert Player(Case(5376, 60, "rough")).run().violation is None
 
 
+def test_what_is_still_asked_for_is_not_final() -> None:
+    """A chain that is to be declared once its producer is gone is declared, and waits, after all else is final (rough
+    seed 5266 with 60 resources)."""
+    assert Player(Case(5266, 60, "rough")).run().violation is None
+
+
+def test_what_is_asked_for_in_vain_is_seen() -> None:
+    """Something of a former life that nobody clears away keeps a resource from being declared for ever."""
+    memo = Ref("memo", "memo0")
+
+    def ask(world: World) -> None:
+        world.api._lingers = lambda ref: ref == memo  # type: ignore[method-assign]
+        world.api.apply(Op(0.0, "declare", memo, {"id": memo.id, "tenant_id": "t0", "note": "n0"}))
+
+    violation = played((20, ask)).violation
+    assert violation is not None
+    assert (violation.promise, violation.ref) == ("Convergence", memo)
+
+
+def test_who_asks_behind_a_failed_deletion_waits_for_people() -> None:
+    """Everything is final until the producer is marked once more; then what refers to it is declared."""
+    first, after = Ref("chain", "chain8"), Ref("chain", "chain9")
+
+    def do(kind: str, ref: Ref, prev: str = "") -> Callable[[World], None]:
+        body = {"id": ref.id, "tenant_id": "t0", "note": "n0", "prev_id": prev}
+        return lambda world: world.api.apply(Op(0.0, kind, ref, dict(body)))
+
+    def refuse(world: World) -> None:
+        def fate(*asked: str) -> Fate:
+            once = asked == ("DELETE", keys.stack_name(first)) and world.api.declared[first].version == 2
+            return Fate.FAIL if once else Fate.NATURAL
+
+        world.stacks._fate = fate
+
+    result = played(
+        (1, do("declare", first)),
+        (19, refuse),
+        (20, do("mark", first)),
+        (20.1, do("declare", after, first.id)),
+    )
+    assert result.violation is None
+
+
 @pytest.mark.parametrize("seed", [55088, 55144])
 def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
     """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
