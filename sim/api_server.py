@@ -55,7 +55,8 @@ class Etcd(Protocol):
 
 @dataclass(slots=True)
 class Declaration:
-    """What is declared of one resource now. `parents`: what it refers to; `revision`: of its last write."""
+    """What is declared of one resource now. `parents`: what it refers to; `revision`: of the write that first said so,
+    as a rewrite is no news."""
 
     version: int
     body: dict[str, Json]
@@ -186,7 +187,9 @@ class ApiServer:
     def _rewrite(self, ref: Ref, _body: dict[str, Json]) -> None:
         """The same version once more, byte for byte."""
         if ref in self.declared and not self.declared[ref].garbled:
+            since = self.declared[ref].revision
             self._write(ref)
+            self.declared[ref].revision = since
 
     def _mark(self, ref: Ref, _body: dict[str, Json]) -> None:
         """Dependants first, as an API server with foreign keys must."""

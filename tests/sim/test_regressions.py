@@ -245,6 +245,12 @@ def test_who_asks_behind_a_failed_deletion_waits_for_people() -> None:
     assert result.violation is None
 
 
+def test_a_mark_is_as_old_as_its_first_write() -> None:
+    """A chain is marked before what needs it, and its mark is written once more after that: its deletion need not wait
+    for the other's (rough seed 7158 with 60 resources)."""
+    assert Player(Case(7158, 60, "rough")).run().violation is None
+
+
 @pytest.mark.parametrize("seed", [55088, 55144])
 def test_what_went_while_a_controller_stood_still_is_not_watched(seed: int) -> None:
     """A controller that wakes up watches what it knew, and ends that with the listing that shows it gone."""
