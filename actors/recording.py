@@ -30,6 +30,7 @@ from actors.transactions import (
     record_jobless,
     record_plan,
     record_state,
+    record_withdrawal,
 )
 
 
@@ -75,6 +76,11 @@ class Recorder(Requester):
         assert isinstance(self.made, Workflow), "PLANNED carries a workflow"
         plan = record_plan(self.paths, self.fresh.declared, self.made, self.fresh.stale, self.read)
         self.commit(WriteSet((*plan.writes, *self._taken_up()), plan.guards))
+
+    def _do_record_withdrawal(self) -> None:
+        assert self.fresh is not None, "planning follows FRESH"
+        self.made, self.reason = None, "withdrawing jobs that have not begun"
+        self.commit(record_withdrawal(self.paths, self.fresh.declared, self.fresh.stale, self.read))
 
     def _do_record_jobless(self) -> None:
         assert self.fresh is not None, "JOBLESS follows FRESH"

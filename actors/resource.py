@@ -12,7 +12,7 @@ from collections import deque
 from actors.core import backoff, keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import REPLACEABLE, Command, Event, State, step
-from actors.core.model import Handler, OnFailure, Ref, Workflow
+from actors.core.model import Action, Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
 from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, has_begun, resume
@@ -87,7 +87,7 @@ class ResourceActor(Recorder):
                 self.paths: Paths = paths(self.desk.world.types, self.ref)
                 self.event(Event.BEGIN)
             case Nudge():
-                self._news()
+                self.event(Event.SUPERSEDED if self._superseded() else Event.CHANGED)
             case Tick():
                 self.fired()
                 self.event(Event.DUE if message.what == "due" else Event.OVERDUE)
@@ -152,9 +152,6 @@ class ResourceActor(Recorder):
             rest = (self.reason, self.spans.bill(), self.error, awaits, self.desk.world.revision)
             self.tell(self.desk.shard, Report(self.ref, self.version, self.state.value, *rest))
 
-    def _news(self) -> None:
-        self.event(Event.SUPERSEDED if self._superseded() else Event.CHANGED)
-
     def _superseded(self) -> bool:
         """Newest wins until something is changed; a workflow that has begun is finished first (10.5)."""
         newest = self.desk.world.declaration(self.ref)
@@ -169,6 +166,8 @@ class ResourceActor(Recorder):
             self.jobs = tuple((job, revision) for job in self.made.jobs)
             self.results = {}
             self.event(Event.COMMITTED)
+        elif self.state is State.RECORDING_PLAN:
+            self.event(Event.WITHDRAWN)
         elif self.state is State.RECORDING_JOB:
             last = self.jobs[0][0].is_last
             self.jobs = self.jobs if last else self.jobs[1:]
@@ -256,7 +255,8 @@ class ResourceActor(Recorder):
             self.fail(Failure(ErrorClass.INVALID, failure.kind, f"{self.paths.config}: {failure.text}"))
             return
         if isinstance(made, Held):
-            self._hold(made)
+            stale = self.fresh.stale and self.action is Action.LOGICAL_DELETE
+            self.event(Event.WITHDRAW) if stale else self._hold(made)
             return
         self.made, self.reason = made, "recording its jobs"
         self.templates = templates_of(world, declared)

@@ -116,6 +116,16 @@ def record_plan(
     )
 
 
+def record_withdrawal(
+    p: Paths, declared: Declared, stale: Sequence[Recorded], read: Mapping[str, Entry]
+) -> WriteSet:
+    """Jobs that never began go before their successors can be planned: a deletion waits for others, who may wait for
+    these jobs. The guards are those of the plan that would have replaced them."""
+    gone = tuple(Delete(keys.JOBS + job.id) for job, _ in stale)
+    guards = (Guard(p.config, declared.revision), _at(p.job_state, read), _at(p.state, read))
+    return WriteSet((Delete(p.job_state), *gone), guards)
+
+
 def record_heat(p: Paths, jobs: Sequence[Recorded], stack: bytes, results: JsonObject) -> WriteSet:
     """T2: the stack's record and its outputs; the job ends, unless it is the last (T4 ends that)."""
     return WriteSet(

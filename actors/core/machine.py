@@ -44,6 +44,8 @@ class Event(StrEnum):
     COMPLETE = "complete"  # loaded: all jobs are done, only the state is not written
     PLANNED = "planned"
     HELD = "held"  # cannot be planned yet, for a stated reason
+    WITHDRAW = "withdraw"  # nor can its deletion, and others may wait for jobs of it that will never run
+    WITHDRAWN = "withdrawn"
     JOBLESS = "jobless"  # no template: only a state to write
     READY = "ready"  # nothing left to wait for
     FETCHED = "fetched"
@@ -61,6 +63,7 @@ class Command(StrEnum):
     LOAD = "load"
     PLAN = "plan"
     RECORD_PLAN = "record-plan"
+    RECORD_WITHDRAWAL = "record-withdrawal"
     CHECK = "check"  # dependencies
     FETCH = "fetch"
     RUN = "run"
@@ -93,12 +96,14 @@ TABLE: dict[tuple[State, Event], Transition] = {
     # planning
     (_S.PLANNING, _E.PLANNED): (_S.RECORDING_PLAN, (_C.RECORD_PLAN,)),
     (_S.PLANNING, _E.HELD): (_S.PLANNING, ()),
+    (_S.PLANNING, _E.WITHDRAW): (_S.RECORDING_PLAN, (_C.RECORD_WITHDRAWAL,)),
     (_S.PLANNING, _E.JOBLESS): (_S.RECORDING_STATE, (_C.RECORD_JOBLESS,)),
     (_S.PLANNING, _E.FAILED): _FAIL,
     (_S.PLANNING, _E.CHANGED): (_S.PLANNING, (_C.PLAN,)),
     (_S.PLANNING, _E.DUE): (_S.PLANNING, (_C.PLAN,)),
     (_S.PLANNING, _E.SUPERSEDED): _LOAD,
     (_S.RECORDING_PLAN, _E.COMMITTED): (_S.WAITING, (_C.CHECK,)),
+    (_S.RECORDING_PLAN, _E.WITHDRAWN): _LOAD,
     (_S.RECORDING_PLAN, _E.REFUSED): _LOAD,
     (_S.RECORDING_PLAN, _E.OVERDUE): _LOAD,
     (_S.RECORDING_PLAN, _E.RETRY): _RETRY,

@@ -9,7 +9,7 @@ import pytest
 from actors.core import keys
 from actors.core.model import Ref
 from actors.ports import Delete, WriteSet
-from tests.actors.trial import CHAIN, LOGICAL_PORT, PORT, PORT_2, Trial
+from tests.actors.trial import CHAIN, LOGICAL_PORT, NETWORK, PORT, PORT_2, SUBNET, Trial
 from tests.actors.trouble import HOUR, error_of, nothing_in_flight, quota, refuse
 
 
@@ -106,3 +106,20 @@ def test_what_was_seen_goes_though_the_stop_was_that_of_another_version(trial: T
     trial.settle(limit_s=HOUR)
     assert outcome(trial, LOGICAL_PORT)[0] == 4
     assert trial.at(keys.MONITORING, LOGICAL_PORT) is None
+
+
+def test_three_that_would_wait_for_each_other() -> None:
+    """A port that stays waits for its network's job, the network's deletion for the subnet's, and that one's for the
+    port's job: the network's job, which never began, is withdrawn, the port fails with the reason, and both go."""
+    with Trial() as trial:
+        refuse(trial, "create", NETWORK, quota, 10**6)
+        trial.declare_example([NETWORK, SUBNET, PORT])
+        trial.host.advance(1.0)
+        assert trial.row(PORT).stage == "waiting"
+        trial.change(SUBNET, 2, marked=True)
+        trial.change(NETWORK, 2, marked=True)
+        trial.settle(limit_s=HOUR)
+        assert outcome(trial, PORT) == (1, "CREATE_FAILED")
+        assert f"{NETWORK} is marked for deletion and has no stack" in error_of(trial, PORT)
+        assert outcome(trial, SUBNET) == outcome(trial, NETWORK) == (2, "DELETE_COMPLETED")
+        assert nothing_in_flight(trial)

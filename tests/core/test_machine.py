@@ -82,7 +82,12 @@ def test_loading_is_the_way_back_of_everything_in_doubt() -> None:
 def test_each_state_that_waits_for_an_answer_has_a_way_out_if_none_comes() -> None:
     """OVERDUE does something wherever a request is open."""
     asking = {Command.LOAD, Command.FETCH, Command.RUN, Command.RECORD_PLAN, Command.RECORD_JOB}
-    asking |= {Command.RECORD_STATE, Command.RECORD_JOBLESS, Command.RECORD_FAILURE}
+    asking |= {
+        Command.RECORD_STATE,
+        Command.RECORD_JOBLESS,
+        Command.RECORD_FAILURE,
+        Command.RECORD_WITHDRAWAL,
+    }
     for after, commands in TABLE.values():
         if asking.intersection(commands):
             assert (after, Event.OVERDUE) in TABLE, f"{after} asks and waits for ever"

@@ -186,6 +186,12 @@ def test_a_deletion_is_not_waited_for() -> None:
     assert Player(Case(260, 60, "rough")).run().violation is None
 
 
+def test_jobs_that_never_began_are_withdrawn_by_a_deletion_that_waits() -> None:
+    """A link waits for a port, that for the job of a net, the net's deletion for another port's, and that for the link
+    (rough seed 429 with 60 resources)."""
+    assert Player(Case(429, 60, "rough")).run().violation is None
+
+
 def test_a_failed_stack_goes_with_its_declaration() -> None:
     """A net that Heat failed to build loses its declaration without a mark (rough seed 174 with 60 resources)."""
     assert Player(Case(174, 60, "rough")).run().violation is None
