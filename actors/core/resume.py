@@ -126,14 +126,21 @@ def is_final(declared: Declared, outcome: Outcome) -> bool:
 def _vanished(records: Records) -> Resumption:
     """The declaration is gone, with or without a mark (contract 10.24): delete what exists, then forget."""
     accepted, outcome = records.accepted, records.outcome
-    # what failed left no record of its stack, and may have left the stack
-    failed = accepted is not None and outcome is not None and bool(outcome.error)
-    if not (records.exists or failed) or (outcome and outcome.worker_state == DELETE_COMPLETED):
+    maybe = records.exists or (accepted is not None and _may_have_left(accepted, outcome))
+    if not maybe or (outcome is not None and outcome.worker_state == DELETE_COMPLETED):
         return Forget()
     if accepted is None or (outcome is not None and outcome.worker_state == DELETE_FAILED):
         return Nothing()  # for people: without the accepted copy nothing tells how to delete what exists
     # revision 0: the guard of T1 is that it is not declared
     return Fresh(replace(accepted, marked_for_deletion=True, revision=0))
+
+
+def _may_have_left(accepted: Declared, outcome: Outcome | None) -> bool:
+    """Whether a stack may stand of which there is no record: of a version that failed, or that was accepted and did not
+    come to an end. A deletion that was accepted is carried out before its jobs go."""
+    if outcome is None or outcome.version < accepted.version:
+        return not accepted.marked_for_deletion
+    return bool(outcome.error)
 
 
 def merge(results: Mapping[str, Json], more: Mapping[str, Json]) -> dict[str, Json]:

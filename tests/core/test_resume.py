@@ -272,6 +272,12 @@ ACCEPTED = Declared(REF, 1, {"id": "p"}, revision=4)
         ({"outcome": done(2, "DELETE_COMPLETED"), "exists": True}, Forget()),
         ({"outcome": done(1), "exists": False}, Forget()),
         ({"accepted": None}, Forget()),
+        ({"accepted": replace(ACCEPTED, marked_for_deletion=True), "exists": False}, Forget()),
+        ({"exists": False}, Fresh(replace(ACCEPTED, marked_for_deletion=True, revision=0))),
+        (
+            {"accepted": replace(ACCEPTED, version=2), "outcome": done(1), "exists": False},
+            Fresh(replace(ACCEPTED, version=2, marked_for_deletion=True, revision=0)),
+        ),
         ({"accepted": None, "outcome": done(1), "exists": True}, Nothing()),
         ({"outcome": done(2, "DELETE_FAILED"), "exists": True}, Nothing()),
         ({"outcome": Outcome(2, "StackFailed", "DELETE_FAILED", 1), "exists": False}, Nothing()),

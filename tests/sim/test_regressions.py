@@ -192,6 +192,12 @@ def test_jobs_that_never_began_are_withdrawn_by_a_deletion_that_waits() -> None:
     assert Player(Case(429, 60, "rough")).run().violation is None
 
 
+def test_withdrawn_jobs_do_not_hide_a_stack() -> None:
+    """A net's declaration vanishes while Heat has built its stack and nobody recorded that; its deletion has to wait
+    for a port, and withdraws the job (rough seed 262 with 60 resources)."""
+    assert Player(Case(262, 60, "rough")).run().violation is None
+
+
 def test_a_failed_stack_goes_with_its_declaration() -> None:
     """A net that Heat failed to build loses its declaration without a mark (rough seed 174 with 60 resources)."""
     assert Player(Case(174, 60, "rough")).run().violation is None
