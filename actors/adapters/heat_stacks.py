@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import requests
 from heatclient.common.http import SessionClient
+from heatclient.v1.stacks import Stack as Shown
 from heatclient.v1.stacks import StackManager
 from keystoneauth1.session import Session
 
@@ -192,6 +193,10 @@ def _check(answer: Json, method: str, url: str) -> None:
         for name in ("id", "stack_name", "stack_status"):
             if not isinstance(_member(stack, name), str):
                 raise BrokenAnswerError(f"member '{name}' is no text")
+        # heatclient makes attributes of all members, in the place of what it needs itself
+        taken = sorted(name for name in stack if name.startswith("_") or callable(getattr(Shown, name, None)))
+        if taken:
+            raise BrokenAnswerError(f"a stack has no member '{taken[0]}'")
 
 
 def _session(config: HeatConfig) -> Session:

@@ -209,6 +209,17 @@ def test_no_answer_holds_up_a_process(oracle: Oracle, stacks: HeatStacks, label:
         assert failed is not None or (status == 0 and name in ("update", "delete"))
 
 
+@pytest.mark.parametrize("name", ["to_dict", "_info", "is_loaded", "get", "delete"])
+def test_a_member_in_the_place_of_what_the_library_needs_is_no_answer(
+    oracle: Oracle, stacks: HeatStacks, name: str
+) -> None:
+    """heatclient keeps the members of a stack beside its own methods: one of that name would be called."""
+    oracle.status, oracle.kind = 200, "application/json"
+    for call, answer in (("get", {"stack": {**TRUE, name: None}}), ("find", {"stacks": [{**TRUE, name: 1}]})):
+        oracle.body = json.dumps(answer).encode()
+        assert held_to_the_port(stacks, call) is ErrorClass.TRANSIENT
+
+
 def test_an_output_that_is_no_object_is_no_answer(oracle: Oracle, stacks: HeatStacks) -> None:
     """What reads outputs may rely on their being objects."""
     oracle.status, oracle.kind = 200, "application/json"
