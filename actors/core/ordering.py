@@ -1,9 +1,10 @@
 """When a declaration can be planned: what it sees, what it must wait for, and cycles (contract 2.5, 10.6).
 
-Guarantees: deterministic whatever the timing. A mapping with `ignore_missing` sees only resources that were
-declared before its own declaration, as the original did by handling one event after the other; a mapping
-without it sees all, and waits for what is not there. A producer that is declared but not planned yet is waited
-for; if that chain leads back, the cycle is named.
+Guarantees: deterministic whatever the timing, as the original was by handling one declaration after the other: of two
+of which one refers to the other, what was declared before is planned before. A mapping with `ignore_missing` sees only
+what was declared before its own declaration; a mapping without it sees all, and waits for what is not there. A producer
+that is declared but not planned yet is waited for, unless it is built and its update was declared later: then the
+update is planned after whoever uses it. If a chain of producers leads back, the cycle is named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from actors.core.keys import TypeTable
 from actors.core.limiting import TookTooLong
 from actors.core.mapping import MissingResource
 from actors.core.model import Action, Declared, Handler, JsonObject, Ref, Template, Workflow
+from actors.core.outcome import DELETE_COMPLETED
 from actors.core.plan import (
     CompiledTemplate,
     Jobless,
@@ -113,15 +115,22 @@ def try_plan(
         referrers = referrers_to_delete(world, declared)
         if referrers:
             return Held(f"{referrers[0]} refers to it and is deleted first", referrers, bounded=False)
-        return made
-    producers = {ref for job in made.jobs for param in job.params for ref in param.resources} - {declared.ref}
-    unplanned = tuple(sorted(ref for ref in producers if is_unplanned(world, ref)))
-    if not unplanned:
-        return made
-    cycle = find_cycle(world, declared.ref, unplanned)
-    if cycle:
-        raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
-    return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
+    else:
+        producers = {ref for job in made.jobs for param in job.params for ref in param.resources}
+        unplanned = tuple(sorted(ref for ref in producers if _awaits(world, declared, ref)))
+        if unplanned:
+            cycle = find_cycle(world, declared.ref, unplanned)
+            if cycle:
+                raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
+            return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
+    users = users_before(world, declared) if action is not Action.CREATE else ()
+    if users:
+        return Held(
+            f"{users[0]}, which refers to it, was declared before and is not planned yet",
+            users,
+            bounded=False,
+        )
+    return made
 
 
 def templates_of(world: World, declared: Declared) -> dict[Handler, Template]:
@@ -161,10 +170,7 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
 
 def _is_going(world: World, ref: Ref) -> bool:
     """Whether it is marked for deletion, and not deleted yet."""
-    if not world.marked(ref):
-        return False
-    outcome = world.outcome(ref)
-    return outcome is None or outcome.version < world.version(ref)
+    return world.marked(ref) and not world.is_final(ref)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +236,8 @@ def _needed(world: World, me: Ref, first: Iterable[Ref]) -> set[Ref]:
 def is_unplanned(world: World, ref: Ref) -> bool:
     """Whether a stack of `ref` is to be expected, but no job of its declared version is recorded. Of what is marked for
     deletion none is: it may wait for whoever would wait for it here."""
-    declared, outcome = world.declaration(ref), world.outcome(ref)
-    if (
-        declared is None
-        or declared.marked_for_deletion
-        or (outcome is not None and outcome.version >= declared.version)
-    ):
+    declared = world.declaration(ref)
+    if declared is None or declared.marked_for_deletion or world.is_final(ref):
         return False
     if any(job.version == declared.version for job in world.jobs_of(ref)):
         return False
@@ -245,8 +247,57 @@ def is_unplanned(world: World, ref: Ref) -> bool:
         return True
 
 
+def _awaits(world: World, declared: Declared, ref: Ref) -> bool:
+    """Whether the plan of `declared` waits for that of a resource that it needs. Not for an update that was declared
+    later: what it needs stands, and the update waits for whoever uses it (`users_before`)."""
+    theirs = world.declaration(ref)
+    if ref == declared.ref or theirs is None or not is_unplanned(world, ref):
+        return False
+    return not (theirs.revision > declared.revision and _stands(world, ref))
+
+
+def _stands(world: World, ref: Ref) -> bool:
+    """Whether it was brought to some version, and nothing is under way."""
+    outcome = world.outcome(ref)
+    done = outcome is not None and not outcome.error and outcome.worker_state != DELETE_COMPLETED
+    return done and not world.jobs_of(ref)
+
+
+def users_before(world: World, declared: Declared) -> tuple[Ref, ...]:
+    """Whose plans come before that of an update or a deletion of what they refer to, as they were declared before it:
+    one that does, and those that it waits for. Its jobs are waited for then (contract 2.5, consumers).
+
+    Whoever waits, however indirectly, for what was declared later still, or for an operator, is not waited for: so none
+    of these chains can close to a ring.
+    """
+    for ref in world.pending.before(declared.revision):
+        if ref != declared.ref and declared.ref in refers_to(world, ref):
+            chain = _plannable(world, ref, declared.revision)
+            if chain:
+                return chain
+    return ()
+
+
+def _plannable(world: World, first: Ref, before: int) -> tuple[Ref, ...]:
+    """`first` and all whose plans it waits for; () unless all of them were declared before that revision and can be
+    planned now."""
+    chain, todo = {first: None}, [first]
+    while todo:
+        here = todo.pop()
+        declared = world.declaration(here)
+        if declared is None or declared.revision >= before or world.jobs_of(here) or world.paused(here):
+            return ()
+        for ref in refers_to(world, here):
+            if not world.version(ref):
+                return ()
+            if ref not in chain and _awaits(world, declared, ref):
+                chain[ref] = None
+                todo.append(ref)
+    return tuple(chain)
+
+
 def find_cycle(world: World, start: Ref, first: Iterable[Ref]) -> tuple[Ref, ...] | None:
-    """A chain of unplanned resources from `start` back to it, or None."""
+    """A chain of resources from `start` back to it of which each waits for the plan of the next, or None."""
     trail: dict[Ref, Ref] = dict.fromkeys(first, start)
     todo = list(trail)
     while todo:
@@ -255,6 +306,8 @@ def find_cycle(world: World, start: Ref, first: Iterable[Ref]) -> tuple[Ref, ...
         if declared is None or not is_unplanned(world, here):
             continue
         for ref in refers_to(world, here):
+            if not _awaits(world, declared, ref):
+                continue
             if ref == start:
                 return (start, *reversed(_back(trail, here, start)), start)
             if ref not in trail:

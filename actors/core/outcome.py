@@ -47,6 +47,25 @@ _NOTHING: Final = frozenset({CREATE_FAILED, DELETE_COMPLETED})
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `/state/<path>` says, and when it was written."""
+
+    version: int
+    error: str
+    worker_state: str
+    revision: int
+
+    def is_final(self, version: int, *, marked: bool) -> bool:
+        """Whether this is the end of the declared version. After a deletion a new life begins at any version; a mark
+        that was set without a new version is a change all the same (contract 2.1)."""
+        if self.worker_state == DELETE_COMPLETED and not marked:
+            return False
+        if marked and self.version == version:
+            return self.worker_state in (DELETE_COMPLETED, DELETE_FAILED)
+        return self.version >= version
+
+
+@dataclass(frozen=True, slots=True)
 class Realised:
     """What `/state` says was done: `worker_state` at `version`."""
 

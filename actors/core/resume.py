@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.core.model import Action, Declared, Handler, Job, Json, JsonObject
-from actors.core.outcome import DELETE_COMPLETED, DELETE_FAILED
-from actors.core.world import Outcome
+from actors.core.outcome import DELETE_COMPLETED, DELETE_FAILED, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +116,8 @@ def resume(records: Records) -> Resumption:
 
 
 def is_final(declared: Declared, outcome: Outcome) -> bool:
-    """Whether the outcome is that of the declared version; after a deletion a new life begins at any version."""
-    if outcome.worker_state == DELETE_COMPLETED and not declared.marked_for_deletion:
-        return False
-    return outcome.version >= declared.version
+    """Whether the outcome is the end of the declared version."""
+    return outcome.is_final(declared.version, marked=declared.marked_for_deletion)
 
 
 def _vanished(records: Records) -> Resumption:

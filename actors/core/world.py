@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
-from typing import Any
 
 from actors.core import keys
 from actors.core.drift import Recorded
@@ -25,23 +24,13 @@ from actors.core.limiting import CpuLimit, unlimited
 from actors.core.members import QUOTED_MAX, quoted
 from actors.core.model import Declared, Handler, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
-from actors.core.outcome import DELETE_COMPLETED
+from actors.core.outcome import Outcome
 from actors.core.packing import Packing
+from actors.core.pending import Pending
 from actors.core.plan import CompiledTemplate, compile_template
 from actors.core.recorded_job import RecordedJob, read_job
 from actors.core.ref_keys import RefKeys
 from actors.core.referrals import Referrals
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What `/state/<path>` says, and when it was written."""
-
-    version: int
-    error: str
-    worker_state: str
-    revision: int
-
 
 #: How many decoded declarations are kept: those in work, and what they refer to. The others are packed.
 DECODED_MAX = 1024
@@ -82,6 +71,8 @@ class World:
         self.pauses: set[str] = set()  # scopes, as `paused` names them
         #: Who refers to whom, as `ordering` tells; those that are marked for deletion are followed.
         self.referrals = Referrals()
+        #: Declared, to be planned, not marked: whose jobs are still to come.
+        self.pending = Pending()
         self._families: tuple[
             tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
         ] = (
@@ -165,13 +156,22 @@ class World:
             if (known := self._config.get(ref)) is not None:
                 self._config[ref] = replace(known, revision=revision)
                 self.referrals.changed(ref)
-            return ref
+            return self._expect(ref)
         packed = self._packing.pack(ref.type, value)
         # one object for what is the same: etcd tells both numbers, and they mostly are
         created = revision if created in (0, revision) else created
         self._config[ref] = _Config(packed, ref, declared.version, revision, created)
         self.referrals.follow(ref, followed=declared.marked_for_deletion)
         self.referrals.changed(ref)
+        return self._expect(ref)
+
+    def _expect(self, ref: Ref) -> Ref:
+        """Tell whether it is pending."""
+        config = self._config.get(ref)
+        if config is None or self.marked(ref) or self.is_final(ref) or ref in self._jobs.refs():
+            self.pending.discard(ref)
+        else:
+            self.pending.put(ref, config.revision)
         return ref
 
     def _decode(self, config: _Config) -> Declared:
@@ -187,6 +187,7 @@ class World:
             self._config.pop(ref, None)
             self.referrals.follow(ref, followed=False)
             self.referrals.changed(ref)
+            self._expect(ref)
         return ref
 
     def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
@@ -195,32 +196,32 @@ class World:
             self.problems[key] = (
                 f"{key}: nobody runs it, {quoted(str(job.ref))} is no resource of a known type"
             )
-        return self._jobs.put(job)
+        return self._expect(self._jobs.put(job))
 
     def _delete_job(self, key: str) -> Ref | None:
-        return self._jobs.forget(key[len(keys.JOBS) :])
+        ref = self._jobs.forget(key[len(keys.JOBS) :])
+        return self._expect(ref) if ref is not None else None
 
     def _put_state(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
         ref = self._ref(key, keys.STATE)
         if ref is not None:
             version, error, worker_state = keys.decode_state(key, value)
             self._outcomes[ref] = Outcome(version, error, intern(worker_state), revision)
+            self._expect(ref)
         return ref
 
     def _delete_state(self, key: str) -> Ref | None:
-        return self._drop(key, keys.STATE, self._outcomes)
+        ref = self.types.ref(key, keys.STATE)
+        if ref is not None:
+            self._outcomes.pop(ref, None)
+            self._expect(ref)
+        return ref
 
     def _ref(self, key: str, root: str) -> Ref | None:
         """The resource of a key: the very object under which it is declared, so that each is held once."""
         ref = self.types.ref(key, root)
         config = self._config.get(ref) if ref is not None else None
         return config.ref if config is not None else ref
-
-    def _drop(self, key: str, root: str, family: dict[Ref, Any]) -> Ref | None:
-        ref = self.types.ref(key, root)
-        if ref is not None:
-            family.pop(ref, None)
-        return ref
 
     def _put_pause(self, key: str, _value: bytes, _revision: int, _created: int) -> None:
         self.pauses.add(key[len(keys.PAUSE) :])
@@ -287,6 +288,15 @@ class World:
         """What was realised last."""
         return self._outcomes.get(ref)
 
+    def is_final(self, ref: Ref) -> bool:
+        """Whether it is declared, and the outcome is that of the declared version."""
+        config, outcome = self._config.get(ref), self._outcomes.get(ref)
+        return (
+            config is not None
+            and outcome is not None
+            and outcome.is_final(config.version, marked=self.marked(ref))
+        )
+
     def monitoring(self, ref: Ref) -> bytes | None:
         """The raw `/monitoring` value."""
         return self._monitoring.values.get(ref)
@@ -335,9 +345,4 @@ class World:
             # an outcome may be all there is: of a deletion without jobs, of a failure before the plan
             recorded = ref in self._jobs.refs() or ref in self._accepted.refs or ref in self._outcomes
             return recorded and self.vanished(ref)
-        outcome = self._outcomes.get(ref)
-        if outcome is None or outcome.version < config.version:
-            return True
-        if outcome.worker_state == DELETE_COMPLETED and not self.marked(ref):
-            return True  # declared again: a new life
-        return ref in self._jobs.refs() or ref in self._requested.refs
+        return not self.is_final(ref) or ref in self._jobs.refs() or ref in self._requested.refs

@@ -26,7 +26,7 @@ from tests.actors.trial import (
     config_key,
     example,
 )
-from tests.actors.trouble import HOUR, error_of, fate_of, nothing_in_flight
+from tests.actors.trouble import HOUR, error_of, fate_of, jobs_of, nothing_in_flight
 
 SLOW = Settings(extra_s=lambda action, name: 2.0)
 
@@ -253,11 +253,11 @@ def test_a_failed_declaration_that_vanishes_leaves_no_stack() -> None:
 
 def test_a_job_less_declaration_that_vanishes(trial: Trial) -> None:
     """Types that are removed in one step (contract 8.6): only the accepted copy is dropped."""
-    vanish(trial, DHCP_PORT)
-    quiet(trial)
+    told = trial.written(keys.STATE, DHCP_PORT)
     trial.remove(DHCP_PORT)
     quiet(trial)
     assert trial.leftovers(DHCP_PORT) == []
+    assert [value for _, value in trial.written(keys.STATE, DHCP_PORT)[len(told) :] if value] == []
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["seen", "while nobody looks"])
@@ -289,7 +289,24 @@ def test_what_failed_before_it_was_accepted_vanishes_and_begins_anew(trial: Tria
     assert trial.state(lost)["state"]["worker_state"] == "CREATE_COMPLETED"
 
 
+def test_a_mark_without_a_new_version_is_a_mark(trial: Trial) -> None:
+    """Contract 2.1: another deletion flag is a change, though the API server raises the version with it."""
+    trial.change(SUBNET, 1, marked=True)
+    trial.settle()
+    assert trial.state(SUBNET)["state"]["worker_state"] == "DELETE_COMPLETED"
+    assert keys.stack_name(SUBNET) not in trial.living()
+
+
 # ---------------------------------------------------------------------------------------------- in a burst
+
+
+def test_a_deletion_waits_for_the_update_of_a_user_that_came_before(trial: Trial) -> None:
+    """Contract 10.11: it waits for the jobs of those that refer to it, those about to come included."""
+    trial.change(SUBNET, 2)
+    trial.change(NETWORK, 2, marked=True)
+    trial.settle(limit_s=300.0)
+    awaited = jobs_of(trial, NETWORK, 2)[0][1]["dependency"]
+    assert [":".join(name.split(":")[:3]) for name in awaited] == ["modify:heat_worker:subnet"]
 
 
 @pytest.mark.parametrize("backwards", [False, True])

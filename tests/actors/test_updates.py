@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from tests.actors.trial import (
     Trial,
     body_of,
 )
-from tests.actors.trouble import error_of, fate_of, nothing_in_flight
+from tests.actors.trouble import error_of, fate_of, jobs_of, nothing_in_flight
 
 #: Two seconds for whatever Heat does on a stack, changes without effect included.
 SLOW = Settings(extra_s=lambda action, name: 2.0)
@@ -36,18 +35,6 @@ def trial() -> Iterator[Trial]:
         made.settle()
         made.host.advance(1.0)
         yield made
-
-
-def jobs_of(trial: Trial, ref: Ref, version: int) -> list[Any]:
-    """The `/jobs/all` values of one version, in the order in which they were written."""
-    found = []
-    for _, changes in trial.etcd._history:
-        for change in changes:
-            if change.key.startswith(keys.JOBS) and f":{ref}:{version}:" in change.key:
-                raw = getattr(change, "value", None)
-                if raw is not None:
-                    found.append(json.loads(raw))
-    return found
 
 
 def shape(trial: Trial, ref: Ref, version: int) -> list[str]:
@@ -295,6 +282,17 @@ def test_jobs_wait_for_consumers(trial: Trial) -> None:
     awaited = jobs_of(trial, NETWORK, 2)[0][1]["dependency"]
     assert [":".join(name.split(":")[:3]) for name in awaited] == ["modify:heat_worker:subnet"]
     trial.settle()
+    assert error_of(trial, NETWORK) == error_of(trial, SUBNET) == ""
+
+
+def test_a_burst_is_ordered_as_it_was_declared(trial: Trial) -> None:
+    """Contract 2.5: who waits for whom does not depend on how fast one declaration follows the other."""
+    trial.change(SUBNET, 2)
+    trial.change(NETWORK, 2)
+    trial.settle()
+    subnet, network = (jobs_of(trial, ref, 2)[0][1]["dependency"] for ref in (SUBNET, NETWORK))
+    assert subnet == []
+    assert [":".join(name.split(":")[:3]) for name in network] == ["modify:heat_worker:subnet"]
     assert error_of(trial, NETWORK) == error_of(trial, SUBNET) == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -62,3 +63,15 @@ def template(name: str, mappings: dict[str, Any], source: str) -> Document:
 def quota() -> PortError:
     """A lasting shortage."""
     return PortError(ErrorClass.QUOTA, "RequestLimitExceeded", "You have reached the maximum stacks")
+
+
+def jobs_of(trial: Trial, ref: Ref, version: int) -> list[Any]:
+    """The `/jobs/all` values of one version, in the order in which they were written."""
+    found = []
+    for _, changes in trial.etcd._history:
+        for change in changes:
+            if change.key.startswith(keys.JOBS) and f":{ref}:{version}:" in change.key:
+                raw = getattr(change, "value", None)
+                if raw is not None:
+                    found.append(json.loads(raw))
+    return found

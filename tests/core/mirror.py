@@ -76,7 +76,8 @@ class Mirror:
 
     def settle(self, ref: Ref, version: int = 1, error: str = "") -> None:
         """Write its `/state`."""
-        state = keys.encode_state({"worker_state": "CREATE_COMPLETED"}, version, error)
+        done = "DELETE_COMPLETED" if self.world.marked(ref) else "CREATE_COMPLETED"
+        state = keys.encode_state({"worker_state": done}, version, error)
         self.put(keys.STATE + self.world.types.path(ref), state)
 
     def job(

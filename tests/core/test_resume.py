@@ -13,8 +13,8 @@ from actors.core import keys
 from actors.core.keys import ResourceType, TypeTable
 from actors.core.model import Action, Declared, Handler, Job, Ref, Workflow
 from actors.core.monitors import Target
+from actors.core.outcome import Outcome
 from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, Records, in_order, resume
-from actors.core.world import Outcome
 from actors.ports import Entry, Guard, Put, WriteSet
 from actors.records import read_records, record_keys
 from actors.transactions import paths, record_heat, record_monitoring, record_plan, record_state

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actors.core import keys
 from actors.core.model import Declared, Ref
 from actors.core.monitors import Target, encode_targets
-from actors.core.world import Outcome
+from actors.core.outcome import Outcome
 from tests.core.mirror import BODIES, GATEWAY, MONITORING, NET, PORT, QUOTA, Mirror
 
 
