@@ -1,8 +1,9 @@
 """Plays a recording: its config writes into a fresh real etcd, under the real process tree, in the recorded order.
 
-Guarantees: a step is taken only when everything before it has been seen to happen, so each declaration is planned
-with exactly the jobs under way that were under way when it was recorded, however fast this machine is. What did
-not happen in time is a problem in the result, never a silent skip. Nothing is left running.
+Guarantees: what was declared between two answers of the surroundings is declared in one burst, as fast as etcd takes it,
+and nothing is answered before all of it is planned: so each declaration has to be planned with exactly the jobs under
+way that were under way when it was recorded, however fast this machine is. What did not happen in time is a problem in
+the result, never a silent skip. Nothing is left running.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ class Conductor:
         self._folder = folder
         self._observer = Observer(run)
         self._played = Played(history=self._observer.history)
+        #: Versions whose plans are still to be seen.
+        self._declared: list[Version] = []
 
     def play(self) -> Played:
         """From nothing to the end of the recording. Raises OSError or RuntimeError if it cannot begin."""
@@ -122,6 +125,7 @@ class Conductor:
             tree.tell(Boot(self._options(), self._wiring(settings), "replay"))
             for step in self._run.steps:
                 self._take(step, store)
+            self._await_plans()
             self._calm_down()
         finally:
             if tree is not None:
@@ -159,10 +163,10 @@ class Conductor:
             write = Delete(step.key) if step.value is None else Put(step.key, compact(step.value))
             store.commit([WriteSet((write,))])
             if ref is not None and (ref, version) in self._run.jobs:
-                self._await(
-                    f"{ref} version {version} is planned", lambda: (ref, version) in self._observer.planned
-                )
-        elif step.what == "heat" and ref is not None:
+                self._declared.append((ref, version))
+            return
+        self._await_plans()
+        if step.what == "heat" and ref is not None:
             before = self._observer.stacks[ref]
             gone = step.value.get("stack_status") == "DELETE_COMPLETE"
             self._release(f"{stack_name(ref)} {'deleted' if gone else version}")
@@ -175,6 +179,15 @@ class Conductor:
             self._await(
                 f"{ref} version {version} has an outcome", lambda: (ref, version) in self._observer.outcomes
             )
+
+    def _await_plans(self) -> None:
+        """What ends later was waited for by all that was declared before."""
+        for ref, version in self._declared:
+            self._await(
+                f"{ref} version {version} is planned",
+                lambda one=(ref, version): one in self._observer.planned,  # type: ignore[misc]
+            )
+        self._declared.clear()
 
     def _release(self, token: str) -> None:
         with (self._folder / stand_ins.RELEASED).open("a", encoding="utf-8") as file:
