@@ -2,7 +2,7 @@
 
 Guarantees: `load_schemas` reads what `GET /gohan/v0.1/schemas` answers and raises SchemaError, naming the
 schema, for what it cannot read. The rows of contract 4.2 are data here, because Gohan's newer schemas no
-longer name the templates of the monitoring worker.
+longer name the templates of the monitoring worker; and so is what its schemas are known to say wrongly.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ PORT_MONITORING: Final[JsonObject] = {
     "then_mapping": {"constant": None},
     "else_mapping": {"constant": "port_monitoring"},
 }
+#: type → mapping that its schema is known to have by mistake → the one that is meant (contract 4.1, quirk 28).
+#: A schema that says anything else is believed.
+_MEANT: Final[Mapping[str, Mapping[str, str]]] = {"local_subnet": {"Cese_logical_port": "Clocal_subnet"}}
 #: Schemas that describe Gohan itself or the templates, not resources.
 _NO_RESOURCE: Final = frozenset({"heat_template"})
 
@@ -123,7 +126,11 @@ def _template_path(name: str, metadata: JsonObject) -> dict[Handler, Json]:
         return {}
     handlers = {handler.value for handler in Handler}
     if isinstance(raw, Mapping) and raw and raw.keys() <= handlers:
-        return {Handler(key): mapping for key, mapping in raw.items()}
+        return {Handler(key): _meant(name, mapping) for key, mapping in raw.items()}
     if not isinstance(raw, str | Mapping):
         raise SchemaError(f"schema {name!r}: 'template_path' must be a mapping")
-    return {Handler.HEAT: raw}
+    return {Handler.HEAT: _meant(name, raw)}
+
+
+def _meant(name: str, mapping: Json) -> Json:
+    return _MEANT.get(name, {}).get(mapping, mapping) if isinstance(mapping, str) else mapping

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from actors.core.keys import CONFIG, ResourceType
+from actors.core.keys import CONFIG, TEMPLATES, ResourceType, decode_template
 from actors.core.mapping import parse
-from actors.core.model import Handler, Ref
+from actors.core.model import Action, Declared, Handler, Ref, Template, Workflow
+from actors.core.plan import compile_template, plan
 from config.gohan import PORT_MONITORING, SchemaError, load_schemas, with_monitoring
-from tests.core.replay import TRACES, load
+from config.types import load_types
+from tests.core.replay import TRACES, World, load
 
 recorded = pytest.mark.skipif(not TRACES.exists(), reason=f"no recorded runs at {TRACES.name}")
 
@@ -54,6 +57,22 @@ def test_template_path_by_handler():
     assert other is not None
     assert kind.template_path == {Handler.HEAT: "Ca", Handler.MONITORING: {"constant": "b"}}
     assert other.template_path == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "meant"),
+    [
+        ("local_subnet", "Cese_logical_port", {Handler.HEAT: "Clocal_subnet"}),
+        ("local_subnet", {"heat_worker": "Cese_logical_port"}, {Handler.HEAT: "Clocal_subnet"}),
+        ("local_subnet", "Cmine", {Handler.HEAT: "Cmine"}),
+        ("local_subnet", {"constant": "mine"}, {Handler.HEAT: {"constant": "mine"}}),
+        ("ese_logical_port", "Cese_logical_port", {Handler.HEAT: "Cese_logical_port"}),
+    ],
+)
+def test_the_template_that_local_subnet_names_by_mistake_is_put_right(name: str, said: Any, meant: Any):
+    """Gohan gives local_subnet the template of another type; only that value of that type is replaced (quirk 28)."""
+    (kind,) = load_schemas([schema(id=name, metadata={"template_path": said})])
+    assert kind.template_path == meant
 
 
 @pytest.mark.parametrize("prefix", ["/v2.0/ports", "/v2.0", "v2.0/"])
@@ -107,6 +126,49 @@ def test_recorded_relations_and_template_paths():
     }
     assert sum(map(len, table.relations.values())) == sum(map(len, relations.values())) > 50
     paths = {kind.name: kind.template_path[Handler.HEAT] for kind in table if kind.template_path}
-    assert paths == load("new/template_mappings.json")["heat_worker"]
+    assert paths == load("new/template_mappings.json")["heat_worker"] | {"local_subnet": "Clocal_subnet"}
     assert len(paths) == 31
     assert all(parse(mapping) for mapping in paths.values())
+
+
+LOCAL_SUBNET = Declared(
+    Ref("local_subnet", "s1"),
+    1,
+    {
+        "id": "s1",
+        "cidr": "10.0.0.0/24",
+        "ip_version": 4,
+        "name": "",
+        "network_id": "n1",
+        "ese_logical_port_id": "l1",
+    },
+)
+
+
+def planned_values(world: World) -> dict[str, Any]:
+    """What a new local_subnet's Heat job is given."""
+    made = plan(world, LOCAL_SUBNET, None, Action.CREATE, salt="s")
+    assert isinstance(made, Workflow)
+    return {param.name: param.value for job in made.jobs for param in job.params}
+
+
+def test_a_local_subnet_is_planned_from_its_own_template():
+    """With our table a local_subnet gets the values of its own template, and none of a logical port (quirk 28)."""
+    world = World(load_types())
+    for name, mappings in {
+        "local_subnet": {"cidr": "Pcidr"},
+        "ese_logical_port": {"switch": "Fese_physical_port+ese_physical_port_id:name"},
+    }.items():
+        world.templates[name] = compile_template(Template(name, Handler.HEAT, mappings, ""))
+    assert planned_values(world) == {"cidr": "10.0.0.0/24"}
+
+
+@recorded
+def test_a_local_subnet_is_planned_with_the_recorded_schemas_and_templates():
+    """With Gohan's table a local_subnet gets the values that its recorded template asks for (quirk 28)."""
+    world = World()
+    for write in load("new/01_common_function_gateway/config.json")["writes"]:
+        if write["key"].startswith(TEMPLATES):
+            template = decode_template(write["key"], json.dumps(write["value"]).encode(), 1)
+            world.templates[template.id] = compile_template(template)
+    assert planned_values(world) == {"cidr": "10.0.0.0/24", "name": "s1"}
