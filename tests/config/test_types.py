@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.core.keys import CONFIG
+from actors.core.mapping import Context, evaluate, parse
 from actors.core.model import Handler, Ref
 from config.types import TypesError, load_types
 
@@ -25,9 +26,26 @@ def recorded(name: str) -> Any:
 
 @needs_traces
 def test_relations_are_those_of_the_recorded_schemas():
-    """Every recorded resource type is known, with exactly the recorded relations."""
+    """Every recorded resource type is known, with exactly the recorded relations and the one of older templates."""
     expected = {name: rel for name, rel in recorded("relations.json").items() if name not in NO_RESOURCES}
+    expected["interdc_service"] = {"uplink_interface_id": "ha_interface"}
     assert {name: dict(rel) for name, rel in load_types().relations.items()} == expected
+
+
+@pytest.mark.parametrize("kind", ["interdc_gateway", "interdc_interface", "gw_interface"])
+def test_the_uplink_of_an_interdc_service_can_be_walked(kind: str):
+    """Older templates go from the service of another data centre to the names of its physical uplinks."""
+    bodies: dict[Ref, dict[str, Any]] = {
+        Ref("interdc_gateway", "g"): {"interdc_service_id": "s"},
+        Ref("interdc_service", "s"): {"uplink_interface_id": "ha"},
+        Ref("ha_interface", "ha"): {"primary_interface_id": "er"},
+        Ref("er_physical_interface", "er"): {"name": "xe-0/0/1"},
+    }
+    start = {"interdc_service_id": "s", "interdc_gw_id": "g"}
+    to_gateway = [] if kind == "interdc_gateway" else ["interdc_gw_id"]
+    path = [*to_gateway, "interdc_service_id", "uplink_interface_id", "primary_interface_id"]
+    context = Context(Ref(kind, "x"), start, 1, load_types().relations, bodies.get)
+    assert evaluate(parse({"field": "name", "path": path}), context, "x").value == "xe-0/0/1"
 
 
 @needs_traces
