@@ -84,12 +84,47 @@ def test_each_type(type_name: str, properties: dict[str, Any], expected: Target)
 
 
 def test_all_types_of_the_contract_are_known() -> None:
-    """The types of contract 6.2, and those of 6.4 with readings of their own."""
+    """The types of contract 6.2, and those of 6.4 that are asked by SNMP."""
     assert set(MONITOR_TYPES) == {
         *("switch", "router", "physical_port", "logical_port", "vrrp_session", "bgp_session"),
         *("virtual_network", "virtual_machine_interface", "nova_vm", "etcd_reader", "kafka_messenger"),
-        *("snmp_device_fw", "snmp_device_lb", "snmp_ports"),
+        *("snmp_device", "snmp_device_fw", "snmp_device_lb"),
+        *("snmp_ports_status", "snmp_ports_metric", "snmp_ports"),
     }
+
+
+@pytest.mark.parametrize(
+    ("type_name", "measured"),
+    [
+        ("snmp_device", ()),
+        (
+            "snmp_device_fw",
+            (
+                "cpu.user",
+                "cpu.system",
+                "cpu.idle",
+                "memory.total",
+                "memory.available",
+                "tcp.active",
+                "tcp.passive",
+            ),
+        ),
+        ("snmp_device_lb", ("cpu.usage", "memory.usage", "http.request", "tcp.client", "tcp.server")),
+        ("snmp_ports_status", ()),
+        ("snmp_ports_metric", ("traffic.in", "traffic.out")),
+        ("snmp_ports", ("traffic.in", "traffic.out")),
+    ],
+)
+def test_snmp_types_of_monitoring_targets(type_name: str, measured: tuple[str, ...]) -> None:
+    """Each SNMP type of contract 6.4 takes the properties given there, and measures what is listed there."""
+    of_port = type_name.startswith("snmp_ports")
+    named = {"if_name": "dp0s3"} if of_port else {}
+    one = made(type_name, device_ip="10.0.0.1", community_name="FW", **named)
+    assert one == Target("m", type_name, "10.0.0.1", "FW", tuple(named.items()))
+    query, readings = queries_of(one, MONITOR_TYPES[type_name])
+    oid = "1.3.6.1.2.1.2.2.1.8.#" if of_port else "1.3.6.1.2.1.1.3.0"
+    assert (query.oid, {each.interface for each in (query, *readings)}) == (oid, {"dp0s3" if of_port else ""})
+    assert tuple(each.name for each in MONITOR_TYPES[type_name].readings) == measured
 
 
 @pytest.mark.parametrize(
@@ -101,6 +136,8 @@ def test_all_types_of_the_contract_are_known() -> None:
         ("logical_port", {"device_ip": "h", "name": "n"}),
         ("vrrp_session", {"host": "h", "interface": "i", "vrid": 1}),
         ("bgp_session", {"host": "h", "peer_address": "192.0.2.1"}),
+        ("snmp_device", {"device_ip": "h"}),
+        ("snmp_ports", {"device_ip": "h", "if_name": "n"}),
     ],
 )
 @pytest.mark.parametrize("emptiness", [None, ""])
