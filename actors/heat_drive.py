@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from actors import rendering
 from actors.core import stackdrive
@@ -73,7 +74,7 @@ class Drive:
         """
         request = self.request
         try:
-            values, warnings = rendering.resolve(request.params, request.outputs)
+            values, missing = rendering.resolve(request.params, request.outputs)
             self.identity = {name: value for name, value in values.items() if value == request.ref.id}
             if self.deletes:
                 return rendering.split_params(values)[2]
@@ -81,8 +82,8 @@ class Drive:
             if self.deletes:
                 return rendering.DEFAULT_TIMEOUT_MIN
             raise
-        made = rendering.render_heat(request.template, values)
-        self.warnings += warnings
+        made = rendering.render_heat(request.template, values, missing)
+        self.warnings += chain.from_iterable(missing.values())
         tags = stackdrive.tags(request.version)
         self.spec = StackSpec(
             request.tenant, self.name, made.template, made.parameters, made.timeout_min, tags

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -47,6 +47,10 @@ MAX_NODES: Final = 100_000
 _DB_MAPPINGS: Final = "db_mappings"
 
 
+class MissingOutputError(RenderError):
+    """A parameter that a template cannot do without needs an output that a stack does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeatInput:
     """What a stack is made from: `parameters` without nulls, `timeout_min` in minutes."""
@@ -69,7 +73,8 @@ def failure_of(error: Exception, ref: Ref, template_id: str, log: logging.Logger
     """Why a resource cannot be rendered. What nobody foresaw is logged, and is the end of this version only, too."""
     where = f"{ref} template {template_id}"
     if isinstance(error, RenderError | BadMonitor):
-        return Failure(ErrorClass.INVALID, "InvalidTemplate", f"{where}: {error}")
+        kind = "MissingOutput" if isinstance(error, MissingOutputError) else "InvalidTemplate"
+        return Failure(ErrorClass.INVALID, kind, f"{where}: {error}")
     log.error("%s cannot be rendered", where, exc_info=error)
     return Failure(
         ErrorClass.INVALID, "InternalError", f"{where}: unexpected {type(error).__name__}, see log"
@@ -92,14 +97,20 @@ def needed_outputs(params: Iterable[Param]) -> set[Ref]:
 
 def resolve(
     params: Iterable[Param], outputs: Mapping[Ref, Iterable[JsonObject]]
-) -> tuple[dict[str, Json], list[str]]:
-    """Final values by parameter name, and warnings (contract 3.5.1, 10.26).
+) -> tuple[dict[str, Json], dict[str, list[str]]]:
+    """Final values, and warnings of what is missing in them, both by parameter name (contract 3.5.1, 10.26).
 
     `outputs`: resource → its stored Heat outputs. One that is missing or carries `output_error` gives null
     and a warning. Raises RenderError for a malformed entry.
     """
-    warnings: list[str] = []
-    return {param.name: _value(param, outputs, warnings) for param in params}, warnings
+    values: dict[str, Json] = {}
+    missing: dict[str, list[str]] = {}
+    for param in params:
+        warnings: list[str] = []
+        values[param.name] = _value(param, outputs, warnings)
+        if warnings:
+            missing[param.name] = warnings
+    return values, missing
 
 
 def _value(param: Param, outputs: Mapping[Ref, Iterable[JsonObject]], warnings: list[str]) -> Json:
@@ -159,11 +170,14 @@ def _timeout_min(value: Json) -> int:
 # ----------------------------------------------------------------------------------------------- documents
 
 
-def render_heat(source: str, values: JsonObject, *, name: str = "") -> HeatInput:
+def render_heat(
+    source: str, values: JsonObject, missing: Mapping[str, Sequence[str]] | None = None, *, name: str = ""
+) -> HeatInput:
     """The stack of a heat job. `source`: Jinja2 text of a HOT document; `name`: template id for errors.
 
-    Null parameters are left out, so that Heat takes its default (real Heat refuses null); arrays and objects
-    for a `string` parameter are sent as JSON text (quirk 31). Raises RenderError.
+    Null parameters are left out, so that Heat takes its default (real Heat refuses null), and so is one of which
+    `missing` says that a part was not to be had: an error if it has no default (10.26). Arrays and objects for a
+    `string` parameter are sent as JSON text (quirk 31). Raises RenderError.
     """
     context, parameters, timeout_min = split_params(values)
     template = _parse(render_text(source, context, name), name)
@@ -171,7 +185,16 @@ def render_heat(source: str, values: JsonObject, *, name: str = "") -> HeatInput
         raise RenderError(name, "the rendered template is empty")
     declared = template.get("parameters")
     types = declared if isinstance(declared, dict) else {}
-    sent = {key: _for_heat(value, types.get(key)) for key, value in parameters.items() if value is not None}
+    missing = missing or {}
+    for key, (why, *_) in missing.items():
+        declaration = types.get(key) if key in parameters else None
+        if isinstance(declaration, dict) and declaration.get("default") is None:
+            raise MissingOutputError(name, f"{why}, and the template has no default for it")
+    sent = {
+        key: _for_heat(value, types.get(key))
+        for key, value in parameters.items()
+        if value is not None and key not in missing
+    }
     return HeatInput(template, sent, timeout_min)
 
 

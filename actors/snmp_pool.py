@@ -8,6 +8,7 @@ asyncio loop, no thread per poll.
 from __future__ import annotations
 
 import os
+from itertools import chain
 
 from actors import rendering
 from actors.core.monitors import Target, target
@@ -85,8 +86,8 @@ class SnmpPollerActor(IoActor):
     def _targets(self, message: RenderMonitors) -> tuple[Target, ...]:
         assert self._options is not None, "asked only after Boot"
         options = self._options
-        values, warnings = rendering.resolve(message.params, message.outputs)
-        for warning in warnings:
+        values, missing = rendering.resolve(message.params, message.outputs)
+        for warning in chain.from_iterable(missing.values()):
             self.log.warning("%s template %s: %s", message.ref, message.template_id, warning)
         monitors = rendering.render_monitors(message.template, values)
         community, types = options.default_community_name, options.monitor_types

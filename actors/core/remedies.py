@@ -23,6 +23,10 @@ REMEDIES: Final[tuple[tuple[str, str], ...]] = (
         "MissingTemplate",
         "put the template document that is named under /config/v2.0/heat_templates; then `retry`",
     ),
+    (
+        "MissingOutput",
+        "`retry` the resource whose output is missing, or give the parameter a default; then `retry` this one",
+    ),
     ("InvalidTemplate", "correct the template document that is named; then `retry`"),
     (
         "PlanError",

@@ -10,16 +10,16 @@ import pytest
 from actors.core.drift import Drift, Expected
 from actors.core.errors import SAID_MAX, ErrorClass
 from actors.core.keys import stack_name
-from actors.core.model import Action
+from actors.core.model import Action, Param, ParamType
 from actors.core.options import Options
 from actors.core.stackdrive import Seen
 from actors.heat_drive import Drive
-from actors.messages import HeatCompare, HeatCompared
+from actors.messages import HeatCompare, HeatCompared, HeatDone, HeatFailed, HeatRequest
 from actors.ports import REQUEST_ID, Stack, StackSpec
 from sim import fake_stacks
 from sim.heat.engine import Fate, Request
 from sim.heat.outputs import resolve
-from tests.actors.heat_rig import CALL_S, GONE, Rig, calls_take_time, ref
+from tests.actors.heat_rig import CALL_S, CREATE, GONE, TEMPLATE, Rig, calls_take_time, ref
 
 __all__ = ["calls_take_time"]
 
@@ -101,6 +101,28 @@ def test_half_a_letter_in_a_reason_is_told_as_such() -> None:
     rig.fates["CREATE"] = Fate.FAIL
     rig.ask("a")
     assert rig.done("a").failure.text == "CREATE_FAILED: it is \\ud800"
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE.replace("type: string", "type: string, default: d")])
+def test_a_missing_output_is_an_error_or_left_to_the_default(template: str) -> None:
+    """Without a default Heat is not asked and the error says what is missing; with one it is a warning (10.26)."""
+    rig, needed = Rig(), ref(7)
+    late = {"output_key": "id", **needed.to_json()}
+    entry = Param("v", ParamType.OUTPUT_KEY, late).to_json()
+    params = (Param("v", ParamType.LIST, [entry], (needed,)),)
+    rig.host.tell(
+        rig.heat, HeatRequest("r", ref(), 1, CREATE, "t", "vlan", template, params, {}), sender=rig.me
+    )
+    rig.run(5.0)
+    said = f"parameter 'v': the stack of {needed} has no output 'id'"
+    answer = rig.answers["r"][1]
+    if template == TEMPLATE:
+        assert isinstance(answer, HeatFailed) and not answer.failure.retryable
+        assert str(answer.failure).startswith(f"MissingOutput: {ref()} template vlan: {said}")
+        assert not rig.stacks.requests
+    else:
+        assert isinstance(answer, HeatDone) and answer.warnings == (said,)
+        assert {one["output_value"] for one in answer.outputs} == {"d"}
 
 
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), json.loads("[" * 60 + "]" * 60)])

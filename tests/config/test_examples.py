@@ -86,10 +86,10 @@ def stacks():
     waiting = workable(Handler.HEAT)
     while waiting:
         ref = waiting.pop(0)
-        values, warnings = resolve(params(ref, Handler.HEAT), outputs)
-        if warnings:  # an output it needs is not there yet
+        values, missing = resolve(params(ref, Handler.HEAT), outputs)
+        if missing:  # an output it needs is not there yet
             waiting.append(ref)
-            assert len(waiting) > 1, warnings
+            assert len(waiting) > 1, missing
             continue
         given = render_heat(template_of(ref, Handler.HEAT).source, values, name=ref.type)
         document = hot.parse(given.template)
@@ -157,8 +157,8 @@ MONITORS = {
 @pytest.mark.parametrize("ref", workable(Handler.MONITORING), ids=str)
 def test_every_monitoring_template_gives_the_monitors_of_the_contract(stacks, ref):
     """Names and types are those of contract 6.1, with all properties that polling needs."""
-    values, warnings = resolve(params(ref, Handler.MONITORING), stacks[1])
-    assert not warnings
+    values, missing = resolve(params(ref, Handler.MONITORING), stacks[1])
+    assert not missing
     monitors = render_monitors(template_of(ref, Handler.MONITORING).source, values, name=ref.type)
     assert {monitor.name: monitor.type for monitor in monitors} == MONITORS[ref.type]
     for monitor in monitors:

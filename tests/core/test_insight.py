@@ -172,6 +172,7 @@ def test_who_waits_for_several_follows_the_one_that_ends_last(waiting: Insight) 
         ("StackFailed: CREATE_FAILED: Quota exceeded for ports", "quota of the tenant"),
         ("NotOurs: a stack of this name exists", "somebody else's stack"),
         ("MonitorTimeout: monitor 'port' is DOWN", "look at the port"),
+        ("MissingOutput: port:p template port: no output", "whose output is missing"),
         ("SomethingNew: nobody knows", GENERAL),
     ],
 )

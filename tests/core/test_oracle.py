@@ -152,9 +152,9 @@ def test_every_recorded_heat_request_is_rendered_the_same(run: str):
             assert request["action"] == "delete"
             continue
         assert template is not None
-        values, warnings = resolve(job.params, outputs[job.ref, job.version])
+        values, missing = resolve(job.params, outputs[job.ref, job.version])
         context, parameters, timeout_min = split_params(values)
-        assert (parameters, context, warnings) == (request["parameters"], request["jinja_parameters"], [])
+        assert (parameters, context, missing) == (request["parameters"], request["jinja_parameters"], {})
         assert timeout_min == int(request["timeout_mins"] or request["timeout_mins_shown"])
         assert render_text(template.source, context) == document["templates"][request["template"]]
         rendered = render_heat(template.source, values, name=template.id)
@@ -179,11 +179,11 @@ def test_every_recorded_monitoring_job_renders(run: str):
             if job.handler is not Handler.MONITORING or not job.is_last:
                 continue
             template = case.templates[Handler.MONITORING]
-            values, warnings = resolve(job.params, outputs)
+            values, missing = resolve(job.params, outputs)
             monitors = render_monitors(template.source, values, name=template.id)
             state = recorded[job.ref, job.version]["state"]["state_monitoring"]
             assert {each.name for each in monitors} == _parse_names(state)
-            assert warnings == []
+            assert missing == {}
             checked += 1
     assert checked == {"old/01_common_function_gateway": 17, "old/03_vpn_gateway": 23}[run]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,7 +47,13 @@ def late(ref: Ref, key: str = "id", name: str = "x") -> Param:
 
 def listed(*refs: Ref) -> Param:
     """A list of late-bound entries."""
-    return Param("l", ParamType.LIST, [{**late(ref).to_json(), "resources": []} for ref in refs], refs)
+    entries = [{**late(ref, name="l").to_json(), "resources": []} for ref in refs]
+    return Param("l", ParamType.LIST, entries, refs)
+
+
+def nested(inner: Param) -> Param:
+    """A list that holds that list."""
+    return Param("l", ParamType.LIST, [inner.to_json()], inner.resources)
 
 
 def test_outputs_are_resolved_and_needed():
@@ -57,25 +64,63 @@ def test_outputs_are_resolved_and_needed():
         NET: ({"output_key": "id", "output_value": {"deep": 1}},),
     }
     assert needed_outputs(params) == {PORT, NET}
-    values, warnings = resolve(params, outputs)
+    values, missing = resolve(params, outputs)
     assert values == {"v": [1], "x": "uuid-p", "l": ["uuid-p", {"deep": 1}]}
-    assert warnings == []
+    assert missing == {}
 
 
-@pytest.mark.parametrize(
-    "outputs",
-    [
-        {},
-        {PORT: ()},
-        {PORT: ({"output_key": "id", "output_value": "stale", "output_error": "no attribute"},)},
-    ],
-)
+MISSING: list[dict[Ref, Any]] = [
+    {},
+    {PORT: ()},
+    {PORT: ({"output_key": "id", "output_value": "stale", "output_error": "no attribute"},)},
+]
+
+
+@pytest.mark.parametrize("outputs", MISSING)
 def test_missing_and_failed_outputs_are_null_with_a_warning(outputs: dict[Ref, Any]):
     """An output that is not there, or that Heat could not compute, is null and told (10.26)."""
-    values, warnings = resolve((late(PORT),), outputs)
+    values, missing = resolve((late(PORT),), outputs)
     assert values == {"x": None}
-    assert len(warnings) == 1
-    assert all(word in warnings[0] for word in ("'x'", "'id'", "port:p1"))
+    (warning,) = missing["x"]
+    assert all(word in warning for word in ("'x'", "'id'", "port:p1"))
+
+
+#: What refers to a port whose output is missing, and to a network that is there, as a list and on its own.
+LATE = {"list": listed(PORT, NET), "nested list": nested(listed(PORT, NET)), "scalar": late(PORT, name="l")}
+
+
+@pytest.mark.parametrize("param", LATE.values(), ids=LATE)
+@pytest.mark.parametrize("outputs", MISSING)
+@pytest.mark.parametrize("default", ["", ", default: null"])
+def test_a_missing_output_without_a_default_fails_the_job(
+    param: Param, outputs: dict[Ref, Any], default: str
+):
+    """One clear error names template, parameter, resource and output, instead of a null that reaches Heat (10.26)."""
+    values, missing = resolve((param,), {NET: ({"output_key": "id", "output_value": "n"},), **outputs})
+    source = f"parameters: {{l: {{type: comma_delimited_list{default}}}}}"
+    with pytest.raises(RenderError) as caught:
+        render_heat(source, values, missing, name="vlan")
+    assert all(word in str(caught.value) for word in ("'vlan'", "'l'", "port:p1", "'id'", "no default"))
+
+
+@pytest.mark.parametrize("param", LATE.values(), ids=LATE)
+@pytest.mark.parametrize(
+    "source", ["parameters: {l: {type: comma_delimited_list, default: []}}", "resources: {}", "parameters: 1"]
+)
+def test_a_missing_output_is_left_out_where_the_template_does_without(param: Param, source: str):
+    """A parameter with a default, or one that the template does not have, is not sent with a hole in it (10.26)."""
+    values, missing = resolve((param,), {NET: ({"output_key": "id", "output_value": "n"},)})
+    made = render_heat(source, {**values, "other": 1}, missing)
+    assert made.parameters == {"other": 1}
+
+
+def test_a_missing_output_is_null_in_jinja():
+    """What only the text of a template uses is null there, alone and in a list, and fails nothing (10.26)."""
+    params = (replace(listed(PORT, NET), name="jinja_l"), late(PORT, name="jinja_x"))
+    values, missing = resolve(params, {NET: ({"output_key": "id", "output_value": "n"},)})
+    source = "parameters: {}\nresources: {{ jinja_l | length }}{{ jinja_l[1] }}{{ jinja_x is none }}"
+    assert missing.keys() == {"jinja_l", "jinja_x"}
+    assert render_heat(source, values, missing).template["resources"] == "2nTrue"
 
 
 @pytest.mark.parametrize(
