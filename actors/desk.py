@@ -6,6 +6,7 @@ member is found at the next request.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
@@ -35,6 +36,12 @@ class Desk:
     wall_offset_s: float = 0.0
     terms: Mapping[int, int] = field(default_factory=dict)
     leaving: frozenset[int] = frozenset()
+
+    def remark(self, log: logging.Logger) -> None:
+        """Log what is remarkable of the mirror: all shards have the same, so the first one tells it."""
+        remarks, self.world.remarks = self.world.remarks, []
+        for remark in remarks if self.index == 0 else ():
+            log.warning("%s", remark)
 
     def wall_s(self, now: float) -> float:
         """The runtime's clock as seconds since 1970: shown to people, never used to decide."""

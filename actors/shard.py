@@ -71,17 +71,14 @@ class Shard(BaseActor):
         self._generation = 0
         self._desk: Desk | None = None
         self._subscription: Subscription | None = None
-        self._ready = False
-        self._stale: frozenset[str] = frozenset()
+        self._ready, self._stale = False, frozenset[str]()
         self._store = StoreHealth(up=False, since=self.now(), reason="starting")
-        self._told = Owned({})
-        self._recordings = Recordings()
+        self._told, self._recordings = Owned({}), Recordings()
         self._live: dict[Ref, Address] = {}
         self._held: set[Ref] = set()
         self._ref_of: dict[Address, Ref] = {}
         self._queue: dict[Ref, float] = {}  # since when
-        self._waiters = Waiters()
-        self._progress = Progress()
+        self._waiters, self._progress = Waiters(), Progress()
 
     def receive(self, message: object, sender: Address) -> None:  # noqa: PLR0912 - one table
         """The closed set of messages that a Shard takes."""
@@ -189,6 +186,7 @@ class Shard(BaseActor):
             return
         for key in self._stale:
             world.delete(key)
+        self._desk.remark(self.log)
         world.revision, self._stale, self._ready = page.revision, frozenset(), True
         for ref in (*world.refs(), *world.leftovers(), *self._live):
             self._consider(ref)
@@ -216,6 +214,7 @@ class Shard(BaseActor):
             for waiter in self._waiters.of(ref):
                 self._nudge(waiter)
         if general:
+            self._desk.remark(self.log)
             for ref in (*world.refs(), *world.leftovers()):
                 self._consider(ref)
 

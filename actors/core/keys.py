@@ -197,7 +197,7 @@ def decode_template(key: str, raw: bytes, revision: int) -> Template:
         handler = Handler(body.get("handler", Handler.HEAT))
     except ValueError as error:
         raise BadValue(f"{key}: unknown handler {quoted(body.get('handler'))}") from error
-    return Template(name, handler, mappings, source, revision)
+    return Template(name, handler, mappings, source, revision, watch=bool(body.get("watch")))
 
 
 def encode_job(job: Job) -> bytes:

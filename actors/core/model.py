@@ -70,13 +70,15 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One `/config/v2.0/heat_templates/<id>` document. `revision` identifies the text for caches."""
+    """One `/config/v2.0/heat_templates/<id>` document. `revision` identifies the text for caches; `watch`: it names
+    types whose changes it wants to follow, which nobody does (contract 10.22)."""
 
     id: str
     handler: Handler
     parameter_mappings: JsonObject
     source: str
     revision: int = 0
+    watch: bool = False
 
 
 class ParamType(StrEnum):

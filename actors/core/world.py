@@ -57,6 +57,8 @@ class World:
         self.revision = 0
         #: key → what is wrong with its value
         self.problems: dict[str, str] = {}
+        #: what is no problem but worth a line in the log, once: whoever tells it takes it out
+        self.remarks: list[str] = []
         self._config: dict[Ref, _Config] = {}
         self._packing = Packing()
         self._decoded = lru_cache(DECODED_MAX)(self._decode)
@@ -134,6 +136,10 @@ class World:
         compiled = compile_template(template)
         if compiled.error:
             self.problems[key] = f"{key}: {shortened(compiled.error)}"
+        known = self._templates.get(template.id)
+        anew = known is None or known.template.revision != revision  # else only listed once more
+        if template.watch and anew:
+            self.remarks.append(f"{key}: member 'watch' is ignored, only declarations are followed")
         self._templates[template.id] = compiled
         self.late.clear()
         self.referrals.changed(template.id)

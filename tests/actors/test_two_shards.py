@@ -5,6 +5,7 @@ What they tell each other arrives although messages are lost, and whichever of t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -219,3 +220,17 @@ def test_silent_devices_are_counted(trial: Trial) -> None:
         table.quiet = False
     trial.host.advance(400.0)
     assert sum(len(shard._devices.silent) for _, shard in shards(trial)) == 0
+
+
+def test_a_template_that_watches_is_logged_once(trial: Trial, caplog: pytest.LogCaptureFixture) -> None:
+    """Of all shards one warns, naming the template, also when all is listed anew; the template is used (10.22)."""
+    body = {"id": "network", "handler": "heat_worker", "parameter_mappings": {}, "template_file": "a: 1"}
+    key = keys.TEMPLATES + "network"
+    trial.declare([(key, json.dumps({"body": {**body, "watch": ["port"]}, "version": 1}).encode())])
+    trial.host.advance(1.0)
+    for _, shard in shards(trial):
+        shard._subscribe()
+    trial.host.advance(1.0)
+    told = [record.getMessage() for record in caplog.records if "watch" in record.getMessage()]
+    assert told == [f"{key}: member 'watch' is ignored, only declarations are followed"]
+    assert all(one._desk is not None and one._desk.world.template("network") for _, one in shards(trial))

@@ -197,7 +197,7 @@ def test_templates_are_read_in_both_forms() -> None:
     key = keys.TEMPLATES + "t"
     plain = keys.decode_template(key, template(), 3)
     assert (plain.id, plain.handler, plain.source, plain.revision) == ("t", Handler.HEAT, "x: 1", 3)
-    assert keys.decode_template(key, template(parameter_mappings='{"a": "Pa"}'), 3) == plain
+    assert keys.decode_template(key, template(parameter_mappings='{"a": "Pa"}', watch=[]), 3) == plain
 
 
 @pytest.mark.parametrize(

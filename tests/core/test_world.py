@@ -98,6 +98,21 @@ def test_a_bad_mapping_is_told_at_once(mirror: Mirror) -> None:
     assert compiled.error
 
 
+def test_a_template_that_watches_is_remarked_once(mirror: Mirror) -> None:
+    """A `watch` that names something is no problem but a remark; listed again it is none, changed it is (10.22)."""
+    key = keys.TEMPLATES + "net"
+    body = {"parameter_mappings": {}, "template_file": "", "watch": ["port"]}
+    mirror.put(key, {"body": {**body, "watch": []}})
+    assert not mirror.world.remarks
+    mirror.put(key, {"body": body})
+    again = json.dumps({"body": body}).encode()
+    mirror.world.put(key, again, mirror.revision)
+    assert mirror.world.remarks == [f"{key}: member 'watch' is ignored, only declarations are followed"]
+    assert not mirror.world.problems and mirror.world.template("net") is not None
+    mirror.put(key, {"body": body})
+    assert len(mirror.world.remarks) == 2
+
+
 def test_jobs_and_who_refers_to_whom(mirror: Mirror) -> None:
     """An unfinished job is found by its resource, by those it refers to, and by its id; then it is gone."""
     name = mirror.job(PORT, refers=[NET, PORT])
