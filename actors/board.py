@@ -1,9 +1,9 @@
 """The monitoring side of a shard: who is watched, what is known, when `/monitoring` is written.
 
-Guarantees: a value is written only when every member is known, only while `/state` of the same version stands
-without error, only if it differs from what etcd holds, and one write at a time per resource; a write that was
-refused or lost is considered again; what flaps is written rarely (`core.flapping`). Targets survive in etcd
-(`core.monitors`), so a restart watches at once.
+Guarantees: a value is written only when every member is known and no hold keeps it back, only while `/state` of the
+same version stands without error, only if it differs from what etcd holds, and one write at a time per resource; a
+write that was refused or lost is considered again; what flaps is written rarely (`core.flapping`). Targets survive in
+etcd (`core.monitors`), so a restart watches at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from actors.core import keys
 from actors.core.model import Json, JsonObject, Ref
-from actors.core.monitors import Target, statuses_to_write, watched
+from actors.core.monitors import Target, hold_left_s, statuses_to_write, watched
 from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Commit, TargetStatus, Tick, UnwatchTargets, WatchTarget
@@ -30,11 +30,14 @@ RETRY_S = 5.0
 
 @dataclass(slots=True)
 class Watch:
-    """What one resource has being watched. `writing`: the request under way and when it began; `written_s`: when
-    the last one did; `flapping`: the targets that change too often."""
+    """What one resource has being watched. `since_s`: when these targets were registered; `held`: etcd has not shown
+    a status of them yet; `writing`: the request under way and when it began; `written_s`: when the last one did;
+    `flapping`: the targets that change too often."""
 
     version: int
     targets: tuple[Target, ...]
+    since_s: float
+    held: bool = True
     statuses: dict[str, str] = field(default_factory=dict)
     writing: tuple[str, float] | None = None
     written_s: float | None = None
@@ -70,7 +73,11 @@ class MonitorBoard:
             return
         kept = known.statuses if known is not None else {}
         names = {t.name for t in looked_at}
-        self._watches[ref] = Watch(version, looked_at, {n: s for n, s in kept.items() if n in names})
+        fresh = Watch(version, looked_at, self._shard.now())
+        fresh.statuses = {n: s for n, s in kept.items() if n in names}
+        if known is not None and known.targets == looked_at:
+            fresh.since_s, fresh.held = known.since_s, known.held
+        self._watches[ref] = fresh
         self._watch(ref)
 
     def unregister(self, ref: Ref) -> None:
@@ -213,6 +220,7 @@ class MonitorBoard:
         wanted: dict[str, Json] = {**statuses, "version": known.version}
         shown = _parsed(world.monitoring(ref))
         if shown == wanted:
+            known.held = False
             if known.writing is not None:
                 self._writing.pop(known.writing[0], None)
                 known.writing = None
@@ -220,11 +228,16 @@ class MonitorBoard:
             return
         if known.writing is not None:
             return
-        now = self._shard.now()
+        now, told = self._shard.now(), shown is not None and shown.get("version") == known.version
+        known.held = known.held and not told
+        left_s = hold_left_s(known.targets, statuses, now - known.since_s) if known.held else 0.0
+        if left_s > 0:
+            self._look_again(ref, left_s)
+            return
         wait_s = (
             0.0 if known.written_s is None else known.written_s + self._desk.options.snmp_flaps.write_s - now
         )
-        if known.flapping and wait_s > 0 and shown is not None and shown.get("version") == known.version:
+        if known.flapping and wait_s > 0 and told:
             self._look_again(ref, wait_s)
             return
         self._writes += 1

@@ -340,7 +340,7 @@ class DeviceActor(BaseActor):
 
     def _tell(self, watched: Watched, detail: str) -> None:
         message, status = watched.message, watched.record.published
-        if not isinstance(status, str):
+        if status is None:
             return
         watched.owed, watched.calm, watched.said_flapping = False, None, watched.flaps.flapping(self.now())
         said = (status, detail, watched.said_flapping, self.device)

@@ -42,7 +42,9 @@ class Watched:
     def begin(cls, message: WatchTarget, row: MonitorType, rules: Options, now_s: float) -> Watched:
         """A new one, of which nothing is known."""
         target = message.target
-        hold = now_s + target.hold_s if target.hold_s and message.fresh else None
+        # a hold of pools is for who sees all members: `core.monitors.hold_left_s`
+        holds = target.hold_s and message.fresh and not target.pools
+        hold = now_s + target.hold_s if holds else None
         options = ObserveOptions(
             rules.snmp_failures_max, rules.snmp_confirm_s, frozenset(target.positive), hold
         )

@@ -31,6 +31,7 @@ __all__ = [
     "Target",
     "decode_targets",
     "encode_targets",
+    "hold_left_s",
     "queries_of",
     "statuses_to_write",
     "target",
@@ -47,16 +48,18 @@ UNPUBLISHED: Mapping[str, tuple[str, ...]] = dict.fromkeys(
 SECONDS_MAX: Final = 86_400.0
 #: Nothing is looked at more often than that.
 PERIOD_MIN_S: Final = 0.001
+Pairs = tuple[tuple[str, str], ...]
 #: Sets of tags, one for each data point of a reading (contract 6.4: "map or list of maps").
-TagSets = tuple[tuple[tuple[str, str], ...], ...]
+TagSets = tuple[Pairs, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One thing to watch for one resource. `wanted` and statuses are upper case as in `/monitoring`.
 
-    `keys`: the properties that its OIDs are made of. `interval_s`, `retry_s` 0: as the settings say. `hold_s` and
-    `positive`: hold_options; for so long after registration only these statuses come out. `passive`: not
+    `keys`: the properties that its OIDs are made of. `interval_s`, `retry_s` 0: as the settings say. `hold_s`:
+    hold_options; for so long after registration only statuses that are `positive` come out, or, where it names
+    `pools` (each the statuses of all members by their names), `/monitoring` waits (`hold_left_s`). `passive`: not
     looked at. `active_word`: what `state_monitoring` says once it is as wanted.
     """
 
@@ -72,6 +75,7 @@ class Target:
     interval_s: float = 0.0
     hold_s: float = 0.0
     positive: tuple[str, ...] = ()
+    pools: tuple[Pairs, ...] = ()
     tags: TagSets = ()
     passive: bool = False
 
@@ -107,7 +111,7 @@ def target(
     except BadMonitor as error:
         raise BadMonitor(f"monitor '{name}': {error}") from None
     wanted = str(properties.get("wanted_status") or row.wanted).upper()
-    hold_s, positive = _hold(name, properties.get("hold_options"))
+    hold_s, positive, pools = _hold(name, properties.get("hold_options"))
     return Target(
         name=name,
         type=type_name,
@@ -121,25 +125,26 @@ def target(
         interval_s=_seconds(name, "interval", properties.get("interval"), row.interval_s),
         hold_s=hold_s,
         positive=positive,
+        pools=pools,
         tags=_tags(name, properties.get("tags")),
     )
 
 
-def _hold(name: str, value: Any) -> tuple[float, tuple[str, ...]]:
-    """hold_options of contract 6.4. Of a map in positive_status, the member of this monitor's name counts:
-    as `/monitoring` waits for every member, all of them have then been positive."""
+def _hold(name: str, value: Any) -> tuple[float, tuple[str, ...], tuple[Pairs, ...]]:
+    """hold_options of contract 6.4: seconds, and the statuses or the maps of positive_status."""
     if value is None:
-        return 0.0, ()
+        return 0.0, (), ()
     if not isinstance(value, Mapping) or not isinstance(value.get("positive_status"), list):
         raise BadMonitor(
             f"monitor '{name}': hold_options must have positive_status (a list) and time_seconds"
         )
-    positive: dict[str, None] = {}
-    for entry in value["positive_status"]:
-        status = entry.get(name) if isinstance(entry, Mapping) else entry
-        if status is not None:
-            positive[str(status).upper()] = None
-    return _seconds(name, "hold_options.time_seconds", value.get("time_seconds"), 0.0), tuple(positive)
+    hold_s = _seconds(name, "hold_options.time_seconds", value.get("time_seconds"), 0.0)
+    entries = value["positive_status"]
+    maps = [entry for entry in entries if isinstance(entry, Mapping)]
+    if maps and len(maps) < len(entries):
+        raise BadMonitor(f"monitor '{name}': positive_status must hold statuses or maps of them, not both")
+    pools = tuple(tuple(sorted((str(k), str(v).upper()) for k, v in each.items())) for each in maps)
+    return hold_s, () if maps else tuple(str(entry).upper() for entry in entries), pools
 
 
 def _tags(name: str, value: Any) -> TagSets:
@@ -211,13 +216,13 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
 
 
-def _pairs(value: Any, name: str) -> tuple[tuple[str, str], ...]:
+def _pairs(value: Any, name: str) -> Pairs:
     if not isinstance(value, list) or not all(map(_is_pair, value)):
         raise ValueError(f"member '{name}' must be a list of pairs of texts, not {quoted(value)}")
     return tuple((key, text) for key, text in value)
 
 
-def _stored_tags(entry: JsonObject, name: str) -> TagSets:
+def _lists_of_pairs(entry: JsonObject, name: str) -> tuple[Pairs, ...]:
     value = entry[name]
     if not isinstance(value, list):
         raise ValueError(f"member '{name}' must be a list, not {quoted(value)}")  # noqa: TRY004 - one kind of error
@@ -232,7 +237,7 @@ _READ: Final[Mapping[str, Callable[[JsonObject, str], Any]]] = {
     **dict.fromkeys(("timeout_s", "hold_s", *_PERIODS), _stored_seconds),
     "keys": lambda entry, name: _pairs(entry[name], name),
     "positive": texts_of,
-    "tags": _stored_tags,
+    **dict.fromkeys(("pools", "tags"), _lists_of_pairs),
     "passive": flag_of,
 }
 
@@ -251,3 +256,15 @@ def statuses_to_write(
     if not names or any(name not in known for name in names):
         return None
     return {name: known[name] for name in names}
+
+
+def hold_left_s(targets: Sequence[Target], statuses: Mapping[str, str], age_s: float) -> float:
+    """For how long yet (0 or less: no longer) `/monitoring`, first composed of `statuses`, is held back (contract
+    6.7): until each target with `pools` sees one of its maps match completely, all members at once, or its hold has
+    passed. `age_s`: since they were registered."""
+    unmet = (t for t in targets if t.name in statuses and t.pools and not _met(t.pools, statuses))
+    return max((t.hold_s - age_s for t in unmet), default=0.0)
+
+
+def _met(pools: Sequence[Pairs], statuses: Mapping[str, str]) -> bool:
+    return any(all(statuses.get(name) == status for name, status in pool) for pool in pools)

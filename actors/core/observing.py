@@ -7,7 +7,6 @@ caller brings the time, in seconds of any monotonic clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,14 +16,6 @@ from actors.core.polling import NOT_FOUND
 FAIL: Final = "FAIL"
 #: Looks that tell nothing of the thing itself. They all count towards FAIL.
 FAILURES: Final = frozenset({FAIL, UNKNOWN, NOT_FOUND})
-
-#: A status, or the statuses of a pool (`pool_status`).
-Observed = str | tuple[tuple[str, str], ...]
-
-
-def pool_status(members: Mapping[str, str]) -> Observed:
-    """The statuses of the members of a pool (VRRP, BGP) as one comparable value."""
-    return tuple(sorted(members.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +29,7 @@ class ObserveOptions:
 
     failure_threshold: int = 2
     hold_s: float = 0.0
-    positive: frozenset[Observed] = frozenset()
+    positive: frozenset[str] = frozenset()
     positive_until_s: float | None = None
 
 
@@ -50,9 +41,9 @@ class Record:
     `candidate`: a different status seen since `candidate_since_s` but not yet confirmed.
     """
 
-    published: Observed | None = None
-    confirmed: Observed | None = None
-    candidate: Observed | None = None
+    published: str | None = None
+    confirmed: str | None = None
+    candidate: str | None = None
     candidate_since_s: float = 0.0
     failures: int = 0
     hold_ended: bool = False
@@ -67,9 +58,7 @@ class Record:
         )
 
 
-def observe(
-    record: Record, status: Observed, now_s: float, options: ObserveOptions
-) -> tuple[Record, Observed | None]:
+def observe(record: Record, status: str, now_s: float, options: ObserveOptions) -> tuple[Record, str | None]:
     """Take one look into account. Returns the new record and the status to publish now, or None.
 
     UNKNOWN, NOT_FOUND and FAIL are failed looks; they come out as FAIL. What follows a FAIL counts at once,
@@ -77,14 +66,10 @@ def observe(
     """
     if status == record.published == record.confirmed and record.candidate is None and not record.failures:
         return record, None  # nearly every look of nearly every port
-    if _is_failure(status):
+    if status in FAILURES:
         record = _failed(record, options)
         return _publish(record, now_s, options) if record.confirmed == FAIL else (record, None)
     return _publish(_seen(replace(record, failures=0), status, now_s, options), now_s, options)
-
-
-def _is_failure(status: Observed) -> bool:
-    return isinstance(status, str) and status in FAILURES
 
 
 def _failed(record: Record, options: ObserveOptions) -> Record:
@@ -95,7 +80,7 @@ def _failed(record: Record, options: ObserveOptions) -> Record:
     return replace(record, failures=failures, confirmed=FAIL, candidate=None)
 
 
-def _seen(record: Record, status: Observed, now_s: float, options: ObserveOptions) -> Record:
+def _seen(record: Record, status: str, now_s: float, options: ObserveOptions) -> Record:
     if status == record.confirmed:
         return replace(record, candidate=None)
     if record.confirmed in (None, FAIL) or record.published is None:
@@ -107,7 +92,7 @@ def _seen(record: Record, status: Observed, now_s: float, options: ObserveOption
     return replace(record, confirmed=status, candidate=None)
 
 
-def _publish(record: Record, now_s: float, options: ObserveOptions) -> tuple[Record, Observed | None]:
+def _publish(record: Record, now_s: float, options: ObserveOptions) -> tuple[Record, str | None]:
     if record.confirmed is None or record.confirmed == record.published:
         return record, None
     holding = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core.asking import FULL_CHUNK, Plan, Query
-from actors.core.observing import FAIL, Observed, ObserveOptions, Record, observe
+from actors.core.observing import FAIL, ObserveOptions, Record, observe
 from actors.core.polling import NO_NEWS, Epoch, PollAnswer
 from tests.contract.agent_rig import PORTS, Poller, Rig, query, rigs
 
@@ -31,10 +31,10 @@ def rig(request, tmp_path_factory) -> Iterator[Rig]:
     yield from rigs(request.param, tmp_path_factory.mktemp("agents"))
 
 
-def published(poller: Poller, answers: list[PollAnswer], port: str) -> list[Observed]:
+def published(poller: Poller, answers: list[PollAnswer], port: str) -> list[str]:
     """What a watcher of that port would have written to /monitoring."""
     record = Record()
-    out: list[Observed] = []
+    out: list[str] = []
     for now, answer in enumerate(answers):
         status = poller.ports(answer)[port] if answer.reachable else FAIL
         record, event = observe(record, status, now, ObserveOptions())

@@ -143,6 +143,7 @@ def test_a_history_that_would_fill_etcd_is_begun_anew() -> None:
         ("tags", [["ab"]]),
         ("tags", 1),
         ("positive", "UP"),
+        ("pools", [["ab"]]),
         ("passive", 1),
         ("x" * 5000, 1),
     ],

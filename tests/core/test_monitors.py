@@ -14,6 +14,7 @@ from actors.core.monitors import (
     Target,
     decode_targets,
     encode_targets,
+    hold_left_s,
     queries_of,
     statuses_to_write,
     target,
@@ -212,6 +213,7 @@ TARGETS = st.builds(
     retry_s=st.floats(0.1, 1000),
     hold_s=st.floats(0, 1000),
     positive=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    pools=st.lists(st.lists(PAIR, max_size=2).map(tuple), max_size=2).map(tuple),
     tags=st.lists(st.lists(PAIR, max_size=2).map(tuple), max_size=2).map(tuple),
     passive=st.booleans(),
 )
@@ -245,14 +247,52 @@ def test_monitoring_waits_for_every_member() -> None:
 # ------------------------------------------------------------------------------------- options of a monitor
 
 
+VRRP = {"primary": "master", "secondary": "BACKUP"}
+
+
 def test_hold_options_are_taken() -> None:
-    """Lists count as they are; of maps the member of the monitor's own name (contract 6.4)."""
+    """Statuses are for the target itself; maps are kept whole, for all members together (contract 6.4)."""
     options = {"positive_status": ["UP", "down"], "time_seconds": 30}
     one = made("physical_port", **PORT, hold_options=options)
     assert (one.hold_s, one.positive) == (30.0, ("UP", "DOWN"))
-    pool = {"positive_status": [{"m": "MASTER", "other": "BACKUP"}], "time_seconds": 360}
-    assert made("physical_port", **PORT, hold_options=pool).positive == ("MASTER",)
+    pool = made("physical_port", **PORT, hold_options={"positive_status": [VRRP], "time_seconds": 360})
+    assert (pool.hold_s, pool.positive) == (360.0, ())
+    assert pool.pools == ((("primary", "MASTER"), ("secondary", "BACKUP")),)
     assert made("physical_port", **PORT).hold_s == 0
+    with pytest.raises(BadMonitor, match="statuses or maps of them, not both"):
+        made("physical_port", **PORT, hold_options={"positive_status": ["UP", VRRP], "time_seconds": 1})
+
+
+def sessions(pool: tuple[str, str], hold_s: float = 360.0) -> tuple[Target, ...]:
+    """Two targets that are positive as MASTER and BACKUP, both with the same map."""
+    wanted = ((pool[0], "MASTER"), (pool[1], "BACKUP"))
+    return tuple(Target(name, "vrrp_session", hold_s=hold_s, pools=(wanted,)) for name in pool)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "age_s", "left_s"),
+    [
+        ("BACKUP", "BACKUP", 20, 340),
+        ("BACKUP", "MASTER", 20, 340),
+        ("MASTER", "BACKUP", 20, 0),
+        ("BACKUP", "BACKUP", 360, 0),
+    ],
+)
+def test_a_map_must_match_completely(first: str, second: str, age_s: float, left_s: float) -> None:
+    """Until the hold has passed all members must be as one map says at once, not each at its own time."""
+    targets = sessions(("primary", "secondary"))
+    statuses = {"primary": first, "secondary": second}
+    assert max(hold_left_s(targets, statuses, age_s), 0) == left_s
+
+
+def test_each_pool_of_a_resource_must_match() -> None:
+    """Of two pools the one that does not match holds, for its own time; what has no pools or no status does not."""
+    two = (*sessions(("a", "b"), 30.0), *sessions(("c", "d"), 60.0), Target("port", "switch", hold_s=99.0))
+    good = {"a": "MASTER", "b": "BACKUP", "c": "MASTER", "d": "BACKUP", "port": "UP"}
+    assert hold_left_s(two, good, 10.0) == 0
+    assert hold_left_s(two, good | {"a": "BACKUP"}, 10.0) == 20
+    assert hold_left_s(two, good | {"a": "BACKUP", "c": "BACKUP"}, 10.0) == 50
+    assert hold_left_s(two, {"port": "UP"}, 10.0) == 0
 
 
 @pytest.mark.parametrize("options", [[], {"time_seconds": 3}, {"positive_status": "UP", "time_seconds": 3}])
