@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import yaml
 
+from actors.core.db_mappings import tags_of
 from actors.core.errors import ErrorClass, Failure
 from actors.core.limiting import TookTooLong
 from actors.core.model import Json, JsonObject, Param, ParamType, Ref
@@ -62,7 +63,8 @@ class HeatInput:
 
 @dataclass(frozen=True, slots=True)
 class MonitorSpec:
-    """One monitor of a monitoring document: `properties` are all members but `type` (contract 6.1, 6.2)."""
+    """One monitor of a monitoring document: `properties` are all members but `type` (contract 6.1, 6.2), and the `tags`
+    that `db_mappings` has for it, where it has none itself."""
 
     name: str
     type: str
@@ -211,24 +213,27 @@ def _for_heat(value: Json, declaration: Json) -> Json:
 def render_monitors(source: str, values: JsonObject, *, name: str = "") -> tuple[MonitorSpec, ...]:
     """The monitors of a monitoring job, in document order (contract 6.1). An empty document gives none.
 
-    `db_mappings`, repeated or not, is of no use here and left out. Raises RenderError.
+    `db_mappings` is none: it tells of what the values measured by the others are. Raises RenderError.
     """
     document = _parse(render_text(source, values, name), name)
-    return tuple(_monitor(str(key), body, name) for key, body in document.items() if key != _DB_MAPPINGS)
+    rows = document.get(_DB_MAPPINGS)
+    return tuple(_monitor(str(k), body, rows, name) for k, body in document.items() if k != _DB_MAPPINGS)
 
 
-def _monitor(key: str, body: Json, name: str) -> MonitorSpec:
+def _monitor(key: str, body: Json, rows: Json, name: str) -> MonitorSpec:
     kind = body.get("type") if isinstance(body, dict) else None
     if not isinstance(kind, str) or not kind:
         raise RenderError(name, f"monitor {key!r} must be an object with a 'type'")
-    return MonitorSpec(key, kind, {prop: value for prop, value in body.items() if prop != "type"})
+    properties = {prop: value for prop, value in body.items() if prop != "type"}
+    tags = [] if properties.get("tags") else tags_of(properties, rows)
+    return MonitorSpec(key, kind, properties | ({"tags": tags} if tags else {}))
 
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time: C if it is built
-    """YAML without dates: `heat_template_version: 2013-05-23` is text."""
+    """YAML without dates: `heat_template_version: 2013-05-23` is text. Of a repeated `db_mappings` no row is lost."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own attribute)
         first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
@@ -236,9 +241,24 @@ class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time: C
     }
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """As PyYAML's, but what `<<` merges does not multiply without end."""
+        """As PyYAML's, but what `<<` merges does not multiply without end, nor what a repeated key does."""
+        self._join_mappings(node)
         super().flatten_mapping(node)
-        self._merged = getattr(self, "_merged", 0) + len(node.value)
+        self._count(len(node.value))
+
+    def _join_mappings(self, node: yaml.MappingNode) -> None:
+        """A loop writes `db_mappings` once for each of its rows (quirk 42), of which YAML would keep the last."""
+        found = [(key, value) for key, value in node.value if key.value == _DB_MAPPINGS]
+        lists = [value for _, value in found if isinstance(value, yaml.SequenceNode)]
+        if len(lists) < 2:
+            return
+        self._count(sum(len(each.value) for each in lists))
+        rows = yaml.SequenceNode(lists[0].tag, [row for each in lists for row in each.value])
+        others = [pair for pair in node.value if pair[0].value != _DB_MAPPINGS]
+        node.value = [*others, (found[0][0], rows)]
+
+    def _count(self, more: int) -> None:
+        self._merged = getattr(self, "_merged", 0) + more
         if self._merged > MAX_NODES:
             raise yaml.YAMLError(f"more than {MAX_NODES} members of mappings")
 

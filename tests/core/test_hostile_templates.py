@@ -44,6 +44,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(
         ("a: .nan", "JSON does not"),
         ("a: [.inf]", "JSON does not"),
         (MERGES, "no YAML|takes more than 2 s|nodes"),
+        ("a: &a [" + "1," * 2_000 + "]\n" + "db_mappings: *a\n" * 2_000, "no YAML"),
     ],
 )
 def test_documents_that_end_their_reader(text: str, words: str) -> None:
