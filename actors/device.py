@@ -13,7 +13,7 @@ from actors.core.asking import FULL_CHUNK, PROBE, UNKNOWN, Plan
 from actors.core.cadence import Slots, WalkBudget, next_slot_s, probe_delay_s
 from actors.core.model import Ref
 from actors.core.monitor_types import BadMonitor, MonitorType
-from actors.core.monitors import Target
+from actors.core.monitors import Target, row_of
 from actors.core.polling import NO_NEWS, Epoch, PollAnswer, PollRequest, host_and_port
 from actors.core.readings import Meters
 from actors.desk import Desk
@@ -108,7 +108,7 @@ class DeviceActor(BaseActor):
                 known.owed, known.due_s = True, now
             self._arm()
             return
-        row = self.desk.options.monitor_types.get(target.type)
+        row = row_of(target, self.desk.options.monitor_types)
         if row is None or row.passive:
             self.log.error("%s: no such monitor type any more: %s", message.ref, target.type)
             return

@@ -7,10 +7,10 @@ stored and read back. How it is read is looked up in the table of types at the t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from actors.core.asking import Query
+from actors.core.asking import IF_INDEX, Query
 from actors.core.json_text import compact, parse
 from actors.core.members import (
     flag_of,
@@ -23,7 +23,7 @@ from actors.core.members import (
     version_of,
 )
 from actors.core.model import JsonObject
-from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes
+from actors.core.monitor_types import BadMonitor, MonitorType, MonitorTypes, ReadingType
 
 __all__ = [
     "UNPUBLISHED",
@@ -33,6 +33,7 @@ __all__ = [
     "encode_targets",
     "hold_left_s",
     "queries_of",
+    "row_of",
     "statuses_to_write",
     "target",
     "watched",
@@ -60,7 +61,7 @@ class Target:
     `keys`: the properties that its OIDs are made of. `interval_s`, `retry_s` 0: as the settings say. `hold_s`:
     hold_options; for so long after registration only statuses that are `positive` come out, or, where it names
     `pools` (each the statuses of all members by their names), `/monitoring` waits (`hold_left_s`). `passive`: not
-    looked at. `active_word`: what `state_monitoring` says once it is as wanted.
+    looked at. `active_word`: what `state_monitoring` says once it is as wanted. `mibs`: OIDs to measure (`row_of`).
     """
 
     name: str
@@ -77,6 +78,7 @@ class Target:
     positive: tuple[str, ...] = ()
     pools: tuple[Pairs, ...] = ()
     tags: TagSets = ()
+    mibs: tuple[str, ...] = ()
     passive: bool = False
 
     @property
@@ -127,6 +129,7 @@ def target(
         positive=positive,
         pools=pools,
         tags=_tags(name, properties.get("tags")),
+        mibs=_mibs(name, properties.get("mibs")),
     )
 
 
@@ -154,6 +157,13 @@ def _tags(name: str, value: Any) -> TagSets:
     return tuple(tuple(sorted((str(k), str(v)) for k, v in each.items())) for each in sets)
 
 
+def _mibs(name: str, value: Any) -> tuple[str, ...]:
+    pairs = value or []
+    if not isinstance(pairs, list) or not all(isinstance(each, list) and len(each) == 2 for each in pairs):
+        raise BadMonitor(f"monitor '{name}': property 'mibs' must be a list of [name, oid]")
+    return tuple(str(oid) for _, oid in pairs)
+
+
 def _seconds(name: str, prop: str, value: Any, default: float) -> float:
     if value is None:
         return default
@@ -172,6 +182,25 @@ def _seconds(name: str, prop: str, value: Any, default: float) -> float:
             f"monitor '{name}': property '{prop}' must be at least {PERIOD_MIN_S:g} s, not {quoted(value)}"
         )
     return given
+
+
+def row_of(target: Target, types: MonitorTypes) -> MonitorType | None:
+    """How it is watched: as its type says, with the readings of `mibs`, as far as any type has one of that OID for
+    which the target has the properties. None: there is no such type."""
+    row = types.get(target.type)
+    if row is None or not target.mibs:
+        return row
+    known = [reading for each in types.values() for reading in each.readings]
+    asked = (next((r for r in known if _reads(r, oid, target)), None) for oid in target.mibs)
+    return replace(row, readings=tuple(dict.fromkeys([*row.readings, *filter(None, asked)])))
+
+
+def _reads(reading: ReadingType, oid: str, target: Target) -> bool:
+    """Whether it is that OID, which `mibs` name without the instance, of this target."""
+    instances = [reading.instance, *([reading.discontinuity] if reading.discontinuity else [])]
+    needs = {name for instance in instances for name in instance.needs}
+    wanted = (oid, f"{oid}.0", f"{oid}.{IF_INDEX}")
+    return reading.instance.pattern in wanted and needs <= dict(target.keys).keys()
 
 
 def queries_of(target: Target, row: MonitorType) -> tuple[Query, tuple[Query, ...]]:
@@ -236,7 +265,7 @@ _READ: Final[Mapping[str, Callable[[JsonObject, str], Any]]] = {
     **dict.fromkeys(("name", "type", "host", "community_name", "wanted", "active_word"), text_of),
     **dict.fromkeys(("timeout_s", "hold_s", *_PERIODS), _stored_seconds),
     "keys": lambda entry, name: _pairs(entry[name], name),
-    "positive": texts_of,
+    **dict.fromkeys(("positive", "mibs"), texts_of),
     **dict.fromkeys(("pools", "tags"), _lists_of_pairs),
     "passive": flag_of,
 }

@@ -222,6 +222,15 @@ def test_readings_have_the_names_of_the_contract(world):
         assert all(value == pytest.approx(speed, rel=0.01) for value in got.values())
 
 
+def test_mibs_are_measured(world):
+    """A port whose type measures nothing is measured by the OIDs that it names itself."""
+    world.watch(port("ge1", mibs=[["ifHCInOctets", "1.3.6.1.2.1.31.1.1.1.6"]]))
+    world.host.advance(200)
+    sent = [m for m in world.host.take(world.desk.readings) if isinstance(m, Readings)]
+    assert len(sent) >= 2
+    assert {p.tags for m in sent for p in m.points} == {(("direction", "in"), ("resource_id", "1"))}
+
+
 def test_a_rebooted_agent_gives_no_spike(world):
     """After a reboot the counters begin anew: one reading is left out, and then the rate is right again."""
     world.watch(target("m", "logical_port", {"device_ip": "10.0.0.1", "name": "ge1"}, "C", TYPES))

@@ -144,6 +144,7 @@ def test_a_history_that_would_fill_etcd_is_begun_anew() -> None:
         ("tags", 1),
         ("positive", "UP"),
         ("pools", [["ab"]]),
+        ("mibs", [1]),
         ("passive", 1),
         ("x" * 5000, 1),
     ],

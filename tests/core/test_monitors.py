@@ -214,6 +214,7 @@ TARGETS = st.builds(
     hold_s=st.floats(0, 1000),
     positive=st.lists(st.text(max_size=3), max_size=2).map(tuple),
     pools=st.lists(st.lists(PAIR, max_size=2).map(tuple), max_size=2).map(tuple),
+    mibs=st.lists(st.text(max_size=3), max_size=2).map(tuple),
     tags=st.lists(st.lists(PAIR, max_size=2).map(tuple), max_size=2).map(tuple),
     passive=st.booleans(),
 )

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from actors.core.model import Ref
-from actors.core.monitors import target
+from actors.core.monitor_types import BadMonitor
+from actors.core.monitors import row_of, target
 from actors.core.readings import Meters, Point
 from actors.rendering import render_monitors
 from config.monitor_types import load_monitor_types
@@ -39,10 +40,41 @@ db_mappings:
 """
 
 
-def points(source: str, values: dict[str, Any], ref_type: str = "x") -> list[Point]:
+LOAD_BALANCER = """\
+vnf_instance: {type: etcd_reader, etcd_type: vnf_instance, etcd_id: v}
+load_balancer:
+  type: router
+  community_name: C
+  ip: {{ instance_ip }}
+  mibs: [
+    ["resCpuUsage", "1.3.6.1.4.1.5951.4.1.1.41.1"],
+    ["resMemUsage", "1.3.6.1.4.1.5951.4.1.1.41.2"],
+    ["httpTotRequests", "1.3.6.1.4.1.5951.4.1.1.48.67"],
+    ["tcpCurClientConn", "1.3.6.1.4.1.5951.4.1.1.46.2"],
+    ["tcpCurServerConn", "1.3.6.1.4.1.5951.4.1.1.46.1"]
+  ]
+db_mappings:
+  - mapped_id: {{ instance_ip }}
+    relation: 'instance'
+"""
+LOAD_BALANCER_INTERFACE = """\
+interface:
+  type: {{ type }}
+  device_ip: {{ instance_ip }}
+  {% if slot_number == 0  %}
+  name: 0/1
+  {% else %}
+  name: 1/{{ slot_number }}
+  {% endif %}
+  mibs: [ ["ifHCInOctets", "1.3.6.1.2.1.31.1.1.1.6"], ["ifHCOutOctets", "1.3.6.1.2.1.31.1.1.1.10"] ]
+"""
+
+
+def points(source: str, values: dict[str, Any]) -> list[Point]:
     """What comes of a document's monitors when all counters stand at 100, then at 160 a minute later."""
     made = [target(m.name, m.type, m.properties, "C", TYPES) for m in render_monitors(source, values)]
-    measured = [(Ref(ref_type, "r"), one, TYPES[one.type]) for one in made if not one.passive]
+    rows = [(one, row_of(one, TYPES)) for one in made if not one.passive]
+    measured = [(Ref("x", "r"), one, row) for one, row in rows if row is not None]
     meters = Meters()
     asked = meters.plan(measured)
     meters.points(measured, asked, [100] * len(asked), 0.0, 1)
@@ -89,3 +121,38 @@ def test_rows_that_say_nothing_of_a_monitor_are_no_trouble(rows: str):
     """Whatever else stands in `db_mappings`, the port is measured, without tags of its own."""
     source = f"a: {{type: logical_port, device_ip: d, name: n}}\ndb_mappings: {rows}"
     assert tags(points(source, {})) == [{"direction": "in"}, {"direction": "out"}]
+
+
+def test_a_load_balancer_is_measured_by_its_mibs():
+    """Each of the five OIDs is a data point under the metric and tags of contract 6.9."""
+    assert [
+        (p.metric, p.value, dict(p.tags)) for p in points(LOAD_BALANCER, {"instance_ip": "10.0.0.1"})
+    ] == [
+        ("cpu.percents", 160, {"resource_id": "r", "type": "usage"}),
+        ("memory.percents", 160, {"resource_id": "r", "type": "usage"}),
+        ("http.request.connections", 160, {"resource_id": "r"}),
+        ("tcp.connections", 160, {"resource_id": "r", "owner": "client"}),
+        ("tcp.connections", 160, {"resource_id": "r", "owner": "server"}),
+    ]
+
+
+@pytest.mark.parametrize("type_name", ["physical_port", "logical_port"])
+def test_an_interface_is_measured_by_its_mibs(type_name: str):
+    """Counters named in mibs are read at the interface's own index, and once where its type reads them anyway."""
+    values = {"instance_ip": "10.0.0.1", "slot_number": 2, "type": type_name}
+    found = points(LOAD_BALANCER_INTERFACE, values)
+    assert tags(found) == [{"direction": "in"}, {"direction": "out"}]
+    assert [point.value for point in found] == pytest.approx([1.0, 1.0], rel=0.01)
+
+
+def test_mibs_that_cannot_be_measured_are_left_out():
+    """An OID that no type reads, or one of an interface for what has none, gives no data point."""
+    source = 'a: {type: router, ip: d, mibs: [["x", "1.3.6.1.4.1.1"], ["in", "1.3.6.1.2.1.31.1.1.1.6"]]}'
+    assert points(source, {}) == []
+
+
+@pytest.mark.parametrize("mibs", ["x", ["x"], [["x"]], {"x": "1.3"}])
+def test_mibs_that_are_none_are_named(mibs: Any):
+    """What is no list of pairs is refused with the monitor's name."""
+    with pytest.raises(BadMonitor, match=r"monitor 'm': property 'mibs' must be a list of \[name, oid\]"):
+        target("m", "router", {"ip": "d", "mibs": mibs}, "C", TYPES)
