@@ -1,24 +1,21 @@
-"""The two kinds of jobs, as seen by the actor that owns them: what they need, how they run, what they record.
+"""The two kinds of jobs, as seen by the actor that owns them: how they run, what they record.
 
 Guarantees: a run may be begun again at any time (its requests are idempotent); it tells its actor exactly one
-of done, retry or fail per attempt. `Waits` answers what a job waits for from the mirror alone.
+of done, retry or fail per attempt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from actors import rendering
 from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
-from actors.core.job_ids import resource_of
 from actors.core.machine import Event
-from actors.core.model import Action, Job, Json, JsonObject, Ref
+from actors.core.model import Action, Job, Json, JsonObject
 from actors.core.monitors import Target, watched
 from actors.core.resume import merge
-from actors.core.world import World
+from actors.job_waits import Outputs
 from actors.messages import (
     HeatDone,
     HeatFailed,
@@ -30,13 +27,11 @@ from actors.messages import (
     TargetStatus,
     Unregister,
 )
-from actors.ports import Entry, WriteSet
+from actors.ports import WriteSet
 from actors.transactions import heat_results, record_heat, record_monitoring
 
 if TYPE_CHECKING:
     from actors.resource import ResourceActor
-
-Outputs = Mapping[Ref, tuple[JsonObject, ...]]
 
 
 class Run(Protocol):
@@ -63,95 +58,6 @@ def located(actor: ResourceActor, job: Job, failure: Failure) -> Failure:
     if template is not None and f"template {template.id}" not in failure.text:
         where += f": template {template.id!r}"
     return replace(failure, text=f"{where}: {failure.text}")
-
-
-class Waits:
-    """What one job waits for, and what it needs of others."""
-
-    def __init__(self, world: World, job: Job) -> None:
-        self._world = world
-        self._job = job
-        named = {job_id: resource_of(job_id) for job_id in job.dependency}
-        #: Jobs of others, with resource and version. What is no job id names nobody who could be waited for.
-        self._external = {job_id: of for job_id, of in named.items() if of is not None and of[0] != job.ref}
-
-    def live(self) -> tuple[str, tuple[Ref, ...]] | None:
-        """(reason, resources waited for), or None if nothing is left to wait for."""
-        live = [d for d in self._external if self._world.live(d)]
-        if self._job.action is Action.LOGICAL_DELETE:
-            # a producer that is to be deleted too waits for us: only those who use this are waited for
-            using = {job.id for job in self._world.jobs_referring(self._job.ref)}
-            live = [d for d in live if d in using]
-        if not live:
-            return None
-        refs = tuple(dict.fromkeys(self._external[d][0] for d in live))
-        more = f" and {len(live) - 1} more" if len(live) > 1 else ""
-        return f"waits for {live[0]}{more}", refs
-
-    def _failed_producers(self) -> dict[Ref, str]:
-        """External dependencies whose version has an error, with the job id that tells which."""
-        if self._job.action is Action.LOGICAL_DELETE:
-            return {}
-        mine = {ref for param in self._job.params for ref in param.resources}
-        failed = {}
-        for dependency, (ref, version) in self._external.items():
-            outcome = self._world.outcome(ref)
-            if ref in mine and outcome is not None and outcome.error and outcome.version >= version:
-                failed[ref] = dependency
-        return failed
-
-    def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
-        """Whose stack records must be read before the job can run: none for what takes something away, so that
-        neither a producer that is yet to come nor one that failed keeps anything from being deleted."""
-        if self._job.action in (Action.LOGICAL_DELETE, Action.DELETE):
-            return ()
-        needed = rendering.needed_outputs(self._job.params) | set(self._failed_producers())
-        if "heat_outputs" in results:
-            needed.discard(self._job.ref)
-        return tuple(sorted(ref for ref in needed if ref.type in self._world.types))
-
-    def outrun(self, revision: int, results: JsonObject) -> bool:
-        """Whether the mirror shows the outcome of a producer that was still to come when its stack was read, at
-        this revision: then what was read says nothing."""
-        outcomes = map(self._world.outcome, self.outputs_needed(results))
-        return any(outcome is not None and outcome.revision > revision for outcome in outcomes)
-
-    def _without_stack(self, ref: Ref) -> Failure | Ref | None:
-        """What it means that there is no stack of it. The resource: one is still to come, as a job that builds it is
-        recorded, or it is declared and not built yet, or nobody can read how. A failure: it is going or gone, and may
-        wait for us to let go of it. None: it is what it is to be, without one."""
-        world = self._world
-        actions = {job.action for job in world.jobs_of(ref)}
-        if actions & {Action.CREATE, Action.MODIFY}:
-            return ref
-        vanished = world.vanished(ref)
-        if vanished or Action.LOGICAL_DELETE in actions or world.marked(ref):
-            state = "not declared" if vanished else "marked for deletion"
-            text = f"dependency failed: {ref} is {state} and has no stack"
-            return Failure(ErrorClass.TERMINAL, "DependencyFailed", text)
-        return ref if world.declaration(ref) is None or world.needs_work(ref) else None
-
-    def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
-        """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
-        types, failed = self._world.types, self._failed_producers()
-        found: dict[Ref, tuple[JsonObject, ...]] = {}
-        if "heat_outputs" in results:
-            found[self._job.ref] = tuple(results["heat_outputs"])
-        for ref in self.outputs_needed(results):
-            entry = entries.get(keys.HEAT_STACKS + types.path(ref))
-            outcome = self._world.outcome(ref)
-            broken = outcome is not None and outcome.error and ref != self._job.ref
-            if outcome is not None and broken and (entry is None or ref in failed):
-                # what an earlier version left is not what this job was planned to wait for
-                job = failed.get(ref, str(ref))
-                return Failure(
-                    ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {job}: {outcome.error}"
-                )
-            if entry is not None and keys.has_stack(entry.key, entry.value):
-                found[ref] = keys.decode_outputs(entry.key, entry.value)
-            elif ref != self._job.ref and (missing := self._without_stack(ref)) is not None:
-                return missing
-        return found
 
 
 class HeatRun:

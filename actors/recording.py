@@ -20,6 +20,7 @@ from actors.core.plan import Jobless
 from actors.core.resume import Fresh
 from actors.core.spans import Spans
 from actors.job_runs import Run
+from actors.job_waits import Waits
 from actors.messages import Commit, Unregister
 from actors.ports import Delete, Entry, Guard, Put, WriteSet
 from actors.requester import Requester
@@ -63,6 +64,11 @@ class Recorder(Requester):
         self.tried = False
         self.templates: dict[Handler, Template] = {}
         self.spans = Spans()
+
+    @property
+    def waits(self) -> Waits:
+        """What its next job waits for, and needs of others."""
+        return Waits(self.desk.world, *(job for job, _ in self.jobs))
 
     def template(self, job: Job) -> Template | None:
         """The template that the job was planned with; after a restart the present one (contract 5.1.3)."""

@@ -18,7 +18,7 @@ from actors.core.plan import PlanError
 from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, has_begun, resume
 from actors.core.spans import Spans
 from actors.desk import Desk
-from actors.job_runs import HeatRun, MonitorRun, Waits
+from actors.job_runs import HeatRun, MonitorRun
 from actors.messages import (
     Address,
     Begin,
@@ -282,7 +282,7 @@ class ResourceActor(Recorder):
         if self._superseded():
             self.event(Event.SUPERSEDED)  # the news came while the plan was being written
             return
-        if live := Waits(self.desk.world, self.jobs[0][0]).live():
+        if live := self.waits.live():
             self.reason, self.awaits = live
         else:
             self.awaits = ()
@@ -301,7 +301,7 @@ class ResourceActor(Recorder):
         if self._paused():
             self.event(Event.HELD)
             return
-        needed = Waits(self.desk.world, self.jobs[0][0]).outputs_needed(self.results)
+        needed = self.waits.outputs_needed(self.results)
         if not needed:
             self._fetched(ReadDone(self.asked, 0, {}))
             return
@@ -309,12 +309,11 @@ class ResourceActor(Recorder):
         self.read_keys(tuple(keys.HEAT_STACKS + self.desk.world.types.path(ref) for ref in needed))
 
     def _fetched(self, message: ReadDone) -> None:
-        waits = Waits(self.desk.world, self.jobs[0][0])
-        if waits.outrun(message.revision, self.results):
+        if self.waits.outrun(message.revision, self.results):
             self.event(Event.OVERDUE)
             return
         try:
-            found = waits.outputs(message.entries, self.results)
+            found = self.waits.outputs(message.entries, self.results)
         except keys.BadValue as error:
             self.retry(Failure(ErrorClass.TRANSIENT, "BadRecord", str(error)))
             return

@@ -5,10 +5,14 @@ Guarantees: any text is read, or is no job id; an id of a resource may have colo
 
 from __future__ import annotations
 
-from actors.core.model import Ref
+from typing import Final
+
+from actors.core.model import Action, Handler, Ref
 
 #: Digits of the largest number of 63 bits.
 _DIGITS_MAX = 19
+#: How the id of a job begins whose stack others wait for (contract 2.5, producers).
+_PRODUCING: Final = tuple(f"{action}:{Handler.HEAT}:" for action in (Action.CREATE, Action.MODIFY))
 
 
 def resource_of(job_id: str) -> tuple[Ref, int] | None:
@@ -16,6 +20,11 @@ def resource_of(job_id: str) -> tuple[Ref, int] | None:
     _, _, kind, *rid, version, _ = parts if len(parts := job_id.split(":")) >= 6 else (":",) * 5
     number = small_number(version)
     return (Ref(kind, ":".join(rid)), number) if rid and number is not None else None
+
+
+def produces(job_id: str) -> bool:
+    """Whether it is that of a job that builds a stack."""
+    return job_id.startswith(_PRODUCING)
 
 
 def small_number(digits: str) -> int | None:

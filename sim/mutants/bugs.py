@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors import bridge_commits as commits
-from actors import job_runs, recording
+from actors import job_runs, job_waits, recording
 from actors.bridge_feed import Feed
 from actors.core import backoff, ordering, resume, stackdrive
 from actors.core.machine import TABLE, Event, State
@@ -57,7 +57,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug("no outputs", "the outputs of a stack are lost", made.no_outputs),
     Bug("wrong version", "an update is recorded at the next version", made.wrong_version),
-    Bug("nobody waits", "dependencies are not waited for", swap(job_runs.Waits, "live", nothing)),
+    Bug("nobody waits", "dependencies are not waited for", swap(job_waits.Waits, "live", nothing)),
     Bug(
         "unplanned is fine",
         "a producer that is not planned yet is not waited for",
@@ -112,7 +112,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "null will do",
         "a stack is built without those that are going or gone",
-        swap(job_runs.Waits, "_without_stack", nothing),
+        swap(job_waits.Waits, "_without_stack", nothing),
         ROUGH,
     ),
     Bug(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from actors import board, job_runs, rendering, resource, snmp_poll, transactions
+from actors import board, job_waits, rendering, resource, snmp_poll, transactions
 from actors.core import keys, ordering, outcome, polling, resume
 from actors.core.model import Action, Workflow
 from actors.core.plan import Jobless
@@ -169,7 +169,7 @@ def deletes_wait() -> Iterable[Change]:
         found = rendering.needed_outputs(self._job.params)
         return tuple(sorted(ref for ref in found if ref != self._job.ref))
 
-    return [(job_runs.Waits, "outputs_needed", needed)]
+    return [(job_waits.Waits, "outputs_needed", needed)]
 
 
 def waiting_counts() -> Iterable[Change]:

@@ -74,6 +74,33 @@ def test_others_go_on(trial: Trial) -> None:
     assert trial.at(keys.MONITORING, LOGICAL_PORT) is None
 
 
+def test_a_producer_that_only_the_monitoring_template_names_is_one(trial: Trial) -> None:
+    """Contract 2.5: the workflow waits for what any of its jobs refers to, and fails with it before it begins."""
+    source = """
+        heat_template_version: 2013-05-23
+        parameters: {name: {type: string}}
+        resources: {n: {type: OS::Heat::None}}
+    """
+    watch = {
+        "handler": "monitoring_worker",
+        "parameter_mappings": {"n": {"field": "id", "path": ["network_id"]}},
+        "template_file": "vmi: {type: virtual_network, uuid: x, fq_name: y}",
+    }
+    fate_of(trial, NETWORK, Fate.FAIL)
+    trial.declare(
+        [
+            *(template(name, {"name": "Pid"}, source) for name in ("network", "port")),
+            (f"{keys.TEMPLATES}port_monitoring", keys.encode_declared(watch, 1)),
+            document(NETWORK),
+            document(PORT),
+        ]
+    )
+    trial.settle()
+    assert f"dependency failed: create:heat_worker:{NETWORK}:1:" in error_of(trial, PORT)
+    assert keys.stack_name(PORT) not in trial.living()
+    assert nothing_in_flight(trial)
+
+
 def test_without_monitoring_templates_the_orchestration_state_is_told(trial: Trial) -> None:
     """G2 deployments: `orchestration_state` CREATE_ERROR beside CREATE_FAILED (contract 10.3)."""
     fate_of(trial, NETWORK, Fate.FAIL)

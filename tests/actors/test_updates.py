@@ -273,6 +273,33 @@ def test_dependents_of_a_failed_update_are_told(trial: Trial) -> None:
     assert f"dependency failed: modify:heat_worker:{NETWORK}:2:" in error_of(trial, SUBNET)
 
 
+def test_a_watched_dependent_of_a_failed_update_is_told_before_its_watch_is_stopped(trial: Trial) -> None:
+    """Contract 2.8: the first job of a G1 update, which needs no outputs, is not run when a producer of the workflow
+    failed."""
+    fate_of(trial, PORT, Fate.FAIL, "UPDATE")
+    trial.change(PORT, 2)
+    trial.host.advance(0.5)
+    trial.change(LOGICAL_PORT, 2)
+    trial.settle()
+    assert shape(trial, LOGICAL_PORT, 2)[0] == "delete:monitoring_worker"
+    assert f"dependency failed: modify:heat_worker:{PORT}:2:" in error_of(trial, LOGICAL_PORT)
+    assert trial.state(LOGICAL_PORT)["state"]["worker_state"] == "MODIFY_FAILED"
+    assert trial.at(keys.TARGETS, LOGICAL_PORT)["version"] == 1, "it is watched as before"
+    assert nothing_in_flight(trial)
+
+
+def test_a_consumer_that_failed_keeps_nobody_from_an_update(trial: Trial) -> None:
+    """An update waits for those that use the resource to come to an end, whichever."""
+    fate_of(trial, SUBNET, Fate.FAIL, "UPDATE")
+    trial.change(SUBNET, 2)
+    trial.host.advance(0.5)
+    trial.change(NETWORK, 2)
+    trial.settle()
+    assert jobs_of(trial, NETWORK, 2)[0][1]["dependency"] == [jobs_of(trial, SUBNET, 2)[0][1]["id"]]
+    assert error_of(trial, SUBNET).startswith("StackFailed: ")
+    assert (trial.state(NETWORK)["version"], error_of(trial, NETWORK)) == (2, "")
+
+
 def test_jobs_wait_for_consumers(trial: Trial) -> None:
     """Contract 2.5: an update waits for unfinished jobs of those that refer to it."""
     trial.change(SUBNET, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.core import keys
 from actors.core.errors import Failure
 from actors.core.model import Action, Handler, Job, Param, ParamType
-from actors.job_runs import Waits
+from actors.job_waits import Waits
 from actors.ports import Entry
 from tests.core.mapping_world import output
 from tests.core.mirror import NET, PORT, Mirror

@@ -1,0 +1,111 @@
+"""What a job waits for, and what it needs of others.
+
+Guarantees: answered from the mirror and from what was read, and from nothing else; nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors import rendering
+from actors.core import keys
+from actors.core.errors import ErrorClass, Failure
+from actors.core.job_ids import produces, resource_of
+from actors.core.model import Action, Job, JsonObject, Ref
+from actors.core.world import World
+from actors.ports import Entry
+
+Outputs = Mapping[Ref, tuple[JsonObject, ...]]
+
+
+class Waits:
+    """What one job waits for, and what it needs of others. `later`: the jobs of its workflow that follow it."""
+
+    def __init__(self, world: World, job: Job, *later: Job) -> None:
+        self._world = world
+        self._job = job
+        #: What the workflow refers to: its first job waits for all the others as well (contract 2.5).
+        self._related = {ref for each in (job, *later) for param in each.params for ref in param.resources}
+        named = {job_id: resource_of(job_id) for job_id in job.dependency}
+        #: Jobs of others, with resource and version. What is no job id names nobody who could be waited for.
+        self._external = {job_id: of for job_id, of in named.items() if of is not None and of[0] != job.ref}
+
+    def live(self) -> tuple[str, tuple[Ref, ...]] | None:
+        """(reason, resources waited for), or None if nothing is left to wait for."""
+        live = [d for d in self._external if self._world.live(d)]
+        if self._job.action is Action.LOGICAL_DELETE:
+            # a producer that is to be deleted too waits for us: only those who use this are waited for
+            using = {job.id for job in self._world.jobs_referring(self._job.ref)}
+            live = [d for d in live if d in using]
+        if not live:
+            return None
+        refs = tuple(dict.fromkeys(self._external[d][0] for d in live))
+        more = f" and {len(live) - 1} more" if len(live) > 1 else ""
+        return f"waits for {live[0]}{more}", refs
+
+    def failure(self) -> Failure | None:
+        """The failure of a workflow of which a producer failed, whether or not its outputs are needed (2.8, 10.4). A
+        consumer that failed keeps nobody from anything, and nothing keeps a resource from being deleted."""
+        if self._job.action is Action.LOGICAL_DELETE:
+            return None
+        for dependency, (ref, version) in self._external.items():
+            outcome = self._world.outcome(ref)
+            if outcome is None or not outcome.error or outcome.version < version:
+                continue
+            # what an earlier version left is not what this workflow was planned to wait for
+            if ref in self._related and produces(dependency):
+                return _dependency_failed(f"{dependency}: {outcome.error}")
+        return None
+
+    def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
+        """Whose stack records must be read before the job can run: none for what takes something away, so that
+        neither a producer that is yet to come nor one that failed keeps anything from being deleted."""
+        if self._job.action in (Action.LOGICAL_DELETE, Action.DELETE):
+            return ()
+        needed = rendering.needed_outputs(self._job.params)
+        if "heat_outputs" in results:
+            needed.discard(self._job.ref)
+        return tuple(sorted(ref for ref in needed if ref.type in self._world.types))
+
+    def outrun(self, revision: int, results: JsonObject) -> bool:
+        """Whether the mirror shows the outcome of a producer that was still to come when its stack was read, at
+        this revision: then what was read says nothing."""
+        outcomes = map(self._world.outcome, self.outputs_needed(results))
+        return any(outcome is not None and outcome.revision > revision for outcome in outcomes)
+
+    def _without_stack(self, ref: Ref) -> Failure | Ref | None:
+        """What it means that there is no stack of it. The resource: one is still to come, as a job that builds it is
+        recorded, or it is declared and not built yet, or nobody can read how. A failure: it is going or gone, and may
+        wait for us to let go of it. None: it is what it is to be, without one."""
+        world = self._world
+        actions = {job.action for job in world.jobs_of(ref)}
+        if actions & {Action.CREATE, Action.MODIFY}:
+            return ref
+        vanished = world.vanished(ref)
+        if vanished or Action.LOGICAL_DELETE in actions or world.marked(ref):
+            state = "not declared" if vanished else "marked for deletion"
+            return _dependency_failed(f"{ref} is {state} and has no stack")
+        return ref if world.declaration(ref) is None or world.needs_work(ref) else None
+
+    def outputs(self, entries: Mapping[str, Entry], results: JsonObject) -> Outputs | Failure | Ref:
+        """The outputs; or a failure, if a producer failed; or the resource whose stack is still to come."""
+        if (failure := self.failure()) is not None:
+            return failure
+        types = self._world.types
+        found: dict[Ref, tuple[JsonObject, ...]] = {}
+        if "heat_outputs" in results:
+            found[self._job.ref] = tuple(results["heat_outputs"])
+        for ref in self.outputs_needed(results):
+            entry = entries.get(keys.HEAT_STACKS + types.path(ref))
+            outcome = self._world.outcome(ref)
+            if entry is None and outcome is not None and outcome.error and ref != self._job.ref:
+                return _dependency_failed(f"{ref}: {outcome.error}")
+            if entry is not None and keys.has_stack(entry.key, entry.value):
+                found[ref] = keys.decode_outputs(entry.key, entry.value)
+            elif ref != self._job.ref and (missing := self._without_stack(ref)) is not None:
+                return missing
+        return found
+
+
+def _dependency_failed(text: str) -> Failure:
+    return Failure(ErrorClass.TERMINAL, "DependencyFailed", f"dependency failed: {text}")
