@@ -12,6 +12,7 @@ from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
 from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Job, JsonObject, Ref
+from actors.core.outcome import stack_was_built
 from actors.core.world import World
 from actors.ports import Entry
 
@@ -52,6 +53,8 @@ class Waits:
             outcome = self._world.outcome(ref)
             if outcome is None or not outcome.error or outcome.version < version:
                 continue
+            if stack_was_built(outcome.error, ref, outcome.version):
+                continue  # monitoring jobs of others are not waited for
             # what an earlier version left is not what this workflow was planned to wait for
             if ref in self._related and produces(dependency):
                 return _dependency_failed(f"{dependency}: {outcome.error}")

@@ -14,7 +14,13 @@ from actors.core.json_text import compact
 from actors.core.members import whole
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
 from actors.core.ordering import templates_of
-from actors.core.outcome import DELETE_COMPLETED, completed_state, failed_state, workflow_action
+from actors.core.outcome import (
+    DELETE_COMPLETED,
+    completed_state,
+    error_text,
+    failed_state,
+    workflow_action,
+)
 from actors.core.ownership import vshard
 from actors.core.plan import Jobless
 from actors.core.resume import Fresh
@@ -118,8 +124,9 @@ class Recorder(Requester):
 
     def _do_record_failure(self) -> None:
         assert self.failure is not None, "FAILED carries a failure"
-        self.error = self.reason = str(self.failure)
-        self.log.error("%s version %d failed: %s", self.ref, self.version, self.failure)
+        self.error = error_text(self.failure, [job for job, _ in self.jobs], self.results)
+        self.reason = self.error
+        self.log.error("%s version %d failed: %s", self.ref, self.version, self.error)
         if self.jobs:
             self.action = workflow_action([job for job, _ in self.jobs])
         if self.run is not None:

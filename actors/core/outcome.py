@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from actors.core.model import Action, Declared, Job
+from actors.core.errors import Failure
+from actors.core.model import Action, Declared, Handler, Job, JsonObject, Ref
 
 READ_COMPLETE: Final = "READ_COMPLETE"
 CREATE_COMPLETED: Final = "CREATE_COMPLETED"
@@ -87,6 +88,25 @@ def orchestration_state(heat_job: Action, *, ok: bool) -> str:
     """`orchestration_state`, which G2+ deployments want (contract 5.5); G1 has no such member."""
     complete, error = _ORCHESTRATION[heat_job]
     return complete if ok else error
+
+
+def error_text(failure: Failure, left: Sequence[Job], results: JsonObject) -> str:
+    """`error` of a workflow that failed with these jobs left and these results so far (contract 10.3).
+
+    Where the heat job had succeeded it begins with the id of the job that failed, by which `stack_was_built` tells.
+    """
+    if left and left[0].handler is Handler.MONITORING and "heat_outputs" in results:
+        return f"{failure.kind}: {left[0].id}: {failure.text}"
+    return str(failure)
+
+
+def stack_was_built(error: str, ref: Ref, version: int) -> bool:
+    """Whether a workflow that ended with this error failed after its heat job, which is all that others wait for (2.5).
+
+    `/state` alone tells, after a restart too: what else is recorded of a workflow goes with it.
+    """
+    _, _, text = error.partition(": ")
+    return text.startswith(f"{Action.CREATE}:{Handler.MONITORING}:{ref}:{version}:")
 
 
 def workflow_action(jobs: Sequence[Job]) -> Action:

@@ -8,7 +8,7 @@ import pytest
 
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
-from sim.heat.engine import Fate
+from sim.heat.engine import Fate, Settings
 from tests.actors.trial import (
     CHAIN,
     LOGICAL_PORT,
@@ -99,6 +99,22 @@ def test_a_producer_that_only_the_monitoring_template_names_is_one(trial: Trial)
     assert f"dependency failed: create:heat_worker:{NETWORK}:1:" in error_of(trial, PORT)
     assert keys.stack_name(PORT) not in trial.living()
     assert nothing_in_flight(trial)
+
+
+@pytest.mark.parametrize("network_s", [1.0, 300.0])
+def test_a_failed_monitoring_job_is_the_failure_of_its_own_resource_only(network_s: float) -> None:
+    """Contract 2.5: monitoring jobs of others are not waited for. Who waited for the stack alone is built,
+    whether it looks before or after the failure, and after a restart."""
+    with Trial(heat=Settings(extra_s=lambda _, name: network_s * name.startswith("network"))) as trial:
+        trial.tables["QFX-NW02"].set_port("xe-0/0/3", 2, 0.0)
+        trial.declare_example()
+        trial.host.advance(200.0)
+        kind, _, text = error_of(trial, PHYSICAL_PORT).partition(": ")
+        assert kind == "MonitorTimeout"
+        assert text.startswith(f"create:monitoring_worker:{PHYSICAL_PORT}:1:"), "the job that failed is named"
+        trial.kill("all")
+        trial.settle(limit_s=HOUR)
+        assert error_of(trial, LOGICAL_PORT) == ""
 
 
 def test_without_monitoring_templates_the_orchestration_state_is_told(trial: Trial) -> None:

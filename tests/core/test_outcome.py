@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from actors.core.errors import ErrorClass, Failure
 from actors.core.graph import find_cycle, show_cycle
 from actors.core.model import Action, Declared, Handler, Job, Ref
 from actors.core.outcome import (
     Realised,
     choose_action,
     completed_state,
+    error_text,
     failed_state,
     orchestration_state,
+    stack_was_built,
     workflow_action,
 )
 
@@ -101,3 +106,26 @@ def test_long_chains_need_no_recursion():
     chain = {Ref("t", str(n)): (Ref("t", str(n + 1)),) for n in range(50_000)}
     assert find_cycle(chain, Ref("t", "0")) is None
     assert show_cycle((A, B, A)) == "t:a → t:b → t:a"
+
+
+@pytest.mark.parametrize(
+    ("handler", "action", "results", "built"),
+    [
+        (Handler.HEAT, Action.CREATE, {}, False),
+        (Handler.MONITORING, Action.DELETE, {}, False),  # the first job of an update
+        (Handler.MONITORING, Action.CREATE, {}, False),  # there is no heat job
+        (Handler.MONITORING, Action.CREATE, {"heat_outputs": []}, True),
+    ],
+)
+def test_an_error_tells_whether_the_stack_was_built(
+    handler: Handler, action: Action, results: dict[str, Any], built: bool
+) -> None:
+    """Only what failed after the heat job of that very version did not fail those who wait for its stack."""
+    job = Job(f"{action}:{handler}:{REF}:2:abcde", action, handler, REF, 2, {})
+    said = f"/config: it is {REF}: create:monitoring_worker:{REF}:2:abcde: no"
+    error = error_text(Failure(ErrorClass.TERMINAL, "Boom", said), [job], results)
+    assert error.startswith("Boom: ")
+    assert error.endswith(said)
+    assert stack_was_built(error, REF, 2) is built
+    assert not stack_was_built(error, REF, 1)
+    assert not stack_was_built(error, Ref("port", "q"), 2)
