@@ -181,11 +181,10 @@ class World:
         return ref
 
     def _decode(self, config: _Config) -> Declared:
-        raw, key = (
-            self._packing.unpack(config.ref.type, config.packed),
-            keys.CONFIG + self.types.path(config.ref),
+        raw = self._packing.unpack(config.ref.type, config.packed)
+        return keys.decode_declared(
+            keys.CONFIG + self.types.path(config.ref), raw, config.ref, config.revision
         )
-        return keys.decode_declared(key, raw, config.ref, config.revision)
 
     def _delete_config(self, key: str) -> Ref | None:
         ref = self.types.ref(key, keys.CONFIG)
@@ -297,11 +296,9 @@ class World:
     def is_final(self, ref: Ref) -> bool:
         """Whether it is declared, and the outcome is that of the declared version."""
         config, outcome = self._config.get(ref), self._outcomes.get(ref)
-        return (
-            config is not None
-            and outcome is not None
-            and outcome.is_final(config.version, marked=self.marked(ref))
-        )
+        if config is None or outcome is None:
+            return False
+        return outcome.is_final(config.version, marked=self.marked(ref))
 
     def monitoring(self, ref: Ref) -> bytes | None:
         """The raw `/monitoring` value."""

@@ -1,9 +1,9 @@
 """Plays a recording: its config writes into a fresh real etcd, under the real process tree, in the recorded order.
 
-Guarantees: what was declared between two answers of the surroundings is declared in one burst, as fast as etcd takes it,
-and nothing is answered before all of it is planned: so each declaration has to be planned with exactly the jobs under
-way that were under way when it was recorded, however fast this machine is. What did not happen in time is a problem in
-the result, never a silent skip. Nothing is left running.
+Guarantees: what was declared between two answers of the surroundings is declared in one burst, as fast as etcd takes
+it, and nothing is answered before all of it is planned: so each declaration has to be planned with exactly the jobs
+under way that were under way when it was recorded, however fast this machine is. What did not happen in time is a
+problem in the result, never a silent skip. Nothing is left running.
 """
 
 from __future__ import annotations
