@@ -44,14 +44,17 @@ class Waits:
         more = f" and {len(live) - 1} more" if len(live) > 1 else ""
         return f"waits for {live[0]}{more}", refs
 
-    def failure(self) -> Failure | None:
+    def failure(self, *, early: bool = False) -> Failure | None:
         """The failure of a workflow of which a producer failed, whether or not its outputs are needed (2.8, 10.4). A
-        consumer that failed keeps nobody from anything, and nothing keeps a resource from being deleted."""
+        consumer that failed keeps nobody from anything, and nothing keeps a resource from being deleted. `early`: only
+        of a producer that is not built anew, for something else is still waited for."""
         if self._job.action is Action.LOGICAL_DELETE:
             return None
         for dependency, (ref, version) in self._external.items():
             outcome = self._world.outcome(ref)
             if outcome is None or not outcome.error or outcome.version < version:
+                continue
+            if early and self._is_built_anew(ref):
                 continue
             if stack_was_built(outcome.error, ref, outcome.version):
                 continue  # monitoring jobs of others are not waited for
@@ -59,6 +62,11 @@ class Waits:
             if ref in self._related and produces(dependency):
                 return _dependency_failed(f"{dependency}: {outcome.error}")
         return None
+
+    def _is_built_anew(self, ref: Ref) -> bool:
+        """Whether what failed is tried again, in this version or a newer one, or soon will be."""
+        world = self._world
+        return world.needs_work(ref) and not (world.marked(ref) or world.vanished(ref))
 
     def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
         """Whose stack records must be read before the job can run: none for what takes something away, so that

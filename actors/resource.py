@@ -281,8 +281,9 @@ class ResourceActor(Recorder):
     def _do_check(self) -> None:
         if self._superseded():
             self.event(Event.SUPERSEDED)  # the news came while the plan was being written
-            return
-        if live := self.waits.live():
+        elif not self.desk.held(self.ref) and (failure := self.waits.failure(early=True)):
+            self.fail(failure)
+        elif live := self.waits.live():
             self.reason, self.awaits = live
         else:
             self.awaits = ()

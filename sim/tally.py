@@ -64,8 +64,6 @@ class Tally:
 #: Transitions that a run need not take, for they stand there for completeness. 20,000 seeds took one of them.
 UNREACHED: frozenset[tuple[State, Event]] = frozenset(
     {
-        # what begins when nothing is left to wait for cannot fail before it
-        (State.WAITING, Event.FAILED),
         # only what waits is superseded; what backs off looks anew in any case
         (State.BACKING_OFF, Event.SUPERSEDED),
         # an actor that settled is ended before anything else can reach it: one process handles in order

@@ -8,6 +8,7 @@ import pytest
 
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
+from actors.ports import Delete, Put, WriteSet
 from sim.heat.engine import Fate, Settings
 from tests.actors.trial import (
     CHAIN,
@@ -99,6 +100,34 @@ def test_a_producer_that_only_the_monitoring_template_names_is_one(trial: Trial)
     assert f"dependency failed: create:heat_worker:{NETWORK}:1:" in error_of(trial, PORT)
     assert keys.stack_name(PORT) not in trial.living()
     assert nothing_in_flight(trial)
+
+
+def test_dependents_are_told_at_once(trial: Trial) -> None:
+    """Contract 2.8, in one step: whatever else they wait for, and whoever waits for them in turn."""
+    refuse(trial, "create", SWITCH, quota, 10_000)
+    fate_of(trial, NETWORK, Fate.FAIL)
+    trial.declare_example()
+    trial.host.advance(5.0)
+    assert f"dependency failed: create:heat_worker:{PORT}:1:" in error_of(trial, LOGICAL_PORT)
+    assert trial.row(SWITCH).stage == "backing-off"
+    assert [key for key in trial.keys(keys.JOBS) if str(LOGICAL_PORT) in key] == []
+
+
+def test_a_paused_dependent_is_told_when_it_goes_on(trial: Trial) -> None:
+    """While an operator has paused it nothing is recorded of it, a failure of others neither."""
+    pause = f"{keys.PAUSE}type/{LOGICAL_PORT.type}"
+    refuse(trial, "create", SWITCH, quota, 10_000)
+    fate_of(trial, NETWORK, Fate.FAIL)
+    trial.declare_example()
+    trial.host.advance(0.2)
+    assert trial.row(LOGICAL_PORT).stage == "waiting"
+    trial.client.commit([WriteSet((Put(pause, b"{}"),))])
+    trial.host.advance(5.0)
+    assert error_of(trial, PORT)
+    assert trial.state(LOGICAL_PORT) is None
+    trial.client.commit([WriteSet((Delete(pause),))])
+    trial.host.advance(1.0)
+    assert "dependency failed: " in error_of(trial, LOGICAL_PORT)
 
 
 @pytest.mark.parametrize("network_s", [1.0, 300.0])

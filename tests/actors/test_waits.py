@@ -93,3 +93,34 @@ def test_a_stack_that_never_came_of_what_is_to_be_deleted_is_a_failure() -> None
     assert waits.outputs(stands, {}) == {NET: ()}
     mirror.declare(NET, 3)
     assert waits.outputs(emptied, {}) == NET
+
+
+def test_a_producer_that_is_built_anew_dooms_nobody_yet() -> None:
+    """While others are waited for, one that failed and has a newer version, or is retried, may still succeed; one that
+    is to go will not."""
+    mirror = Mirror()
+    mirror.declare(NET)
+    mirror.declare(PORT)
+    failed = f"create:heat_worker:{NET}:1:xxxxx"
+    params = (Param("net", ParamType.VALUE, None, (NET,)),)
+    waits = Waits(mirror.world, Job("j", Action.CREATE, Handler.HEAT, PORT, 1, {}, params, (failed,)))
+    path = mirror.world.types.path(NET)
+    assert waits.failure(early=True) is None
+    mirror.settle(NET, error="StackFailed: no host")
+    told = waits.failure(early=True)
+    assert told is not None
+    assert told.text == f"dependency failed: {failed}: StackFailed: no host"
+    mirror.put(keys.RECONCILE + path, b"{}")
+    assert waits.failure(early=True) is None
+    mirror.job(NET)
+    mirror.world.delete(keys.RECONCILE + path)
+    assert waits.failure(early=True) is None, "the same job once more"
+    mirror.world.delete(keys.JOBS + failed)
+    assert waits.failure(early=True) == told
+    mirror.declare(NET, 2)
+    assert waits.failure(early=True) is None
+    assert waits.failure() == told, "nothing else is left to wait for"
+    mirror.declare(NET, 3, marked=True)
+    assert waits.failure(early=True) == told
+    mirror.settle(NET, 3)
+    assert waits.failure() is None
