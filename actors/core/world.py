@@ -60,8 +60,7 @@ class World:
         #: what is no problem but worth a line in the log, once: whoever tells it takes it out
         self.remarks: list[str] = []
         self._config: dict[Ref, _Config] = {}
-        self._packing = Packing()
-        self._decoded = lru_cache(DECODED_MAX)(self._decode)
+        self._packing, self._decoded = Packing(), lru_cache(DECODED_MAX)(self._decode)
         self._templates: dict[str, CompiledTemplate] = {}
         self._jobs = JobIndex()
         self._outcomes: dict[Ref, Outcome] = {}
