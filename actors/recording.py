@@ -97,6 +97,9 @@ class Recorder(Requester):
     def _do_record_jobless(self) -> None:
         assert self.fresh is not None, "JOBLESS follows FRESH"
         assert isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
+        if not self.fresh.declared.revision and not self.fresh.stale:
+            self._do_record_forget()  # with the declaration went whoever would read how it ended (contract 8.6)
+            return
         state = self.made.worker_state
         write_set = record_jobless(self.paths, self.fresh.declared, state, self.read)
         if state == DELETE_COMPLETED:  # nothing was built and nothing will remind us of it: leave nothing

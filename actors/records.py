@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from actors.core import keys
-from actors.core.machine import Event
-from actors.core.model import Action, Declared, Handler, Ref, Workflow
+from actors.core.model import Action, Declared, Handler, Ref
 from actors.core.outcome import Outcome, Realised, choose_action
-from actors.core.plan import Jobless
-from actors.core.resume import Fresh, Records
+from actors.core.resume import Records
 from actors.core.world import World
 from actors.messages import ReadDone
 from actors.ports import Entry
@@ -79,11 +77,3 @@ def action_for(declared: Declared, records: Records, built: frozenset[Handler]) 
     if declared.marked_for_deletion:
         return Action.LOGICAL_DELETE
     return Action.MODIFY if built else Action.CREATE
-
-
-def made_event(made: Workflow | Jobless, fresh: Fresh) -> Event:
-    """What a plan means. Of what needs no job and is not declared any more nothing is left to tell: with the
-    declaration went whoever would read how it ended."""
-    if isinstance(made, Workflow):
-        return Event.PLANNED
-    return Event.JOBLESS if fresh.declared.revision or fresh.stale else Event.GONE

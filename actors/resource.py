@@ -14,7 +14,7 @@ from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import REPLACEABLE, Command, Event, State, step
 from actors.core.model import Action, Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
-from actors.core.plan import PlanError
+from actors.core.plan import Jobless, PlanError
 from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, has_begun, resume
 from actors.core.spans import Spans
 from actors.desk import Desk
@@ -32,7 +32,7 @@ from actors.messages import (
     Tick,
 )
 from actors.recording import Recorder
-from actors.records import action_for, is_behind, made_event, read_records, record_keys
+from actors.records import action_for, is_behind, read_records, record_keys
 from actors.transactions import Paths, handlers_built, paths
 
 #: A mirror that is behind is looked at again after this: at first, and at most.
@@ -260,7 +260,7 @@ class ResourceActor(Recorder):
             return
         self.made, self.reason = made, "recording its jobs"
         self.templates = templates_of(world, declared)
-        self.event(made_event(made, self.fresh))
+        self.event(Event.JOBLESS if isinstance(made, Jobless) else Event.PLANNED)
 
     def _hold(self, held: Held) -> None:
         now = self.now()

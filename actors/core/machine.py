@@ -40,7 +40,7 @@ class Event(StrEnum):
     NOTHING = "nothing"  # loaded: this version is final already
     FRESH = "fresh"  # loaded: to be planned
     RESUMED = "resumed"  # loaded: jobs are recorded, go on with the next
-    GONE = "gone"  # not declared any more, and nothing of it exists
+    GONE = "gone"  # loaded: not declared any more, and nothing of it exists
     COMPLETE = "complete"  # loaded: all jobs are done, only the state is not written
     PLANNED = "planned"
     HELD = "held"  # cannot be planned yet, for a stated reason
@@ -98,7 +98,6 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_S.PLANNING, _E.HELD): (_S.PLANNING, ()),
     (_S.PLANNING, _E.WITHDRAW): (_S.RECORDING_PLAN, (_C.RECORD_WITHDRAWAL,)),
     (_S.PLANNING, _E.JOBLESS): (_S.RECORDING_STATE, (_C.RECORD_JOBLESS,)),
-    (_S.PLANNING, _E.GONE): (_S.RECORDING_STATE, (_C.RECORD_FORGET,)),
     (_S.PLANNING, _E.FAILED): _FAIL,
     (_S.PLANNING, _E.CHANGED): (_S.PLANNING, (_C.PLAN,)),
     (_S.PLANNING, _E.DUE): (_S.PLANNING, (_C.PLAN,)),
