@@ -13,6 +13,7 @@ from actors.core.errors import ErrorClass, Failure
 from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Job, JsonObject, Ref
 from actors.core.outcome import stack_was_built
+from actors.core.replacing import reach, replacement
 from actors.core.world import World
 from actors.ports import Entry
 
@@ -33,16 +34,33 @@ class Waits:
 
     def live(self) -> tuple[str, tuple[Ref, ...]] | None:
         """(reason, resources waited for), or None if nothing is left to wait for."""
-        live = [d for d in self._external if self._world.live(d)]
+        live = {d: of[0] for d, of in self._external.items() if self._world.live(d)}
         if self._job.action is Action.LOGICAL_DELETE:
             # a producer that is to be deleted too waits for us: only those who use this are waited for
             using = {job.id for job in self._world.jobs_referring(self._job.ref)}
-            live = [d for d in live if d in using]
+            live = {d: ref for d, ref in live.items() if d in using}
+            beyond: tuple[Ref, ...] = ()
+        else:
+            replaced, beyond = self._replaced()
+            live |= replaced
         if not live:
             return None
-        refs = tuple(dict.fromkeys(self._external[d][0] for d in live))
         more = f" and {len(live) - 1} more" if len(live) > 1 else ""
-        return f"waits for {live[0]}{more}", refs
+        return f"waits for {next(iter(live))}{more}", tuple(dict.fromkeys((*live.values(), *beyond)))
+
+    def _replaced(self) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
+        """The jobs that took the place of producers before those began, and all for whom they may wait: a change there
+        may close a ring through us, and then the order is given up."""
+        found: dict[str, Ref] = {}
+        beyond: list[Ref] = []
+        for dependency, (ref, version) in self._external.items():
+            if self._world.live(dependency) or ref not in self._related or not produces(dependency):
+                continue
+            job = replacement(self._world, ref, version)
+            if job is not None and self._job.ref not in (refs := reach(self._world, ref)):
+                found[job.id] = ref
+                beyond.extend(refs)
+        return found, tuple(beyond)
 
     def failure(self, *, early: bool = False) -> Failure | None:
         """The failure of a workflow of which a producer failed, whether or not its outputs are needed (2.8, 10.4). A

@@ -27,9 +27,12 @@ def trial() -> Iterator[Trial]:
 
 
 def waits_for_the_second_port(trial: Trial) -> None:
-    """The VLAN is moved to the port that has no stack. That one's next version has another job, so that the watch is
+    """The VLAN is moved to the port that has no stack. Somebody takes that one's job out of etcd, so that the watch is
     stopped, and then its stack is waited for."""
     trial.change(LOGICAL_PORT, 2, port_ids=[PORT_2.id])
+    trial.host.advance(1.0)
+    jobs = tuple(Delete(key) for key in trial.keys(keys.JOBS) if str(PORT_2) in key)
+    trial.client.commit([WriteSet(jobs)])
     trial.host.advance(1.0)
     trial.change(PORT_2, 2)
     trial.host.advance(100.0)
@@ -40,6 +43,19 @@ def outcome(trial: Trial, ref: Ref) -> tuple[int, str]:
     """Version and word of its `/state`."""
     state = trial.state(ref)
     return state["version"], state["state"]["worker_state"]
+
+
+def test_what_waits_for_the_next_version_of_a_producer_is_watched_as_before(trial: Trial) -> None:
+    """A producer that is declared anew before it began is waited for with nothing of the update begun."""
+    trial.change(LOGICAL_PORT, 2, port_ids=[PORT_2.id])
+    trial.host.advance(1.0)
+    trial.change(PORT_2, 2)
+    trial.host.advance(100.0)
+    assert trial.row(LOGICAL_PORT).reason.startswith(f"waits for create:heat_worker:{PORT_2}:2:")
+    assert trial.at(keys.TARGETS, LOGICAL_PORT)["version"] == 1
+    trial.stacks._fault = lambda point, name: None
+    trial.settle(limit_s=HOUR)
+    assert outcome(trial, LOGICAL_PORT) == (2, "CREATE_COMPLETED")
 
 
 def test_a_consumer_and_what_it_waits_for_are_deleted_together(trial: Trial) -> None:

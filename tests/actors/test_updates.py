@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.actors.trial import (
     Trial,
     body_of,
 )
-from tests.actors.trouble import error_of, fate_of, jobs_of, nothing_in_flight
+from tests.actors.trouble import document, error_of, fate_of, jobs_of, nothing_in_flight, template
 
 #: Two seconds for whatever Heat does on a stack, changes without effect included.
 SLOW = Settings(extra_s=lambda action, name: 2.0)
@@ -226,6 +227,40 @@ def test_a_version_that_has_not_begun_is_replaced(trial: Trial) -> None:
         assert error_of(fresh, PORT) == "", "who waited for the replaced job waits for the new one"
         assert nothing_in_flight(fresh)
     assert trial.state(SUBNET)["version"] == 1
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_who_needs_only_the_order_waits_for_the_job_that_took_the_place(restart: bool) -> None:
+    """Contract 10.5 with 2.5: a subnet is declared anew while it waits for its network; a port that reads no output of
+    it is built after it all the same."""
+    source = """
+        heat_template_version: 2013-05-23
+        parameters: {name: {type: string}}
+        resources: {n: {type: OS::Heat::None}}
+    """
+    path = {"field": "id", "path": [{"type": "subnet", "id": "subnet_id"}]}
+    mappings: dict[str, dict[str, Any]] = {
+        "network": {"name": "Pid"},
+        "subnet": {"name": "Pid", "jinja_n": "Fnetwork+network_id:id"},
+        "port": {"name": "Pid", "jinja_s": {"for_field": "fixed_ips", "for_mapping": path}},
+    }
+    slow = Settings(extra_s=lambda _, name: 30.0 if name.startswith("network") else 1.0)
+    with Trial(heat=slow) as fresh:
+        fresh.declare([template(name, mapping, source) for name, mapping in mappings.items()])
+        fresh.declare([document(ref) for ref in (NETWORK, SUBNET, PORT)])
+        fresh.host.advance(3.0)
+        fresh.change(SUBNET, 2)
+        fresh.host.advance(3.0)
+        if restart:
+            fresh.kill("all")
+            fresh.host.advance(3.0)
+        assert fresh.row(PORT).reason.startswith(f"waits for create:heat_worker:{SUBNET}:2:")
+        fresh.settle()
+        assert versions(fresh, keys.STATE, SUBNET) == [2]
+        assert jobs_of(fresh, PORT, 1)[0][1]["dependency"] == [jobs_of(fresh, SUBNET, 1)[0][1]["id"]]
+        stacks = [fresh.written(keys.HEAT_STACKS, ref)[0][0] for ref in (NETWORK, SUBNET, PORT)]
+        assert stacks == sorted(stacks)
+        assert error_of(fresh, PORT) == ""
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.02, 0.3, 1.1])

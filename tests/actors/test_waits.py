@@ -8,7 +8,7 @@ from actors.core.model import Action, Handler, Job, Param, ParamType
 from actors.job_waits import Waits
 from actors.ports import Entry
 from tests.core.mapping_world import output
-from tests.core.mirror import NET, PORT, Mirror
+from tests.core.mirror import GATEWAY, NET, PORT, Mirror
 
 
 def consumer() -> tuple[Mirror, Waits]:
@@ -95,15 +95,74 @@ def test_a_stack_that_never_came_of_what_is_to_be_deleted_is_a_failure() -> None
     assert waits.outputs(emptied, {}) == NET
 
 
+def ordered(mirror: Mirror) -> Waits:
+    """A port that was planned while the network's first version was to be built, and wants nothing but the order."""
+    mirror.declare(NET)
+    mirror.declare(PORT)
+    params = (Param("net", ParamType.VALUE, None, (NET,)),)
+    needed = f"create:heat_worker:{NET}:1:xxxxx"
+    return Waits(mirror.world, Job("j", Action.CREATE, Handler.HEAT, PORT, 1, {}, params, (needed,)))
+
+
+def test_the_job_that_took_the_place_of_a_producer_is_waited_for() -> None:
+    """Until it has ended, and not while the job that is meant is there, nor when the resource is to go."""
+    mirror = Mirror()
+    waits = ordered(mirror)
+    first = mirror.job(NET)
+    assert waits.live() == (f"waits for {first}", (NET,))
+    mirror.declare(NET, 2)
+    second = mirror.job(NET, 2)
+    mirror.world.delete(keys.JOBS + first)
+    assert waits.live() == (f"waits for {second}", (NET,))
+    mirror.declare(NET, 3, marked=True)
+    assert waits.live() is None
+    mirror.declare(NET, 4)
+    assert waits.live() is not None
+    mirror.settle(NET, 2)
+    assert waits.live() is None
+
+
+def test_of_a_producer_that_ran_nothing_is_waited_for() -> None:
+    """Its monitoring job is not waited for, nor is the version after it."""
+    mirror = Mirror()
+    waits = ordered(mirror)
+    mirror.job(NET, handler=Handler.MONITORING)
+    mirror.declare(NET, 2)
+    assert waits.live() is None
+    mirror.settle(NET)
+    mirror.job(NET, 2, action=Action.MODIFY)
+    assert waits.live() is None
+
+
+def test_the_order_is_given_up_before_it_makes_a_ring() -> None:
+    """The job that took the place waits for a gateway's, and that one comes to wait for the port: who is told of
+    changes of all of them sees that it would be for ever."""
+    mirror = Mirror(gateway={})
+    waits = ordered(mirror)
+    mirror.declare(GATEWAY)
+    second = mirror.job(NET, 2, refers=[GATEWAY])
+    gateway = mirror.job(GATEWAY)
+    assert waits.live() == (f"waits for {second}", (NET, GATEWAY))
+    mirror.world.delete(keys.JOBS + gateway)
+    mirror.job(GATEWAY, 2, refers=[PORT])
+    assert waits.live() is None
+
+
+def test_an_update_that_took_the_place_waits_for_who_uses_it() -> None:
+    """So that one does not wait for it (contract 2.5, consumers)."""
+    mirror = Mirror()
+    waits = ordered(mirror)
+    mirror.job(PORT, refers=[NET])
+    mirror.job(NET, 2, action=Action.MODIFY)
+    assert waits.live() is None
+
+
 def test_a_producer_that_is_built_anew_dooms_nobody_yet() -> None:
     """While others are waited for, one that failed and has a newer version, or is retried, may still succeed; one that
     is to go will not."""
     mirror = Mirror()
-    mirror.declare(NET)
-    mirror.declare(PORT)
+    waits = ordered(mirror)
     failed = f"create:heat_worker:{NET}:1:xxxxx"
-    params = (Param("net", ParamType.VALUE, None, (NET,)),)
-    waits = Waits(mirror.world, Job("j", Action.CREATE, Handler.HEAT, PORT, 1, {}, params, (failed,)))
     path = mirror.world.types.path(NET)
     assert waits.failure(early=True) is None
     mirror.settle(NET, error="StackFailed: no host")

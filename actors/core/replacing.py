@@ -1,0 +1,50 @@
+"""What takes the place of a job that was replaced before it began (contract 10.5 with 2.5), and who may wait for it.
+
+Guarantees: nobody waits for a job that may wait for him, through whomever: jobs that are waited for in the place of
+others are younger than who waits, so of themselves they make rings. What may be waited for is never told too small; it
+changes only with a job, a declaration or an outcome of those that are told.
+"""
+
+from __future__ import annotations
+
+from actors.core.model import Action, Handler, Ref
+from actors.core.ordering import refers_to, users_before
+from actors.core.recorded_job import RecordedJob
+from actors.core.world import World
+
+
+def replacement(world: World, ref: Ref, version: int) -> RecordedJob | None:
+    """The job that builds `ref` now, where its heat job of that version is gone and never ran.
+
+    It ran if there is an outcome of that version or a later one, or if only the monitoring job of a workflow is left.
+    """
+    outcome = world.outcome(ref)
+    if (outcome is not None and outcome.version >= version) or world.marked(ref) or world.vanished(ref):
+        return None
+    builds = (Action.CREATE, Action.MODIFY)
+    found = (job for job in world.jobs_of(ref) if job.handler is Handler.HEAT and job.action in builds)
+    return next(found, None)
+
+
+def reach(world: World, start: Ref) -> tuple[Ref, ...]:
+    """`start` and all unfinished resources for which it may wait, directly or through others."""
+    found = {start: None}
+    todo = [start]
+    while todo:
+        for ref in sorted(_may_wait_for(world, todo.pop())):
+            if ref not in found and world.needs_work(ref):
+                found[ref] = None
+                todo.append(ref)
+    return tuple(found)
+
+
+def _may_wait_for(world: World, ref: Ref) -> set[Ref]:
+    """Whom its jobs and its declaration refer to, and who uses it or will, unless it is only to be created."""
+    jobs, declared = world.jobs_of(ref), world.declaration(ref)
+    found = {other for job in jobs for other in job.resources}.union(refers_to(world, ref))
+    if declared is not None and not jobs:
+        found.update(users_before(world, declared))
+    created = bool(jobs) and all(job.action is Action.CREATE for job in jobs)
+    if not created or world.marked(ref) or world.vanished(ref):
+        found.update(job.ref for job in world.jobs_referring(ref))
+    return found
