@@ -245,7 +245,8 @@ class MonitorBoard:
         known.writing, known.written_s = (rid, now), now
         self._writing[rid] = ref
         value = keys.encode_monitoring(statuses, known.version)
-        write_set = publish_monitoring(paths(world.types, ref), value, outcome.revision)
+        p, targets_revision = paths(world.types, ref), world.targets_revision(ref)
+        write_set = publish_monitoring(p, value, outcome.revision, targets_revision)
         commit = Commit(rid, write_set, vshard(str(ref)), self._desk.term(ref))
         self._shard.tell(self._desk.bridge, commit)
         self._look_again(ref, RETRY_S)

@@ -231,9 +231,10 @@ def heat_results(job: Job, outputs: Sequence[JsonObject], *, orchestration: bool
     return results
 
 
-def publish_monitoring(p: Paths, value: bytes, state_revision: int) -> WriteSet:
-    """T5: what monitoring sees, if the outcome of that very version still stands."""
-    return WriteSet((Put(p.monitoring, value),), (Guard(p.state, state_revision),))
+def publish_monitoring(p: Paths, value: bytes, state_revision: int, targets_revision: int) -> WriteSet:
+    """T5: what monitoring sees, if the outcome of that very version still stands and it is still being watched."""
+    guards = (Guard(p.state, state_revision), Guard(p.targets, targets_revision))
+    return WriteSet((Put(p.monitoring, value),), guards)
 
 
 def _still_there(jobs: Sequence[Recorded]) -> Guard:

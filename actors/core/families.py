@@ -22,19 +22,30 @@ Find = Callable[[str, str], Ref | None]
 
 class Family(Generic[V]):
     """The keys `root + path`. `find` gives the resource of a key under a root; `decode` raises one of
-    UNREADABLE for what is not `what`."""
+    UNREADABLE for what is not `what`. `revisions`: when each was written last, if `dated`."""
 
     def __init__(
-        self, types: TypeTable, root: str, find: Find, decode: Callable[[bytes], V], what: str = ""
+        self,
+        types: TypeTable,
+        root: str,
+        find: Find,
+        decode: Callable[[bytes], V],
+        what: str = "",
+        *,
+        dated: bool = False,
     ) -> None:
         self._types, self._root, self._find, self._decode, self._what = types, root, find, decode, what
         self.values: dict[Ref, V] = {}
+        self.revisions: dict[Ref, int] = {}
+        self._dated = dated
 
-    def put(self, key: str, value: bytes, _revision: int, _created: int) -> Ref | None:
+    def put(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
         """Take over one value. Raises BadValue."""
         ref = self._find(key, self._root)
         if ref is None:
             return None
+        if self._dated:
+            self.revisions[ref] = revision
         try:
             self.values[ref] = self._decode(value)
         except UNREADABLE as error:
@@ -46,6 +57,7 @@ class Family(Generic[V]):
         ref = self._types.ref(key, self._root)
         if ref is not None:
             self.values.pop(ref, None)
+            self.revisions.pop(ref, None)
         return ref
 
     def keys(self) -> list[str]:

@@ -32,6 +32,8 @@ from actors.core.recorded_job import RecordedJob, read_job
 from actors.core.ref_keys import RefKeys
 from actors.core.referrals import Referrals
 
+#: The root of keys, and what is done with a put and with a delete of one.
+_Feed = tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]]
 #: How many decoded declarations are kept: those in work, and what they refer to. The others are packed.
 DECODED_MAX = 1024
 
@@ -65,7 +67,8 @@ class World:
         self._jobs = JobIndex()
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring = Family(self.types, keys.MONITORING, self._ref, bytes)
-        self._targets = Family(self.types, keys.TARGETS, self._ref, decode_targets, "a list of targets")
+        what = "a list of targets"
+        self._targets = Family(self.types, keys.TARGETS, self._ref, decode_targets, what, dated=True)
         self._drifts = Family(self.types, keys.DRIFT, self._ref, decode_drift, "a finding")
         self._accepted = RefKeys(self.types, keys.ACCEPTED, self._ref)
         self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
@@ -74,9 +77,7 @@ class World:
         self.referrals = Referrals()
         #: Declared, to be planned, not marked: whose jobs are still to come.
         self.pending = Pending()
-        self._families: tuple[
-            tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]], ...
-        ] = (
+        self._families: tuple[_Feed, ...] = (
             (keys.TEMPLATES, self._put_template, self._delete_template),
             (keys.CONFIG, self._put_config, self._delete_config),
             (keys.JOBS, self._put_job, self._delete_job),
@@ -170,8 +171,10 @@ class World:
         self.referrals.changed(ref)
         return self._expect(ref)
 
-    def _expect(self, ref: Ref) -> Ref:
+    def _expect(self, ref: Ref | None) -> Ref | None:
         """Tell whether it is pending."""
+        if ref is None:
+            return None
         config = self._config.get(ref)
         if config is None or self.marked(ref) or self.is_final(ref) or ref in self._jobs.refs():
             self.pending.discard(ref)
@@ -191,35 +194,29 @@ class World:
             self._config.pop(ref, None)
             self.referrals.follow(ref, followed=False)
             self.referrals.changed(ref)
-            self._expect(ref)
-        return ref
+        return self._expect(ref)
 
     def _put_job(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
         job = read_job(key, value, revision)
         if not self.types.names(job.ref):  # others may wait for it all the same
-            self.problems[key] = (
-                f"{key}: nobody runs it, {quoted(str(job.ref))} is no resource of a known type"
-            )
+            self.problems[key] = f"{key}: nobody runs it, {quoted(str(job.ref))} has no known type"
         return self._expect(self._jobs.put(job))
 
     def _delete_job(self, key: str) -> Ref | None:
-        ref = self._jobs.forget(key[len(keys.JOBS) :])
-        return self._expect(ref) if ref is not None else None
+        return self._expect(self._jobs.forget(key[len(keys.JOBS) :]))
 
     def _put_state(self, key: str, value: bytes, revision: int, _created: int) -> Ref | None:
         ref = self._ref(key, keys.STATE)
         if ref is not None:
             version, error, worker_state = keys.decode_state(key, value)
             self._outcomes[ref] = Outcome(version, error, intern(worker_state), revision)
-            self._expect(ref)
-        return ref
+        return self._expect(ref)
 
     def _delete_state(self, key: str) -> Ref | None:
         ref = self.types.ref(key, keys.STATE)
         if ref is not None:
             self._outcomes.pop(ref, None)
-            self._expect(ref)
-        return ref
+        return self._expect(ref)
 
     def _ref(self, key: str, root: str) -> Ref | None:
         """The resource of a key: the very object under which it is declared, so that each is held once."""
@@ -241,13 +238,12 @@ class World:
 
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
-        recorded = {*self._jobs.refs(), *self._accepted.refs, *self._outcomes}
-        return sorted(ref for ref in recorded if self.vanished(ref))
+        return sorted(filter(self.vanished, {*self._jobs.refs(), *self._accepted.refs, *self._outcomes}))
 
     def vanished(self, ref: Ref) -> bool:
         """Whether no declaration stands in etcd of what can have one: what cannot be read has not vanished."""
-        can = self.types.names(ref)
-        return can and ref not in self._config and keys.CONFIG + self.types.path(ref) not in self.problems
+        absent = ref not in self._config and self.types.names(ref)
+        return absent and keys.CONFIG + self.types.path(ref) not in self.problems
 
     def requested(self, ref: Ref) -> bool:
         """Whether an operator asked that it be looked at again."""
@@ -307,6 +303,10 @@ class World:
         """(version, targets) as registered; None if nothing is to be watched (now: see `transactions`, T3)."""
         found = self._targets.values.get(ref)
         return found if found is not None and found[1] else None
+
+    def targets_revision(self, ref: Ref) -> int:
+        """When they were registered; 0 if they are not."""
+        return self._targets.revisions.get(ref, 0)
 
     def targeted(self) -> Iterable[Ref]:
         """Every resource with registered targets."""

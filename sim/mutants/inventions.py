@@ -209,8 +209,8 @@ def early_monitoring() -> Iterable[Change]:
     """/monitoring is written when it is known, whatever /state says."""
     real = transactions.publish_monitoring
 
-    def publish(p: Any, value: bytes, _state_revision: int) -> WriteSet:
-        return WriteSet(real(p, value, 0).writes)
+    def publish(p: Any, value: bytes, *_revisions: int) -> WriteSet:
+        return WriteSet(real(p, value, 0, 0).writes)
 
     def changed(self: Any, ref: Any, known: Any) -> None:
         statuses = self._members(ref, known)
@@ -222,7 +222,7 @@ def early_monitoring() -> Iterable[Change]:
             where = paths(self._desk.world.types, ref)
             number = board.vshard(str(ref)) if hasattr(board, "vshard") else self._desk.vshard(ref)
             term = self._desk.terms.get(number, 0)
-            self._shard.tell(self._desk.bridge, Commit(rid, publish(where, value, 0), number, term))
+            self._shard.tell(self._desk.bridge, Commit(rid, publish(where, value), number, term))
 
     return [(board.MonitorBoard, "_publish", changed)]
 

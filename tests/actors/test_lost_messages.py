@@ -45,7 +45,8 @@ from actors.messages import (
 )
 from actors.runtime import inline
 from actors.shard import Shard
-from tests.actors.trial import CHAIN, NETWORK, PHYSICAL_PORT, SWITCH, Trial, lost
+from tests.actors.rig import TYPES
+from tests.actors.trial import CHAIN, NETWORK, PHYSICAL_PORT, ROUTER, SWITCH, Trial, lost
 from tests.actors.trouble import error_of, nothing_in_flight
 
 #: Requests and answers between processes: each may be lost.
@@ -111,6 +112,29 @@ def test_every_message_may_be_lost_repeated_or_late(cls: type, arrives: tuple[fl
         with Trial() as trial:
             meddle(trial, {(cls.__name__, number): arrives})
             assert finish(trial) == undisturbed(), f"{cls.__name__} {number}"
+
+
+def test_what_was_seen_is_not_written_once_the_watch_has_ended() -> None:
+    """A write of `/monitoring` that arrives between the end of the watch and the outcome of the deletion is refused."""
+
+    def late(message: object) -> Iterable[float]:
+        if not isinstance(message, Commit):
+            return (0.0,)
+        if message.rid.startswith("monitoring:"):
+            return (5.0,)
+        outcome = any(write.key == keys.STATE + TYPES.path(ROUTER) for write in message.write_set.writes)
+        return (10.0 if outcome and deleting else 0.0,)
+
+    deleting = False
+    with Trial() as trial:
+        trial.network.meddle = late
+        trial.declare_example([ROUTER])
+        trial.settle()
+        deleting = True
+        trial.change(ROUTER, 2, marked=True)
+        trial.host.advance(30.0)
+        assert trial.state(ROUTER)["state"]["worker_state"] == "DELETE_COMPLETED"
+        assert [value for _, value in trial.written(keys.MONITORING, ROUTER) if value is not None] == []
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -214,6 +214,12 @@ def test_what_was_seen_goes_with_the_last_watch() -> None:
     assert Player(Case(5376, 60, "rough")).run().violation is None
 
 
+def test_what_was_seen_is_not_written_once_the_watch_has_ended() -> None:
+    """A write of `/monitoring` arrives between the end of the watch and the outcome of the deletion (swarm seed 70378
+    with 60 resources)."""
+    assert Player(Case(70378, 60, "swarm")).run().violation is None
+
+
 def test_what_is_still_asked_for_is_not_final() -> None:
     """A chain that is to be declared once its producer is gone is declared, and waits, after all else is final (rough
     seed 5266 with 60 resources)."""
