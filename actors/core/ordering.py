@@ -111,26 +111,36 @@ def try_plan(
         break
     if isinstance(made, Jobless):
         return made
+    producers = {ref for job in made.jobs for param in job.params for ref in param.resources} - {declared.ref}
+    held = _held(world, declared, action, producers)
+    return made if held is None else held
+
+
+def _held(world: World, declared: Declared, action: Action, producers: Collection[Ref]) -> Held | None:
+    """Whose plans come before that of `declared`, if there are any. `producers`: what its jobs refer to."""
+    needed = set(_refers_now(world, declared)).intersection(producers)
     if action is Action.LOGICAL_DELETE:
         referrers = referrers_to_delete(world, declared)
         if referrers:
             return Held(f"{referrers[0]} refers to it and is deleted first", referrers, bounded=False)
     else:
-        producers = {ref for job in made.jobs for param in job.params for ref in param.resources}
-        unplanned = tuple(sorted(ref for ref in producers if _awaits(world, declared, ref)))
+        unplanned = tuple(sorted(ref for ref in needed if _awaits(world, declared, ref)))
         if unplanned:
             cycle = find_cycle(world, declared.ref, unplanned)
             if cycle:
                 raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
             return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
-    users = users_before(world, declared) if action is not Action.CREATE else ()
-    if users:
-        return Held(
-            f"{users[0]}, which refers to it, was declared before and is not planned yet",
-            users,
-            bounded=False,
-        )
-    return made
+    if action is Action.CREATE:
+        return None
+    # what is no longer needed need not be planned first, but comes before if it was declared before
+    former = sorted(ref for ref in producers if ref not in needed and _awaits(world, declared, ref))
+    for ref in former if action is Action.MODIFY else ():
+        if chain := _plannable(world, ref, declared.revision):
+            return Held(f"{ref} is not planned yet", chain, bounded=False)
+    if users := users_before(world, declared):
+        reason = f"{users[0]}, which refers to it, was declared before and is not planned yet"
+        return Held(reason, users, bounded=False)
+    return None
 
 
 def templates_of(world: World, declared: Declared) -> dict[Handler, Template]:
@@ -162,9 +172,7 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
     using = sorted(ref for ref in world.referrals.referring(me) if ref != me and _is_going(world, ref))
     if not using:
         return ()
-    current = world.declaration(me) is declared
-    first = refers_to(world, me) if current else _references(world, OrderedView(world, declared), declared)
-    needed = _needed(world, me, first)
+    needed = _needed(world, me, _refers_now(world, declared))
     return tuple(ref for ref in using if not (ref in needed and me < ref))
 
 
@@ -188,6 +196,13 @@ class _Notes(OrderedView):
         return OrderedView.template(self, template_id)
 
 
+def _refers_now(world: World, declared: Declared) -> tuple[Ref, ...]:
+    """What a declaration refers to, be it the present one or one that has vanished."""
+    if world.declaration(declared.ref) is declared:
+        return refers_to(world, declared.ref)
+    return _references(world, declared)[0]
+
+
 def refers_to(world: World, ref: Ref) -> tuple[Ref, ...]:
     """`references` of a declared resource, evaluated again only after something that it was read from changed."""
     known = world.referrals.known(ref)
@@ -196,18 +211,26 @@ def refers_to(world: World, ref: Ref) -> tuple[Ref, ...]:
     declared = world.declaration(ref)
     if declared is None:
         return ()
-    notes = _Notes(world, declared, sources=[ref])
-    refers = _references(world, notes, declared)
-    world.referrals.tell(ref, refers, notes.sources)
+    refers, sources = _references(world, declared)
+    world.referrals.tell(ref, refers, sources)
     return refers
 
 
-def _references(world: World, view: OrderedView, declared: Declared) -> tuple[Ref, ...]:
-    """`references`; of what would take too long nothing is known, as of all that cannot be evaluated."""
-    try:
-        return _limited(world, declared.ref, lambda: references(view, declared))
-    except TookTooLong:
-        return ()
+def _references(world: World, declared: Declared) -> tuple[tuple[Ref, ...], list[Ref | str]]:
+    """`references` as a plan would find them, what must be seen seen, and what they were read from. Of what would take
+    too long nothing is known, as of all that cannot be evaluated."""
+    notes: list[Ref | str] = [declared.ref]
+    forced: set[Ref] = set()
+    view = _Notes(world, declared, forced, sources=notes)
+    while True:
+        try:
+            refers = _limited(world, declared.ref, lambda: references(view, declared))
+        except TookTooLong:
+            return (), notes
+        hidden = {ref for ref in refers if view.declared(ref) is None and world.version(ref)}
+        if hidden <= forced:
+            return refers, notes
+        forced |= hidden
 
 
 def _limited(world: World, ref: Ref, work: Callable[[], T]) -> T:
@@ -270,11 +293,12 @@ def users_before(world: World, declared: Declared) -> tuple[Ref, ...]:
     Whoever waits, however indirectly, for what was declared later still, or for an operator, is not waited for: so none
     of these chains can close to a ring.
     """
-    for ref in world.pending.before(declared.revision):
-        if ref != declared.ref and declared.ref in refers_to(world, ref):
-            chain = _plannable(world, ref, declared.revision)
-            if chain:
-                return chain
+    for ref in world.referrals.untold():
+        refers_to(world, ref)
+    for ref in world.pending.among(world.referrals.referring(declared.ref), declared.revision):
+        chain = _plannable(world, ref, declared.revision) if ref != declared.ref else ()
+        if chain:
+            return chain
     return ()
 
 

@@ -1,13 +1,11 @@
-"""What is declared and has neither jobs nor an outcome of its declared version yet, in the order of the declarations.
+"""What is declared and has neither jobs nor an outcome of its declared version yet, by the revision of its declaration.
 
-Guarantees: finding those that were declared before some revision costs as much as there are such. Does not decide what
-is pending (that is `core.world`).
+Guarantees: costs as much as is asked for, however much is pending. Does not decide what is (that is `core.world`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from actors.core.model import Ref
 
@@ -17,21 +15,19 @@ class Pending:
 
     def __init__(self) -> None:
         self._revision: dict[Ref, int] = {}
-        self._order: list[tuple[int, Ref]] = []
 
     def put(self, ref: Ref, revision: int) -> None:
         """It is pending, as declared at that revision."""
-        if self._revision.get(ref) != revision:
-            self.discard(ref)
-            self._revision[ref] = revision
-            insort(self._order, (revision, ref))
+        self._revision[ref] = revision
 
     def discard(self, ref: Ref) -> None:
         """It is not."""
-        revision = self._revision.pop(ref, None)
-        if revision is not None:
-            del self._order[bisect_left(self._order, (revision, ref))]
+        self._revision.pop(ref, None)
 
-    def before(self, revision: int) -> Iterator[Ref]:
-        """Those declared before that revision, the earliest first."""
-        return (ref for _, ref in self._order[: bisect_left(self._order, (revision,))])
+    def among(self, refs: Iterable[Ref], revision: int) -> list[Ref]:
+        """Those of `refs` that are pending and were declared before that revision, the earliest first."""
+        found = ((self._revision[ref], ref) for ref in refs if ref in self._revision)
+        return [ref for declared, ref in sorted(found) if declared < revision]
+
+    def __contains__(self, ref: object) -> bool:
+        return ref in self._revision

@@ -99,7 +99,9 @@ def references(view: PlanView, declared: Declared) -> tuple[Ref, ...]:
     found: set[Ref] = set()
     try:
         templates = template_ids(view, declared)
-    except (PlanError, MissingResource):
+    except MissingResource as missing:
+        return (missing.ref,)
+    except PlanError:
         templates = {}
     context = context_of(view, declared)
     for template_id in templates.values():

@@ -56,8 +56,10 @@ class Referrals:
     def follow(self, ref: Ref, *, followed: bool) -> None:
         """Whether who refers to what matters for `ref` as one that refers."""
         if not followed:
-            self.followed.discard(ref)
-            self._untold.pop(ref, None)
+            if ref in self.followed:
+                self.followed.discard(ref)
+                self._untold.pop(ref, None)
+                self._forget(ref)
         elif ref not in self.followed:
             self.followed.add(ref)
             if ref not in self._told:

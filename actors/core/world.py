@@ -45,6 +45,7 @@ class _Config:
     packed: bytes
     ref: Ref
     version: int
+    marked: bool
     revision: int
     created: int
 
@@ -73,7 +74,7 @@ class World:
         self._accepted = RefKeys(self.types, keys.ACCEPTED, self._ref)
         self._requested = RefKeys(self.types, keys.RECONCILE, self._ref)
         self.pauses: set[str] = set()  # scopes, as `paused` names them
-        #: Who refers to whom, as `ordering` tells; those that are marked for deletion are followed.
+        #: Who refers to whom, as `ordering` tells; those that are marked for deletion or pending are followed.
         self.referrals = Referrals()
         #: Declared, to be planned, not marked: whose jobs are still to come.
         self.pending = Pending()
@@ -166,8 +167,8 @@ class World:
         packed = self._packing.pack(ref.type, value)
         # one object for what is the same: etcd tells both numbers, and they mostly are
         created = revision if created in (0, revision) else created
-        self._config[ref] = _Config(packed, ref, declared.version, revision, created)
-        self.referrals.follow(ref, followed=declared.marked_for_deletion)
+        marked = declared.marked_for_deletion
+        self._config[ref] = _Config(packed, ref, declared.version, marked, revision, created)
         self.referrals.changed(ref)
         return self._expect(ref)
 
@@ -176,10 +177,11 @@ class World:
         if ref is None:
             return None
         config = self._config.get(ref)
-        if config is None or self.marked(ref) or self.is_final(ref) or ref in self._jobs.refs():
+        if config is None or config.marked or self.is_final(ref) or ref in self._jobs.refs():
             self.pending.discard(ref)
         else:
             self.pending.put(ref, config.revision)
+        self.referrals.follow(ref, followed=ref in self.pending or self.marked(ref))
         return ref
 
     def _decode(self, config: _Config) -> Declared:
@@ -192,7 +194,6 @@ class World:
         ref = self.types.ref(key, keys.CONFIG)
         if ref is not None:
             self._config.pop(ref, None)
-            self.referrals.follow(ref, followed=False)
             self.referrals.changed(ref)
         return self._expect(ref)
 
@@ -251,7 +252,8 @@ class World:
 
     def marked(self, ref: Ref) -> bool:
         """Whether it is declared, and marked for deletion."""
-        return ref in self.referrals.followed
+        config = self._config.get(ref)
+        return config is not None and config.marked
 
     def declaration(self, ref: Ref) -> Declared | None:
         """The newest readable declaration."""
