@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from actors import rendering
 from actors.core import keys
 from actors.core.errors import ErrorClass, Failure
+from actors.core.graph import show_cycle
 from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Job, JsonObject, Ref
 from actors.core.outcome import stack_was_built
-from actors.core.replacing import reach, replacement
+from actors.core.replacing import may_wait_for, replacement
+from actors.core.waiting import reach, ring
 from actors.core.world import World
 from actors.ports import Entry
 
@@ -41,12 +43,38 @@ class Waits:
             live = {d: ref for d, ref in live.items() if d in using}
             beyond: tuple[Ref, ...] = ()
         else:
-            replaced, beyond = self._replaced()
-            live |= replaced
+            live, users = self._without_rings(live)
+            replaced, others = self._replaced()
+            live, beyond = live | replaced, (*users, *others)
         if not live:
             return None
         more = f" and {len(live) - 1} more" if len(live) > 1 else ""
         return f"waits for {next(iter(live))}{more}", tuple(dict.fromkeys((*live.values(), *beyond)))
+
+    def _without_rings(self, live: Mapping[str, Ref]) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
+        """Those of them that do not wait for us; and all for whom users may wait. That an update comes after those who
+        use what it changes is order and nothing else: it is given up where they need the update (contract 2.5)."""
+        found, beyond = {}, list[Ref]()
+        for dependency, ref in live.items():
+            if not (ref in self._related and produces(dependency)):
+                reached = reach(self._world, (ref,))
+                if self._job.ref in reached:
+                    continue
+                beyond.extend(reached)
+            found[dependency] = ref
+        return found, tuple(beyond)
+
+    def cycle(self) -> Failure | None:
+        """The failure of what waits for itself, through whomever, and cannot give that up: nobody would ever go on."""
+        found = ring(self._world, self._job.ref)
+        if found is None:
+            return None
+        where = keys.CONFIG + self._world.types.path(self._job.ref)
+        return Failure(ErrorClass.INVALID, "PlanError", f"{where}: dependency cycle: {show_cycle(found)}")
+
+    def doomed(self) -> Failure | None:
+        """Why there is no use in waiting for what is still waited for."""
+        return self.failure(early=True) or (self.cycle() if self.live() else None)
 
     def _replaced(self) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
         """The jobs that took the place of producers before those began, and all for whom they may wait: a change there
@@ -57,7 +85,7 @@ class Waits:
             if self._world.live(dependency) or ref not in self._related or not produces(dependency):
                 continue
             job = replacement(self._world, ref, version)
-            if job is not None and self._job.ref not in (refs := reach(self._world, ref)):
+            if job is not None and self._job.ref not in (refs := may_wait_for(self._world, ref)):
                 found[job.id] = ref
                 beyond.extend(refs)
         return found, tuple(beyond)
@@ -132,7 +160,7 @@ class Waits:
             if entry is not None and keys.has_stack(entry.key, entry.value):
                 found[ref] = keys.decode_outputs(entry.key, entry.value)
             elif ref != self._job.ref and (missing := self._without_stack(ref)) is not None:
-                return missing
+                return missing if isinstance(missing, Failure) else self.cycle() or missing
         return found
 
 

@@ -6,7 +6,7 @@ of a workflow survives a restart. Decides nothing: `core.machine` says when.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actors.core import history, keys
 from actors.core.errors import Failure
@@ -97,11 +97,12 @@ class Recorder(Requester):
     def _do_record_jobless(self) -> None:
         assert self.fresh is not None, "JOBLESS follows FRESH"
         assert isinstance(self.made, Jobless), "JOBLESS carries a Jobless"
-        if not self.fresh.declared.revision and not self.fresh.stale:
-            self._do_record_forget()  # with the declaration went whoever would read how it ended (contract 8.6)
+        if not self.fresh.declared.revision:
+            # with the declaration went whoever would read how it ended (contract 8.6)
+            self._do_record_forget(self.fresh.stale)
             return
         state = self.made.worker_state
-        write_set = record_jobless(self.paths, self.fresh.declared, state, self.read)
+        write_set = record_jobless(self.paths, self.fresh.declared, state, self.fresh.stale, self.read)
         if state == DELETE_COMPLETED:  # nothing was built and nothing will remind us of it: leave nothing
             gone = tuple(Delete(k) for k in (self.paths.history, self.paths.attempts, self.paths.drift))
             self.commit(WriteSet((*write_set.writes, *gone), write_set.guards))
@@ -120,10 +121,10 @@ class Recorder(Requester):
         self.action = workflow_action([last[0]])
         self._commit_outcome(record_state(self.paths, last, self.results), completed_state(last[0].action))
 
-    def _do_record_forget(self) -> None:
+    def _do_record_forget(self, stale: Sequence[tuple[Job, int]] = ()) -> None:
         self.reason = "removing what was recorded of it"
         self.tell(self.desk.shard, Unregister(self.ref))
-        self.commit(record_forget(self.paths, self.read))
+        self.commit(record_forget(self.paths, self.read, stale))
 
     def _do_record_failure(self) -> None:
         assert self.failure is not None, "FAILED carries a failure"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from actors.core import backoff, keys
+from actors.core import backoff, keys, resume
 from actors.core.errors import ErrorClass, Failure
 from actors.core.machine import REPLACEABLE, Command, Event, State, step
 from actors.core.model import Action, Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
-from actors.core.resume import Continue, Finish, Forget, Fresh, Nothing, has_begun, resume
 from actors.core.spans import Spans
+from actors.core.waiting import reach
 from actors.desk import Desk
 from actors.job_runs import HeatRun, MonitorRun
 from actors.messages import (
@@ -154,10 +154,8 @@ class ResourceActor(Recorder):
 
     def _superseded(self) -> bool:
         """Newest wins until something is changed; a workflow that has begun is finished first (10.5)."""
-        newest = self.desk.world.declaration(self.ref)
-        vanished = newest is None and self.declared is not None
-        replaced = vanished or (newest is not None and newest.version > self.version > 0)
-        return replaced and self.state in REPLACEABLE and not has_begun(self.jobs, self.results)
+        news = resume.outdates(self.desk.world.declaration(self.ref), self.declared, self.version)
+        return news and self.state in REPLACEABLE and not resume.has_begun(self.jobs, self.results)
 
     # ------------------------------------------------------------------------------------------- answers
 
@@ -211,29 +209,29 @@ class ResourceActor(Recorder):
         self.read, world = message.entries, self.desk.world
         self.declared, self.created = world.declaration(self.ref), world.created(self.ref)
         try:
-            decision = resume(read_records(self.ref, self.paths, self.declared, message.entries))
+            decision = resume.resume(read_records(self.ref, self.paths, self.declared, message.entries))
         except (keys.BadValue, KeyError, ValueError) as error:
             self.retry(Failure(ErrorClass.TRANSIENT, "BadRecord", str(error)))
             return
         match decision:
-            case Fresh():
+            case resume.Fresh():
                 self.fresh, self.version = decision, decision.declared.version
                 self.jobs, self.results = (), {}
                 self.recall_attempts()
                 self.event(Event.FRESH)
-            case Continue():
+            case resume.Continue():
                 self.jobs, self.results = decision.jobs, decision.results
                 self.version = decision.jobs[0][0].version
                 self.recall_attempts()
                 self.event(Event.RESUMED)
-            case Finish():
+            case resume.Finish():
                 self.jobs, self.results = (decision.last,), decision.results
                 self.version = decision.last[0].version
                 self.event(Event.COMPLETE)
-            case Forget():
+            case resume.Forget():
                 self.event(Event.GONE)
-            case Nothing() if self.paths.request in self.read and self.declared is not None:
-                self.fresh, self.version = Fresh(self.declared), self.declared.version
+            case resume.Nothing() if self.paths.request in self.read and self.declared is not None:
+                self.fresh, self.version = resume.Fresh(self.declared), self.declared.version
                 self.jobs, self.results, self.attempts = (), {}, 0
                 self.event(Event.FRESH)
             case _:
@@ -255,8 +253,8 @@ class ResourceActor(Recorder):
             self.fail(Failure(ErrorClass.INVALID, failure.kind, f"{self.paths.config}: {failure.text}"))
             return
         if isinstance(made, Held):
-            stale = self.fresh.stale and self.action is Action.LOGICAL_DELETE
-            self.event(Event.WITHDRAW) if stale else self._hold(made)
+            ring = self.action is Action.LOGICAL_DELETE or self.ref in reach(world, made.awaits)
+            self.event(Event.WITHDRAW) if self.fresh.stale and ring else self._hold(made)
             return
         self.made, self.reason = made, "recording its jobs"
         self.templates = templates_of(world, declared)
@@ -281,7 +279,7 @@ class ResourceActor(Recorder):
     def _do_check(self) -> None:
         if self._superseded():
             self.event(Event.SUPERSEDED)  # the news came while the plan was being written
-        elif not self.desk.held(self.ref) and (failure := self.waits.failure(early=True)):
+        elif not self.desk.held(self.ref) and (failure := self.waits.doomed()):
             self.fail(failure)
         elif live := self.waits.live():
             self.reason, self.awaits = live
@@ -346,5 +344,6 @@ class ResourceActor(Recorder):
 
     def _do_settle(self) -> None:
         self.reason, self.held_since, self.attempts = "", None, 0
-        again = self.declared is None and self.ended
+        newest = self.desk.world.declaration(self.ref)
+        again = (self.declared is None and self.ended) or resume.marked_anew(newest, self.declared)
         self.tell(self.desk.shard, Settled(self.ref, self.version, again, self.created))

@@ -166,13 +166,21 @@ def record_state(p: Paths, last: Recorded, results: JsonObject) -> WriteSet:
     )
 
 
-def record_jobless(p: Paths, declared: Declared, worker_state: str, read: Mapping[str, Entry]) -> WriteSet:
-    """The outcome of a version that needs no job (contract 2.2, 10.9)."""
+def record_jobless(
+    p: Paths,
+    declared: Declared,
+    worker_state: str,
+    stale: Sequence[Recorded],
+    read: Mapping[str, Entry],
+) -> WriteSet:
+    """The outcome of a version that needs no job (contract 2.2, 10.9), in place of jobs that never started."""
     accepted: Put | Delete = Put(p.accepted, keys.encode_accepted(declared))
     if worker_state == DELETE_COMPLETED:
         accepted = Delete(p.accepted)
     state = keys.encode_state({"worker_state": worker_state}, declared.version)
-    return WriteSet((Put(p.state, state), accepted), (Guard(p.config, declared.revision), _at(p.state, read)))
+    gone = tuple(Delete(keys.JOBS + job.id) for job, _ in stale)
+    guards = (Guard(p.config, declared.revision), _at(p.state, read), _at(p.job_state, read))
+    return WriteSet((Put(p.state, state), accepted, Delete(p.job_state), *gone), guards)
 
 
 def record_failure(
@@ -206,7 +214,7 @@ def record_failure(
     )
 
 
-def record_forget(p: Paths, read: Mapping[str, Entry]) -> WriteSet:
+def record_forget(p: Paths, read: Mapping[str, Entry], stale: Sequence[Recorded] = ()) -> WriteSet:
     """Nothing of the resource remains: the API server has removed the declaration (contract 2.2, 8.3)."""
     gone = (
         p.accepted,
@@ -220,7 +228,8 @@ def record_forget(p: Paths, read: Mapping[str, Entry]) -> WriteSet:
         p.request,
         p.drift,
     )
-    return WriteSet(tuple(Delete(key) for key in gone), (Guard(p.config, 0), _at(p.accepted, read)))
+    jobs = (keys.JOBS + job.id for job, _ in stale)
+    return WriteSet(tuple(map(Delete, (*gone, *jobs))), (Guard(p.config, 0), _at(p.accepted, read)))
 
 
 def heat_results(job: Job, outputs: Sequence[JsonObject], *, orchestration: bool) -> dict[str, Json]:

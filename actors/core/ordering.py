@@ -124,7 +124,7 @@ def _held(world: World, declared: Declared, action: Action, producers: Collectio
         if referrers:
             return Held(f"{referrers[0]} refers to it and is deleted first", referrers, bounded=False)
     else:
-        unplanned = tuple(sorted(ref for ref in needed if _awaits(world, declared, ref)))
+        unplanned = tuple(sorted(ref for ref in needed if awaits(world, declared, ref)))
         if unplanned:
             cycle = find_cycle(world, declared.ref, unplanned)
             if cycle:
@@ -133,7 +133,7 @@ def _held(world: World, declared: Declared, action: Action, producers: Collectio
     if action is Action.CREATE:
         return None
     # what is no longer needed need not be planned first, but comes before if it was declared before
-    former = sorted(ref for ref in producers if ref not in needed and _awaits(world, declared, ref))
+    former = sorted(ref for ref in producers if ref not in needed and awaits(world, declared, ref))
     for ref in former if action is Action.MODIFY else ():
         if chain := _plannable(world, ref, declared.revision):
             return Held(f"{ref} is not planned yet", chain, bounded=False)
@@ -270,7 +270,7 @@ def is_unplanned(world: World, ref: Ref) -> bool:
         return True
 
 
-def _awaits(world: World, declared: Declared, ref: Ref) -> bool:
+def awaits(world: World, declared: Declared, ref: Ref) -> bool:
     """Whether the plan of `declared` waits for that of a resource that it needs. Not for an update that was declared
     later: what it needs stands, and the update waits for whoever uses it (`users_before`)."""
     theirs = world.declaration(ref)
@@ -314,7 +314,7 @@ def _plannable(world: World, first: Ref, before: int) -> tuple[Ref, ...]:
         for ref in refers_to(world, here):
             if not world.version(ref):
                 return ()
-            if ref not in chain and _awaits(world, declared, ref):
+            if ref not in chain and awaits(world, declared, ref):
                 chain[ref] = None
                 todo.append(ref)
     return tuple(chain)
@@ -330,7 +330,7 @@ def find_cycle(world: World, start: Ref, first: Iterable[Ref]) -> tuple[Ref, ...
         if declared is None or not is_unplanned(world, here):
             continue
         for ref in refers_to(world, here):
-            if not _awaits(world, declared, ref):
+            if not awaits(world, declared, ref):
                 continue
             if ref == start:
                 return (start, *reversed(_back(trail, here, start)), start)

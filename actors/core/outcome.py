@@ -74,6 +74,11 @@ class Realised:
     worker_state: str
 
 
+def stands(worker_state: str) -> bool:
+    """Whether a stack is there after such an outcome."""
+    return worker_state in _EXISTS
+
+
 def completed_state(last_job: Action) -> str:
     """`worker_state` of a workflow whose last job, of that action, has succeeded (contract 5.5)."""
     return _COMPLETED[last_job]

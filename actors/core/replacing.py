@@ -26,19 +26,19 @@ def replacement(world: World, ref: Ref, version: int) -> RecordedJob | None:
     return next(found, None)
 
 
-def reach(world: World, start: Ref) -> tuple[Ref, ...]:
+def may_wait_for(world: World, start: Ref) -> tuple[Ref, ...]:
     """`start` and all unfinished resources for which it may wait, directly or through others."""
     found = {start: None}
     todo = [start]
     while todo:
-        for ref in sorted(_may_wait_for(world, todo.pop())):
+        for ref in sorted(_next(world, todo.pop())):
             if ref not in found and world.needs_work(ref):
                 found[ref] = None
                 todo.append(ref)
     return tuple(found)
 
 
-def _may_wait_for(world: World, ref: Ref) -> set[Ref]:
+def _next(world: World, ref: Ref) -> set[Ref]:
     """Whom its jobs and its declaration refer to, and who uses it or will, unless it is only to be created."""
     jobs, declared = world.jobs_of(ref), world.declaration(ref)
     found = {other for job in jobs for other in job.resources}.union(refers_to(world, ref))

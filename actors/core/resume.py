@@ -90,6 +90,20 @@ def has_begun(jobs: Sequence[tuple[Job, int]], results: Mapping[str, Json]) -> b
     return bool(results) or not (first.is_first or first.action is Action.MODIFY)
 
 
+def marked_anew(newest: Declared | None, read: Declared | None) -> bool:
+    """Whether nothing was done to what was read but that it was marked for deletion (contract 2.1)."""
+    if newest is None or read is None or newest.version != read.version:
+        return False
+    return newest.marked_for_deletion and not read.marked_for_deletion
+
+
+def outdates(newest: Declared | None, read: Declared | None, version: int) -> bool:
+    """Whether what is declared now takes the place of that version, which was read as `read`; 0: nothing is in work."""
+    if newest is None:
+        return read is not None
+    return newest.version > version > 0 or marked_anew(newest, read)
+
+
 def resume(records: Records) -> Resumption:
     """Decide. A newer declaration replaces a workflow that has not started, and follows one that has."""
     declared, jobs = records.declared, in_order(records.jobs)
@@ -97,11 +111,12 @@ def resume(records: Records) -> Resumption:
     current = tuple(pair for pair in jobs if pair[0].version == newest)
     if current:
         results = dict(records.results or {})
-        newer = declared is not None and declared.version > newest
         started = has_begun(current, results)
-        if newer and not started and declared is not None:
-            return Fresh(declared, jobs)
         building = current[0][0].action is not Action.LOGICAL_DELETE
+        if declared is not None and not started:
+            marked_anew = building and declared.marked_for_deletion and declared.version == newest
+            if declared.version > newest or marked_anew:
+                return Fresh(declared, jobs)
         if declared is None and building and not started and records.accepted is not None:
             # it vanished before anything was begun: others may be waiting for it to go
             return Fresh(replace(records.accepted, marked_for_deletion=True, revision=0), jobs)
