@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from actors.core.graph import find_cycle
 from actors.core.job_ids import produces, resource_of
-from actors.core.model import Action, Handler, Ref
+from actors.core.model import Action, Declared, Handler, Ref
 from actors.core.ordering import awaits, refers_to, users_before
 from actors.core.outcome import stands
 from actors.core.replacing import replacement
@@ -20,11 +20,41 @@ from actors.core.world import World
 
 def needs(world: World, ref: Ref) -> set[Ref]:
     """Whom it waits for and cannot do without."""
-    declared, jobs = world.declaration(ref), world.jobs_of(ref)
+    declared = world.declaration(ref)
     if declared is None or declared.marked_for_deletion:
         return set()
-    if not any(job.version >= declared.version for job in jobs):
-        return {other for other in refers_to(world, ref) if awaits(world, declared, other)}
+    return _of_plan(world, declared) if _is_planning(world, declared) else _of_jobs(world, ref)
+
+
+def waits(world: World, ref: Ref) -> set[Ref]:
+    """Whom it may be waiting for."""
+    declared = world.declaration(ref)
+    found = _of_jobs(world, ref) | _ordered(world, ref)
+    if declared is None or declared.marked_for_deletion:
+        found.update(job.ref for job in world.jobs_referring(ref))
+    elif _is_planning(world, declared):
+        found |= _of_plan(world, declared)
+        found.update(users_before(world, declared))
+    return found - {ref}
+
+
+def _is_planning(world: World, declared: Declared) -> bool:
+    """Whether there is no plan of it. Jobs of a version before that wait for others never began: they give way; those
+    that wait for nobody are being carried out, and it waits for them to end."""
+    jobs = world.jobs_of(declared.ref)
+    if any(job.version >= declared.version for job in jobs):
+        return False
+    return not jobs or bool(_of_jobs(world, declared.ref) | _ordered(world, declared.ref))
+
+
+def _of_plan(world: World, declared: Declared) -> set[Ref]:
+    """Those that must be planned before it."""
+    return {ref for ref in refers_to(world, declared.ref) if awaits(world, declared, ref)}
+
+
+def _of_jobs(world: World, ref: Ref) -> set[Ref]:
+    """Those whose jobs come before its own, or whose stacks they need."""
+    jobs = world.jobs_of(ref)
     related = {other for job in jobs for other in job.resources}
     found = {other for job in jobs for other in job.needs if _is_to_come(world, other)}
     for dependency, (other, _) in _dependencies(world, ref):
@@ -33,17 +63,10 @@ def needs(world: World, ref: Ref) -> set[Ref]:
     return found - {ref}
 
 
-def waits(world: World, ref: Ref) -> set[Ref]:
-    """Whom it may be waiting for."""
-    found, declared = needs(world, ref), world.declaration(ref)
-    for dependency, (other, version) in _dependencies(world, ref):
-        if world.live(dependency) or replacement(world, other, version) is not None:
-            found.add(other)
-    if declared is not None and not declared.marked_for_deletion:
-        found.update(users_before(world, declared))
-    else:
-        found.update(job.ref for job in world.jobs_referring(ref))
-    return found - {ref}
+def _ordered(world: World, ref: Ref) -> set[Ref]:
+    """Those that come before its jobs for the sake of order."""
+    named = _dependencies(world, ref)
+    return {r for name, (r, v) in named if world.live(name) or replacement(world, r, v) is not None}
 
 
 def ring(world: World, ref: Ref) -> tuple[Ref, ...] | None:
