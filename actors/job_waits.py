@@ -57,7 +57,7 @@ class Waits:
         found, beyond = {}, list[Ref]()
         for dependency, ref in live.items():
             if not (ref in self._related and produces(dependency)):
-                reached = reach(self._world, (ref,))
+                reached = reach(self._world, (ref,), self._job.ref)
                 if self._job.ref in reached:
                     continue
                 beyond.extend(reached)

@@ -26,15 +26,15 @@ def needs(world: World, ref: Ref) -> set[Ref]:
     return _of_plan(world, declared) if _is_planning(world, declared) else _of_jobs(world, ref)
 
 
-def waits(world: World, ref: Ref) -> set[Ref]:
-    """Whom it may be waiting for."""
+def waits(world: World, ref: Ref, planned: Ref | None = None) -> set[Ref]:
+    """Whom it may be waiting for. `planned`: has a plan, though the mirror may not show it yet."""
     declared = world.declaration(ref)
     found = _of_jobs(world, ref) | _ordered(world, ref)
     if declared is None or declared.marked_for_deletion:
         found.update(job.ref for job in world.jobs_referring(ref))
     elif _is_planning(world, declared):
-        found |= _of_plan(world, declared)
-        found.update(users_before(world, declared))
+        plans = _of_plan(world, declared).union(users_before(world, declared))
+        found |= plans - {planned}
     return found - {ref}
 
 
@@ -76,12 +76,12 @@ def ring(world: World, ref: Ref) -> tuple[Ref, ...] | None:
     return found if found is not None and ref in found else None
 
 
-def reach(world: World, start: Iterable[Ref]) -> tuple[Ref, ...]:
-    """Those, and all for whom they wait, directly or through others."""
+def reach(world: World, start: Iterable[Ref], planned: Ref | None = None) -> tuple[Ref, ...]:
+    """Those, and all for whom they wait, directly or through others. `planned`: see `waits`."""
     found = dict.fromkeys(start)
     todo = list(found)
     while todo:
-        for ref in sorted(waits(world, todo.pop())):
+        for ref in sorted(waits(world, todo.pop(), planned)):
             if ref not in found:
                 found[ref] = None
                 todo.append(ref)
