@@ -14,7 +14,7 @@ from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Declared, Handler, Ref
 from actors.core.ordering import awaits, refers_to, users_before
 from actors.core.outcome import stands
-from actors.core.replacing import replacement
+from actors.core.replacing import may_wait_for, replacement
 from actors.core.world import World
 
 
@@ -64,9 +64,13 @@ def _of_jobs(world: World, ref: Ref) -> set[Ref]:
 
 
 def _ordered(world: World, ref: Ref) -> set[Ref]:
-    """Those that come before its jobs for the sake of order."""
-    named = _dependencies(world, ref)
-    return {r for name, (r, v) in named if world.live(name) or replacement(world, r, v) is not None}
+    """Those that come before its jobs for the sake of order, as far as that has not been given up."""
+    found = set()
+    for name, (other, version) in _dependencies(world, ref):
+        replaced = not world.live(name) and replacement(world, other, version) is not None
+        if world.live(name) or (replaced and ref not in may_wait_for(world, other)):
+            found.add(other)
+    return found
 
 
 def ring(world: World, ref: Ref) -> tuple[Ref, ...] | None:
