@@ -122,7 +122,7 @@ def _graph(context: Context) -> int:
     parsed = context.parsed
     with installation(context) as found:
         known = found.known
-        focus = find(known, parsed.resource) if parsed.resource else None
+        focus = None if parsed.resource is None else find(known, parsed.resource)
         graph = graph_view.build(known, focus)
         path = None
         if parsed.critical_path:

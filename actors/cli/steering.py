@@ -63,10 +63,10 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 def _scope(found: Installation, parsed: argparse.Namespace) -> str:
     if parsed.all:
         return "all"
-    if parsed.type:
+    if parsed.type is not None:
         found.check_type(parsed.type)
         return f"type/{parsed.type}"
-    if parsed.tenant:
+    if parsed.tenant is not None:
         return f"tenant/{_tenant(found, parsed.tenant)}"
     return f"resource/{found.path(find(found.known, parsed.resource))}"
 
@@ -98,8 +98,10 @@ def _resume(context: Context) -> int:
 def _tenant(found: Installation, text: str) -> str:
     """The whole id: as it is if some resource has it or none begins so, else the only one that begins so.
 
-    Raises NotFoundError for several.
+    Raises NotFoundError for several and for no text.
     """
+    if not text:
+        raise NotFoundError("'' names no tenant: give an id or the beginning of one")
     known = sorted({found.known.tenant(ref) for ref in found.known.refs()} - {""})
     begins = [tenant for tenant in known if tenant.startswith(text)]
     if text in known or not begins:
@@ -138,6 +140,8 @@ def _reconcile(context: Context) -> int:
 def _retry(context: Context) -> int:
     with installation(context, live=False) as found:
         parsed, known = context.parsed, found.known
+        if parsed.type is not None:
+            found.check_type(parsed.type)
         asked = [find(known, text) for text in parsed.resource]
         chosen = asked or [ref for ref in known.refs() if not parsed.type or ref.type == parsed.type]
         failed = [ref for ref in chosen if known.status(ref).stage == "failed"]

@@ -1,6 +1,7 @@
 """What a person means by RESOURCE: `type:id`, an id, the unique beginning of one, or a name.
 
-Guarantees: an exact match wins over a beginning, and a beginning over nothing; more than one is never guessed.
+Guarantees: an exact match wins over a beginning, and a beginning over nothing; more than one is never guessed,
+and an empty text means none.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ def find(known: Knowledge, text: str) -> Ref:
     kind, colon, rest = text.partition(":")
     typed = bool(colon) and kind in known.world.types
     wanted = rest if typed else text
+    if (
+        not wanted
+    ):  # a variable of a script that was not set: it means no resource, least of all one without a name
+        raise NotFoundError(f"{text!r} names no resource: give type:id, id, beginning of an id, or name")
     refs = [ref for ref in known.refs() if not typed or ref.type == kind]
     ways = (
         [ref for ref in refs if ref.id == wanted],
         [ref for ref in refs if known.name(ref) == wanted],
-        [ref for ref in refs if wanted and ref.id.startswith(wanted)],
+        [ref for ref in refs if ref.id.startswith(wanted)],
     )
     for found in ways:
         if len(found) == 1:

@@ -9,7 +9,6 @@ from actors.core.critical_path import critical_path
 from actors.core.dry_run import delete_documents, dry_run
 from actors.core.durations import Durations
 from actors.core.explain import Explainer, duration
-from actors.core.find import NotFoundError, find
 from actors.core.graph_view import as_dot, as_mermaid, as_text, build, needs
 from actors.core.knowledge import Live
 from actors.core.model import Ref
@@ -39,27 +38,6 @@ def waiting() -> Insight:
     for planned in dry_run(known, [NET, PORT, GATEWAY]):
         assert planned.jobs, planned
     return insight
-
-
-# --------------------------------------------------------------------------------------------------- find
-
-
-def test_a_resource_is_found_by_type_and_id_by_id_by_its_beginning_and_by_name(insight: Insight) -> None:
-    """Each way of naming a resource means the same one."""
-    ref = Ref("net", "abc-1")
-    insight.put(keys.CONFIG + "v2.0/nets/abc-1", keys.encode_declared({"id": "abc-1", "name": "blue"}, 1))
-    assert {find(insight.known, text) for text in ("net:abc-1", "abc-1", "ab", "blue", "net:blue")} == {ref}
-
-
-def test_more_than_one_meaning_is_never_guessed(insight: Insight) -> None:
-    """An ambiguous beginning names the candidates; an exact id wins over being another's beginning."""
-    for rid in ("ab", "abc"):
-        insight.put(keys.CONFIG + f"v2.0/nets/{rid}", keys.encode_declared({"id": rid}, 1))
-    with pytest.raises(NotFoundError, match="net:ab, net:abc"):
-        find(insight.known, "a")
-    assert find(insight.known, "ab") == Ref("net", "ab")
-    with pytest.raises(NotFoundError, match="no resource is called 'x'"):
-        find(insight.known, "x")
 
 
 # ------------------------------------------------------------------------------------------------ explain
