@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from actors.core.json_text import GIVEN_DEPTH_MAX
 from actors.core.keys import CONFIG, TEMPLATES, TypeTable, encode_declared
 from actors.core.model import Handler, Ref
-from config.documents import DocumentError, read_yaml
+from config.documents import DocumentError, not_json, read_yaml
 
 TEMPLATES_DIR: Final = Path(__file__).with_name("templates")
 GATEWAY_FILE: Final = Path(__file__).with_name("examples") / "gateway.yaml"
@@ -116,7 +117,11 @@ def _template(path: Path) -> tuple[str, bytes]:
 
 def _template_of(where: str, body: Any) -> tuple[str, bytes]:
     _members(where, body, _TEMPLATE_MEMBERS, needed=_TEMPLATE_MEMBERS)
-    if body["handler"] not in {handler.value for handler in Handler}:
+    _check_json(where, body)
+    rid = body["id"]
+    if not isinstance(rid, str) or not rid or "/" in rid:
+        raise DocumentError(f"{where}: id must be text without '/', not {rid!r}")
+    if body["handler"] not in [handler.value for handler in Handler]:
         raise DocumentError(f"{where}: unknown handler {body['handler']!r}; there are {', '.join(Handler)}")
     if not isinstance(body["parameter_mappings"], dict):
         raise DocumentError(f"{where}: parameter_mappings must be a table")
@@ -124,20 +129,28 @@ def _template_of(where: str, body: Any) -> tuple[str, bytes]:
         raise DocumentError(f"{where}: template_file must be text")
     if body["watch"] != []:
         raise DocumentError(f"{where}: watch must be [] (contract 10.22)")
-    return f"{TEMPLATES}{body['id']}", encode_declared(body, 1)
+    return f"{TEMPLATES}{rid}", encode_declared(body, 1)
 
 
 def _declaration(where: str, entry: Any, types: TypeTable) -> tuple[str, bytes]:
     _members(where, entry, _DECLARATION_MEMBERS, needed={"type", "body"})
     name, body, version = entry["type"], entry["body"], entry.get("version", 1)
-    if name not in types:
+    if not isinstance(name, str) or name not in types:
         raise DocumentError(f"{where}: no such type {name!r}")
+    _check_json(f"{where} ({name})", body)
     rid = body.get("id") if isinstance(body, dict) else None
     if not isinstance(rid, str) or not rid or "/" in rid:
         raise DocumentError(f"{where} ({name}): body must be a table with the text 'id'")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise DocumentError(f"{where} ({name} {rid}): version must be a positive integer, not {version!r}")
     return f"{CONFIG}{types.path(Ref(name, rid))}", encode_declared(body, version)
+
+
+def _check_json(where: str, value: Any) -> None:
+    """YAML has dates, sets and more, which no value in etcd can hold."""
+    why = not_json(value, GIVEN_DEPTH_MAX - 1)
+    if why:
+        raise DocumentError(f"{where}: {why}")
 
 
 def _members(where: str, value: Any, allowed: set[str], *, needed: set[str]) -> None:
