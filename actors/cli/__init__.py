@@ -14,7 +14,7 @@ from pathlib import Path
 
 from actors.cli import applying, asking, configuring, controller, doctor, running, seeing, steering
 from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError, overrides_of
-from actors.cli.reach import UnreachableError
+from actors.cli.reach import RefusedError, UnreachableError
 from actors.core.find import NotFoundError
 from config.documents import DocumentError
 from config.settings import SettingsError, load
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str], make_services: MakeServices) -> int:
         return PIPE_CLOSED
     except (SettingsError, TypesError, DocumentError, UsageError) as error:
         return _failed(error, 2)
+    except RefusedError as error:
+        return _failed(error, 1)
     except NotFoundError as error:
         return _failed(error, 3)
     except UnreachableError as error:

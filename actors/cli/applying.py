@@ -2,7 +2,8 @@
 
 Guarantees: versions are those an API server would give (`core.keys.declare`): 1 at first, one more for every
 change, nothing for no change; a deletion is the mark, with the next version; each document is written only if
-nobody changed it meanwhile, in the order of the files. `--wait` ends when every written version has its outcome, and
+nobody changed it meanwhile, in the order of the files, and told as soon as that is done; what etcd refuses is told
+with its file and does not hold up the rest. `--wait` ends when every written version has its outcome, and
 stands an etcd that is away for a while.
 """
 
@@ -16,12 +17,14 @@ from typing import Any
 
 from actors.cli import output
 from actors.cli.context import Context
-from actors.cli.reach import connected
+from actors.cli.reach import SILENCE, connected
 from actors.core import keys
 from actors.core.declaring import declare
 from actors.core.errors import ErrorClass, PortError
 from actors.core.keys import TypeTable
+from actors.core.members import BadValue
 from actors.core.model import Ref
+from actors.core.remedies import remedy
 from actors.ports import Guard, Put, Store, WriteSet
 from config.examples import read_documents
 from config.type_source import types_of
@@ -59,20 +62,55 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 def _apply(context: Context) -> int:
     parsed = context.parsed
     types = types_of(context.settings.types)
-    documents = [document for file in parsed.files for document in read_documents(file, types)]
+    documents = [
+        (f"{file}: document {number}", key, value, delete or (parsed.delete and not _is_template(key)))
+        for file in parsed.files
+        for number, (key, value, delete) in enumerate(read_documents(file, types), 1)
+    ]
+    written: list[Written] = []
     with connected(context) as (_, store, _):
-        written = [
-            _write(store, key, value, delete=delete or (parsed.delete and not key.startswith(keys.TEMPLATES)))
-            for key, value, delete in documents
-        ]
-        if not parsed.json:
-            for one in written:
-                print(f"{one.key} {one.change}", flush=True)
+        try:
+            _write_all(store, documents, written, quiet=parsed.json)
+        except PortError:
+            output.fail(
+                f"{documents[len(written)][0]}: here it ends, {len(written)} of {len(documents)} are done"
+            )
+            if parsed.json:
+                _emit(written)
+            raise
         late = _wait(store, types, written, parsed.timeout, quiet=parsed.json) if parsed.wait else False
     if parsed.json:
-        output.emit_json([{name: getattr(one, name) for name in Written.__slots__} for one in written])
+        _emit(written)
     failed = late or any(one.error or one.change.startswith("not") for one in written)
     return int(failed)
+
+
+def _is_template(key: str) -> bool:
+    return key.startswith(keys.TEMPLATES)
+
+
+def _emit(written: list[Written]) -> None:
+    output.emit_json([{name: getattr(one, name) for name in Written.__slots__} for one in written])
+
+
+def _write_all(
+    store: Store, documents: list[tuple[str, str, bytes, bool]], written: list[Written], *, quiet: bool
+) -> None:
+    """Each of (where it stands, key, value, whether to delete it). Raises PortError if nobody answers."""
+    for where, key, value, delete in documents:
+        try:
+            one = _write(store, key, value, delete=delete)
+        except BadValue as error:
+            one = Written(key, 0, f"not written: {error}")
+        except PortError as error:
+            if error.failure.error_class in SILENCE:
+                raise
+            one = Written(key, 0, f"not written: {error}: {remedy(str(error))}")
+        written.append(one)
+        if one.change.startswith("not"):
+            output.fail(f"{where}: {one.key} {one.change}")
+        elif not quiet:
+            print(f"{one.key} {one.change}", flush=True)
 
 
 def _write(store: Store, key: str, wanted: bytes, *, delete: bool) -> Written:

@@ -1,8 +1,8 @@
 """How a command that asks or steers reaches the installation: etcd itself, and a running controller if there is one.
 
 Guarantees: nothing is started; etcd is read as of one revision; whatever cannot be reached is one
-UnreachableError that says what to do. A controller is asked for what only it knows (live stages), and every
-command works without one.
+UnreachableError that says what to do, and what etcd answers and refuses is a RefusedError. A controller is asked for
+what only it knows (live stages), and every command works without one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from actors import wiring
 from actors.cli import rendezvous
 from actors.cli.context import Context, UsageError
 from actors.cli.rendezvous import Running
-from actors.core.errors import PortError
+from actors.core.errors import ErrorClass, PortError
 from actors.core.keys import TypeTable
 from actors.core.knowledge import EXTRA, Knowledge, Live, ref_of
 from actors.core.mirrored import MIRRORED
@@ -41,6 +41,14 @@ ROWS_MAX = 100_000
 
 class UnreachableError(RuntimeError):
     """Neither etcd nor a controller answers. One line for a person."""
+
+
+class RefusedError(RuntimeError):
+    """etcd can be reached and does not do what was asked. One line for a person."""
+
+
+#: Nobody answered, or nobody knows whether somebody did; everything else is an answer.
+SILENCE = frozenset({ErrorClass.TRANSIENT, ErrorClass.IN_DOUBT})
 
 
 @dataclass(slots=True)
@@ -102,7 +110,7 @@ def installation(context: Context, *, live: bool = True) -> Iterator[Installatio
 
 @contextmanager
 def connected(context: Context) -> Iterator[tuple[Snapshot, Store, Running | None]]:
-    """A connection to etcd. Raises UnreachableError, SettingsError."""
+    """A connection to etcd. Raises UnreachableError, RefusedError, SettingsError."""
     settings, running = effective(context.settings)
     if not settings.etcd.endpoints:
         raise UnreachableError(
@@ -116,7 +124,8 @@ def connected(context: Context) -> Iterator[tuple[Snapshot, Store, Running | Non
     try:
         yield settings, store, running
     except PortError as error:
-        raise UnreachableError(f"etcd at {', '.join(settings.etcd.endpoints)}: {error}") from error
+        kind = UnreachableError if error.failure.error_class in SILENCE else RefusedError
+        raise kind(f"etcd at {', '.join(settings.etcd.endpoints)}: {error}") from error
     finally:
         store.close()
 

@@ -1,0 +1,117 @@
+"""`apply` of what etcd does not take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import wiring
+from actors.cli import applying, main, reach
+from actors.cli.context import Context
+from actors.core.errors import ErrorClass, PortError
+from actors.runtime.inline import InlineHost
+from config.sections import EtcdSection, Snapshot
+from sim.fake_etcd import FakeEtcd
+from sim.fake_store import FakeStore
+from tests.actors.bridge_rig import Clock
+
+FILE = """
+- {type: network, body: {id: a}}
+- {type: network, body: {id: b, text: TEXT}}
+- {type: network, body: {id: c}}
+"""
+
+
+class Failing(FakeStore):
+    """Raises this for every commit, if there is one."""
+
+    failure: PortError | None = None
+
+    def commit(self, sets: Any) -> Any:
+        """As the port."""
+        if self.failure is not None:
+            raise self.failure
+        return super().commit(sets)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Failing:
+    """An empty etcd, which the commands reach."""
+    store = Failing(FakeEtcd(Clock(InlineHost())))
+    monkeypatch.setattr(wiring, "etcd", lambda _settings: store)
+    return store
+
+
+def context(path: Path) -> Context:
+    """Of `apply PATH`."""
+    parser = argparse.ArgumentParser()
+    applying.add_commands(parser, parser.add_subparsers())
+    settings = Snapshot(etcd=EtcdSection(endpoints=("http://127.0.0.1:1",)))
+    return Context(settings, lambda *_: None, parser.parse_args(["apply", str(path)]))  # type: ignore[arg-type]
+
+
+def test_a_document_too_large_is_named_and_the_others_are_written(
+    store: Failing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, document, key and what to do; the exit code says that one failed."""
+    path = tmp_path / "big.yaml"
+    path.write_text(FILE.replace("TEXT", "x" * 2_000_000))
+    applied = context(path)
+    assert applied.parsed.run(applied) == 1
+    told = capsys.readouterr()
+    assert told.out == "/config/v2.0/networks/a version 1\n/config/v2.0/networks/c version 1\n"
+    assert f"{path}: document 2: /config/v2.0/networks/b not written: TooLarge" in told.err
+    assert "make it smaller" in told.err
+
+
+@pytest.mark.parametrize(
+    ("error_class", "error"),
+    [
+        (ErrorClass.TRANSIENT, reach.UnreachableError),
+        (ErrorClass.IN_DOUBT, reach.UnreachableError),
+        (ErrorClass.QUOTA, reach.RefusedError),
+        (ErrorClass.TERMINAL, reach.RefusedError),
+    ],
+)
+def test_only_silence_is_unreachable(
+    store: Failing, tmp_path: Path, error_class: ErrorClass, error: type[Exception]
+) -> None:
+    """An etcd that answers and refuses can be reached."""
+    store.failure = PortError(error_class, "Some", "thing")
+    with pytest.raises(error), reach.connected(context(tmp_path)) as (_, found, _):
+        found.commit([])
+
+
+def test_an_end_in_the_middle_says_how_far_it_came(
+    store: Failing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The document at which nobody answered any more is named."""
+    path = tmp_path / "three.yaml"
+    path.write_text(FILE)
+    store.failure = PortError(ErrorClass.IN_DOUBT, "Timeout", "no answer")
+    applied = context(path)
+    with pytest.raises(reach.UnreachableError):
+        applied.parsed.run(applied)
+    assert f"{path}: document 1: here it ends, 0 of 3 are done" in capsys.readouterr().err
+
+
+def test_what_etcd_refuses_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As every failure that is neither of use nor of reach."""
+
+    @contextmanager
+    def refused(_context: Context) -> Iterator[Any]:
+        raise reach.RefusedError("etcd at x: NoSpace: full")
+        yield
+
+    monkeypatch.setattr(applying, "connected", refused)
+    path = tmp_path / "three.yaml"
+    path.write_text(FILE)
+    assert main(["apply", str(path)], lambda *_: None) == 1  # type: ignore[arg-type]
+    assert "NoSpace: full" in capsys.readouterr().err
