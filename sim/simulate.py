@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gc
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from itertools import count
 
 from actors.core.model import Ref
 from sim import results
-from sim.faults import PROFILES
+from sim.arguments import parse
 from sim.invariants import Violation
 from sim.play import Player, Result
 from sim.shrink import Shrinker, command
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         from sim.real.command import main as real
 
         return real(arguments)
-    parsed = _parser().parse_args(arguments)
+    parsed = parse(arguments, (__doc__ or "").partition("\n")[0])
     if parsed.mutants:
         from sim.mutants import run as run_mutants
 
@@ -75,29 +74,6 @@ def main(arguments: Sequence[str]) -> int:
     return 13 if lacking else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py sim", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, help="one seed")
-    parser.add_argument("--seeds", default="1..50", metavar="A..B", help="many seeds (default: %(default)s)")
-    parser.add_argument("--resources", type=int, default=20, metavar="N", help="resources of each run")
-    parser.add_argument("--profile", choices=PROFILES, default="swarm")
-    parser.add_argument("--minutes", type=float, help="go on with further seeds for so long")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--keep-going", action="store_true", help="do not end at the first failure")
-    parser.add_argument(
-        "--record", action="store_true", help="write sim/RESULTS.md; does not end at a failure"
-    )
-    parser.add_argument("--no-shrink", action="store_true", help="show a failure as it is")
-    parser.add_argument("--story", action="store_true", help="tell what happens in the run of --seed")
-    parser.add_argument("--only-refs", metavar="LIST", help="leave out all other resources")
-    parser.add_argument("--only-faults", metavar="LIST", help="leave out all other faults")
-    parser.add_argument("--real", action="store_true", help="real processes; see `sim --real --help`")
-    parser.add_argument("--mutants", action="store_true", help="plant bugs and see that each is caught")
-    parser.add_argument("--only", help="one mutant")
-    parser.add_argument("--seeds-max", type=int, default=200, help="seeds that a mutant may survive")
-    return parser
-
-
 # ------------------------------------------------------------------------------------------------ running
 
 
@@ -122,11 +98,11 @@ def played(cases: Iterable[Case], jobs: int) -> Iterator[Result]:
 def _seeds(parsed: argparse.Namespace) -> Iterable[int]:
     if parsed.seed is not None:
         return [parsed.seed]
-    first, _, last = parsed.seeds.partition("..")
+    first, last = parsed.seeds
     if parsed.minutes is not None:
         # handed out in bounded portions: a pool takes whatever there is at once
-        return range(int(first), int(first) + max(1, int(parsed.minutes * 60 * 40)))
-    return range(int(first), int(last or first) + 1)
+        return range(first, first + max(1, int(parsed.minutes * 60 * 40)))
+    return range(first, last + 1)
 
 
 def _until(results: Iterable[Result], parsed: argparse.Namespace, began: float) -> Iterator[Result]:
@@ -188,11 +164,8 @@ def _explain(failures: Sequence[Result], *, shrink: bool) -> int:
 def _repeat(parsed: argparse.Namespace) -> int:
     refs = None
     if parsed.only_refs is not None:
-        refs = frozenset(Ref(*one.split(":", 1)) for one in parsed.only_refs.split(",") if one)
-    faults = None
-    if parsed.only_faults is not None:
-        faults = frozenset(one for one in parsed.only_faults.split(",") if one)
-    case = Case(parsed.seed, parsed.resources, parsed.profile, faults, refs)
+        refs = frozenset(Ref(*one.split(":", 1)) for one in parsed.only_refs)
+    case = Case(parsed.seed, parsed.resources, parsed.profile, parsed.only_faults, refs)
     violation = print_story(case, None)
     return _CODES[violation.kind] if violation is not None else 0
 

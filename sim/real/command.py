@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sim.arguments import bug, duration, positive
 from sim.etcd_server import EtcdBinary, Grade, default_cache_dir, find_etcd
 from sim.invariants import Violation
 from sim.real import evidence
@@ -203,16 +204,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py sim --real", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--real", action="store_true", help="this tier")
     parser.add_argument("--seed", type=int, help="of workload and faults (default: any)")
-    parser.add_argument("--minutes", type=float, default=2.0, help="about so long (default: %(default)s)")
-    parser.add_argument("--resources", type=int, default=40, metavar="N", help="of each round")
+    parser.add_argument("--minutes", type=duration, default=2.0, help="about so long (default: %(default)s)")
+    parser.add_argument("--resources", type=positive, default=40, metavar="N", help="of each round")
     parser.add_argument("--members", type=int, choices=(1, 3), default=1, help="of etcd")
     parser.add_argument("--controllers", type=int, choices=(1, 2, 3), default=2)
-    parser.add_argument("--mean", type=float, default=2.2, metavar="S", help="seconds between two faults")
+    parser.add_argument("--mean", type=duration, default=2.2, metavar="S", help="seconds between two faults")
     parser.add_argument(
-        "--mutant", default="", metavar="BUG", help="plant a bug (`sim.mutants`): it must fail"
+        "--mutant", type=bug, default="", metavar="BUG", help="plant a bug (`sim.mutants`): it must fail"
     )
     parser.add_argument(
-        "--calm", type=float, default=240.0, metavar="S", help="the longest that calm may take"
+        "--calm", type=duration, default=240.0, metavar="S", help="the longest that calm may take"
     )
     return parser
 
