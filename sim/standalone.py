@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from actors.cli.rendezvous import make_folder
 from config.examples import load_agents
 from config.sections import Snapshot
 from config.snmp_section import SnmpSection
@@ -55,8 +56,11 @@ class Services:
         self._agents_config: dict[str, Any] = {}
 
     def start(self) -> Snapshot:
-        """Start what is not configured; the settings with the addresses filled in. Raises ServiceError."""
-        self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Start what is not configured; the settings with the addresses filled in.
+
+        Raises ServiceError, and SettingsError for a state folder that cannot be.
+        """
+        make_folder(self._state)
         self._take_lock()
         try:
             if not self.settings.etcd.endpoints:

@@ -2,34 +2,40 @@
 
 Guarantees: nothing is started that a controller does not consist of, and nothing is declared; without a configured
 etcd and Heat it is refused. Controllers find and replace each other through etcd alone. Each needs a `--state-dir`
-of its own on a host that runs several.
+of its own on a host that runs several, and is refused without.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import IO, Any
 
+from actors.cli import rendezvous
 from actors.cli.context import Context
 from config.sections import Snapshot
 from config.settings import SettingsError
 
 
 class NoServices:
-    """Everything is configured: nothing to start, to mend or to stop."""
+    """Everything is configured: nothing to start, to mend or to stop. The state folder is ours meanwhile."""
 
     def __init__(self, settings: Snapshot) -> None:
         self._settings = settings
+        self._claim: IO[str] | None = None
 
     def start(self) -> Snapshot:
-        """The settings as they are."""
+        """The settings as they are. Raises TakenError, SettingsError."""
+        self._claim = rendezvous.claim(self._settings.paths.state_dir)
         return self._settings
 
     def mend(self) -> None:
         """Nothing died that was ours."""
 
     def stop(self) -> None:
-        """Nothing is ours."""
+        """Nothing is ours but the folder."""
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def control(self, line: str) -> dict[str, Any]:
         """There are no embedded devices."""

@@ -1,19 +1,24 @@
 """How a command in another terminal finds a running system: a small file in its state folder.
 
 Guarantees: readable by its owner only, since it may hold a token; written whole or not at all; a file whose
-process is gone counts as none. Holds addresses, nothing that would have to survive.
+process is gone counts as none. A controller whose folder another one has says so and does not begin. Holds
+addresses, nothing that would have to survive.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from config.settings import SettingsError
 
 NAME = "running.json"
+CLAIM_NAME = "controller.lock"
 PORT_NAME = "http.port"
 
 
@@ -31,6 +36,42 @@ class Running:
 
     def __repr__(self) -> str:
         return f"Running(pid={self.pid}, etcd={self.etcd}, http={self.http!r})"
+
+
+class TakenError(RuntimeError):
+    """Another controller has this folder. One line for a person."""
+
+
+def make_folder(state_dir: Path) -> None:
+    """The state folder, readable by its owner only. Raises SettingsError."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"paths.state_dir: {state_dir} cannot be made: {error.strerror}; set another one (--state-dir)"
+        ) from error
+    if not os.access(state_dir, os.W_OK | os.X_OK):
+        raise SettingsError(f"paths.state_dir: {state_dir} may not be written; set another one (--state-dir)")
+
+
+def claim(state_dir: Path) -> IO[str]:
+    """The folder for this process until the file is closed. Raises TakenError, SettingsError.
+
+    The lock is one that forked processes do not have: what a dying controller leaves for a moment holds up nobody.
+    """
+    make_folder(state_dir)
+    file = (state_dir / CLAIM_NAME).open("a+", encoding="utf-8")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        owner = file.read().strip() or "another controller"
+        file.close()
+        raise TakenError(f"{owner} runs in {state_dir} already: give each its own --state-dir") from error
+    file.truncate(0)
+    file.write(f"pid {os.getpid()}")
+    file.flush()
+    return file
 
 
 def write(state_dir: Path, running: Running) -> None:

@@ -1,0 +1,66 @@
+"""The state folder: what cannot be made, and two controllers on one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.cli import main, rendezvous
+from actors.cli.controller import NoServices
+from actors.cli.rendezvous import Running, TakenError
+from config.sections import PathsSection, Snapshot
+from sim.standalone import Services
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from actors.cli import rendezvous
+kept = rendezvous.claim(Path(sys.argv[1]))
+rendezvous.write(Path(sys.argv[1]), rendezvous.Running(os.getpid()))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["controller"]])
+def test_a_folder_that_cannot_be_made_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """The setting is named, and what to do; no traceback."""
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "state"
+    if arguments:
+        monkeypatch.setenv("GATEWRIGHT_ETCD__ENDPOINTS", "http://127.0.0.1:1")
+        monkeypatch.setenv("GATEWRIGHT_HEAT__ENDPOINT", "http://127.0.0.1:1/v1")
+    assert main(["--state-dir", str(place), *arguments], lambda *given: Services(*given)) == 2
+    told = capsys.readouterr().err
+    assert f"paths.state_dir: {place} cannot be made: Not a directory" in told
+
+
+def test_a_second_controller_does_not_take_the_folder_of_the_first(tmp_path: Path) -> None:
+    """It is refused with the process that has it, whose file stays; after that one's end the folder is free."""
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert first.stdin is not None and first.stdout is not None
+    try:
+        assert first.stdout.readline() == "ready\n"
+        second = NoServices(Snapshot(paths=PathsSection(state_dir=tmp_path)))
+        with pytest.raises(
+            TakenError, match=f"pid {first.pid} runs in .* already: give each its own --state-dir"
+        ):
+            second.start()
+        second.stop()
+        rendezvous.remove(tmp_path)
+        assert rendezvous.read(tmp_path) == Running(first.pid)
+    finally:
+        first.communicate(timeout=10.0)
+    second.start()
+    second.stop()
