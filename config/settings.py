@@ -4,7 +4,8 @@ Guarantees: the first that names a setting wins, setting by setting; a wrong one
 names where it stands (file and line, or variable), the setting and what is allowed, and shows no secret.
 File: `--config FILE`, else `gatewright.toml` here, else `~/.config/gatewright/gatewright.toml`.
 Environment: `GATEWRIGHT_<SECTION>__<KEY>`; lists with commas or as JSON, tables as JSON or one variable per
-entry (`GATEWRIGHT_SNMP__COMMUNITIES__EDGE_ROUTER_COMMUNITY`). Heat falls back on OS_CLOUD and OS_AUTH_URL.
+entry (`GATEWRIGHT_SNMP__COMMUNITIES__EDGE_ROUTER_COMMUNITY`); any other `GATEWRIGHT_*` is an error.
+Heat falls back on OS_CLOUD and OS_AUTH_URL.
 """
 
 from __future__ import annotations
@@ -29,6 +30,22 @@ from config.snmp_section import SnmpSection
 
 PREFIX = "GATEWRIGHT_"
 FILE_NAME = "gatewright.toml"
+#: Variables that are no settings: of the start, of the tests, of what the tests start.
+OTHERS = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "HANDED_OVER",
+        "REAL_HEAT_REQUIRED",
+        "RESOURCE_SECONDS",
+        "PYTHONS",
+        "SIM_SEEDS",
+        "DEPLOY_TRIALS",
+        "DEPLOY_BASE",
+        "SHOTS",
+    )
+)
+#: What Kubernetes puts into every container for a Service that is called `gatewright…`.
+_SERVICE = re.compile(r".*_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _SECRET = re.compile(r"password|communit|token|header")
 
 
@@ -165,10 +182,16 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """`GATEWRIGHT_A__B[__C]` → {"a": {"b": …}}. Section and key in any case, an entry's name as it is."""
+    """`GATEWRIGHT_A__B[__C]` → {"a": {"b": …}}. Section and key in any case, an entry's name as it is.
+
+    Raises SettingsError for a variable that looks like a setting and is none: who gave it counts on it.
+    """
     values: dict[str, Any] = {}
     for name, raw in environ.items():
-        if not name.startswith(PREFIX) or "__" not in name:
+        if not name.startswith(PREFIX) or name in OTHERS:
+            continue
+        if "__" not in name:
+            _check_foreign(name, raw)
             continue
         section, key, *entry = name.removeprefix(PREFIX).split("__", 2)
         keys = values.setdefault(section.lower(), {})
@@ -179,6 +202,19 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         else:
             keys[key.lower()] = _decode(section.lower(), key.lower(), raw)
     return values
+
+
+def _check_foreign(name: str, raw: str) -> None:
+    if _SERVICE.fullmatch(name) or (name.endswith("_PORT") and "://" in raw):
+        return
+    known = {
+        f"{section}_{key}".upper(): f"{PREFIX}{section}__{key}".upper()
+        for section in SECTIONS
+        for key in _keys(section)
+    }
+    close = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), known, 1)
+    hint = f"; did you mean {known[close[0]]}?" if close else f": they are {PREFIX}<SECTION>__<KEY>"
+    raise SettingsError(f"environment {name}: no such setting{hint}")
 
 
 def _decode(section: str, key: str, raw: str) -> Any:
