@@ -90,7 +90,7 @@ class Explainer:
             steps.append(self._step(status, others, after))
             here = after
         root = self._of(steps[-1].ref)
-        return Explanation(tuple(steps), self._remedy(root))
+        return Explanation(tuple(steps), self._remedy(root) or _once_more(steps))
 
     def _of(self, ref: Ref) -> Status:
         if ref not in self._status:
@@ -190,6 +190,17 @@ class Explainer:
         if root.stage == "backing-off" or (root.stage == "planning" and not root.awaits):
             return remedy(root.error or root.reason)
         return ""
+
+
+def _once_more(steps: list[Step]) -> str:
+    """What heals those that failed for a cause that is none any more; "" if the chain has none."""
+    root, failed = steps[-1], [step.ref for step in steps[:-1] if step.stage == "failed"]
+    if root.stage == "failed" or not failed:
+        return ""
+    commands = ", then ".join(f"`retry {ref}`" for ref in reversed(failed))
+    if root.stage in FINAL:
+        return f"{root.ref} is {root.stage} now: {commands}"
+    return f"once {root.ref} is settled: {commands}"
 
 
 def _held(status: Status) -> bool:

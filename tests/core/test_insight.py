@@ -125,6 +125,19 @@ def test_a_failure_leads_to_the_one_that_failed_first(insight: Insight) -> None:
     assert explained.remedy not in ("", GENERAL)
 
 
+def test_what_failed_for_a_cause_that_is_none_any_more_is_to_be_retried(insight: Insight) -> None:
+    """Nobody tries it again by itself: the remedy is to `retry` it, as soon as the cause is settled."""
+    insight.declare(NET)
+    insight.declare(PORT)
+    insight.settle(
+        PORT, error="DependencyFailed: dependency failed: net:n: StackFailed: CREATE_FAILED: no host"
+    )
+    insight.settle(NET)
+    assert Explainer(insight.known).explain(PORT).remedy == f"net:n is settled now: `retry {PORT}`"
+    insight.declare(NET, 2)
+    assert Explainer(insight.known).explain(PORT).remedy == f"once net:n is settled: `retry {PORT}`"
+
+
 def test_a_paused_resource_says_who_can_let_it_go_on(insight: Insight) -> None:
     """The scope of the pause is the reason, who paused it and when a fact, the `resume` of that scope the remedy."""
     insight.declare(NET)
