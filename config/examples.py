@@ -39,6 +39,8 @@ def load_declarations(path: Path, types: TypeTable) -> list[tuple[str, bytes]]:
     The file is a list of `{type, body}`, optionally with `version` (1). `body` has at least an `id`.
     """
     entries = read_yaml(path)
+    if entries is None:
+        raise DocumentError(f"{path}: the file is empty: it must be a list of declarations")
     if not isinstance(entries, list) or not entries:
         raise DocumentError(f"{path}: must be a list of declarations, each with type and body")
     declared: dict[str, bytes] = {}
@@ -57,17 +59,23 @@ def read_documents(path: Path, types: TypeTable) -> list[tuple[str, bytes, bool]
     `template_file`. Raises DocumentError.
     """
     content = read_yaml(path)
+    if content is None or content == []:
+        raise DocumentError(f"{path}: the file is empty: it must hold a document or a list of them")
     entries = content if isinstance(content, list) else [content]
     found: list[tuple[str, bytes, bool]] = []
+    numbers: dict[str, int] = {}
     for number, entry in enumerate(entries, 1):
         where = f"{path}: document {number}"
         if isinstance(entry, dict) and "template_file" in entry:
-            found.append((*_template_of(where, {"watch": [], **entry}), False))
-            continue
-        delete = entry.pop("marked_for_deletion", False) if isinstance(entry, dict) else False
-        if not isinstance(delete, bool):
-            raise DocumentError(f"{where}: marked_for_deletion must be true or false, not {delete!r}")
-        found.append((*_declaration(where, entry, types), delete))
+            (key, value), delete = _template_of(where, {"watch": [], **entry}), False
+        else:
+            delete = entry.pop("marked_for_deletion", False) if isinstance(entry, dict) else False
+            if not isinstance(delete, bool):
+                raise DocumentError(f"{where}: marked_for_deletion must be true or false, not {delete!r}")
+            key, value = _declaration(where, entry, types)
+        if numbers.setdefault(key, number) != number:
+            raise DocumentError(f"{where}: {key} stands in document {numbers[key]} already: keep one of them")
+        found.append((key, value, delete))
     return found
 
 

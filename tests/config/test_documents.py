@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.documents import DocumentError, read_yaml
-from config.examples import read_documents
+from config.examples import load_declarations, read_documents
 from config.types import load_types
 
 TYPES = load_types()
@@ -68,6 +68,32 @@ def test_a_file_without_measure_is_refused(tmp_path: Path, text: str, said: str)
         read_yaml(path)
     assert str(path) in str(caught.value)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file is empty"),
+        ("# only a comment\n", "the file is empty"),
+        ("[]", "the file is empty"),
+        (GOOD + GOOD, "document 2: /config/v2.0/networks/a stands in document 1 already: keep one of them"),
+    ],
+)
+def test_no_document_and_one_too_many_are_told(tmp_path: Path, text: str, said: str) -> None:
+    """Nothing to do, and one id that would be written twice, are mistakes of the file."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(DocumentError) as caught:
+        read_documents(path, TYPES)
+    assert f"{path}: {said}" in str(caught.value)
+
+
+def test_an_empty_file_of_declarations_is_told(tmp_path: Path) -> None:
+    """`run --declare` of an empty file says that it is empty."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("")
+    with pytest.raises(DocumentError, match="the file is empty"):
+        load_declarations(path, TYPES)
 
 
 @pytest.mark.parametrize(
