@@ -16,13 +16,12 @@ class Pending:
     def __init__(self) -> None:
         self._revision: dict[Ref, int] = {}
 
-    def put(self, ref: Ref, revision: int) -> None:
-        """It is pending, as declared at that revision."""
-        self._revision[ref] = revision
-
-    def discard(self, ref: Ref) -> None:
-        """It is not."""
-        self._revision.pop(ref, None)
+    def note(self, ref: Ref, revision: int | None) -> None:
+        """It is pending, as declared at that revision; None: it is not."""
+        if revision is None:
+            self._revision.pop(ref, None)
+        else:
+            self._revision[ref] = revision
 
     def among(self, refs: Iterable[Ref], revision: int) -> list[Ref]:
         """Those of `refs` that are pending and were declared before that revision, the earliest first."""

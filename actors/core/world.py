@@ -138,8 +138,8 @@ class World:
         if compiled.error:
             self.problems[key] = f"{key}: {shortened(compiled.error)}"
         known = self._templates.get(template.id)
-        anew = known is None or known.template.revision != revision  # else only listed once more
-        if template.watch and anew:
+        # not where it is only listed once more
+        if template.watch and (known is None or known.template.revision != revision):
             self.remarks.append(f"{key}: member 'watch' is ignored, only declarations are followed")
         self._templates[template.id] = compiled
         self.late.clear()
@@ -177,10 +177,8 @@ class World:
         if ref is None:
             return None
         config = self._config.get(ref)
-        if config is None or config.marked or self.is_final(ref) or ref in self._jobs.refs():
-            self.pending.discard(ref)
-        else:
-            self.pending.put(ref, config.revision)
+        done = config is None or config.marked or self.is_final(ref) or ref in self._jobs.refs()
+        self.pending.note(ref, None if done or config is None else config.revision)
         self.referrals.follow(ref, followed=ref in self.pending or self.marked(ref))
         return ref
 

@@ -20,11 +20,9 @@ def test_those_declared_before_are_found_in_order(
     pending, expected = Pending(), dict[Ref, int]()
     for name, revision in news:
         ref = Ref("net", name)
-        if revision is None:
-            pending.discard(ref)
-            expected.pop(ref, None)
-        else:
-            pending.put(ref, revision)
+        pending.note(ref, revision)
+        expected.pop(ref, None)
+        if revision is not None:
             expected[ref] = revision
     refs = [Ref("net", name) for name in asked]
     wanted = sorted((expected[ref], ref) for ref in refs if expected.get(ref, before) < before)
