@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from rich.text import Text
 from actors.core.knowledge import without_job_ids
 from actors.core.stages import FINAL
 from actors.messages import ResourceStatus, StatusReply
+from actors.printing import PlainConsole
 from actors.styles import STYLES
 
 #: A table that is longer than this says how much it leaves out.
@@ -46,7 +46,7 @@ class Display:
     """Either of the two forms. Use as a context manager; `show` after every status."""
 
     def __init__(self) -> None:
-        self._console = Console() if sys.stdout.isatty() else Console(width=150)
+        self._console = PlainConsole(width=None if sys.stdout.isatty() else 150)
         self._began = time.monotonic()
         self._stages: dict[str, tuple[int, str, str]] = {}
         self._monitoring: dict[str, dict[str, str]] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.core.json_text import GIVEN_DEPTH_MAX
-from actors.core.keys import CONFIG, TEMPLATES, TypeTable, encode_declared
+from actors.core.keys import CONFIG, TEMPLATES, TypeTable, encode_declared, stack_name
 from actors.core.model import Handler, Ref
 from config.documents import DocumentError, not_json, read_yaml
 
@@ -20,6 +20,8 @@ TEMPLATES_DIR: Final = Path(__file__).with_name("templates")
 GATEWAY_FILE: Final = Path(__file__).with_name("examples") / "gateway.yaml"
 AGENTS_FILE: Final = Path(__file__).with_name("examples") / "agents.yaml"
 
+#: Heat's limit for the name of a stack.
+STACK_NAME_MAX: Final = 255
 _TEMPLATE_MEMBERS: Final = {"id", "handler", "parameter_mappings", "template_file", "watch"}
 _DECLARATION_MEMBERS: Final = {"type", "version", "body"}
 _DEVICE_MEMBERS: Final = {"name", "community_name", "interfaces", "vrrp", "bgp"}
@@ -127,8 +129,8 @@ def _template_of(where: str, body: Any) -> tuple[str, bytes]:
     _members(where, body, _TEMPLATE_MEMBERS, needed=_TEMPLATE_MEMBERS)
     _check_json(where, body)
     rid = body["id"]
-    if not isinstance(rid, str) or not rid or "/" in rid:
-        raise DocumentError(f"{where}: id must be text without '/', not {rid!r}")
+    if not isinstance(rid, str) or not rid or "/" in rid or not rid.isprintable():
+        raise DocumentError(f"{where}: id must be printable text without '/', not {rid!r}")
     if body["handler"] not in [handler.value for handler in Handler]:
         raise DocumentError(f"{where}: unknown handler {body['handler']!r}; there are {', '.join(Handler)}")
     if not isinstance(body["parameter_mappings"], dict):
@@ -149,6 +151,11 @@ def _declaration(where: str, entry: Any, types: TypeTable) -> tuple[str, bytes]:
     rid = body.get("id") if isinstance(body, dict) else None
     if not isinstance(rid, str) or not rid or "/" in rid:
         raise DocumentError(f"{where} ({name}): body must be a table with the text 'id'")
+    if not rid.isprintable():
+        raise DocumentError(f"{where} ({name}): id {rid!r} must not hold control characters")
+    if len(stack_name(Ref(name, rid))) > STACK_NAME_MAX:
+        long = f"the id has {len(rid)} characters, and Heat takes {STACK_NAME_MAX} for '{name}_<id>'"
+        raise DocumentError(f"{where} ({name}): {long}: give it a shorter one")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise DocumentError(f"{where} ({name} {rid}): version must be a positive integer, not {version!r}")
     return f"{CONFIG}{types.path(Ref(name, rid))}", encode_declared(body, version)

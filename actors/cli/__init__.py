@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors.cli import applying, asking, configuring, controller, doctor, running, seeing, steering
+from actors.cli import applying, asking, configuring, controller, doctor, output, running, seeing, steering
 from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError, overrides_of
 from actors.cli.reach import RefusedError, UnreachableError
 from actors.core.find import NotFoundError
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str], make_services: MakeServices) -> int:
 
 
 def _failed(error: Exception, code: int) -> int:
-    print(f"gatewright: {error}", file=sys.stderr)
+    output.fail(str(error))
     return code
 
 

@@ -110,7 +110,7 @@ def _write_all(
         if one.change.startswith("not"):
             output.fail(f"{where}: {one.key} {one.change}")
         elif not quiet:
-            print(f"{one.key} {one.change}", flush=True)
+            output.say(f"{one.key} {one.change}")
 
 
 def _write(store: Store, key: str, wanted: bytes, *, delete: bool) -> Written:
@@ -164,7 +164,7 @@ def _wait(store: Store, types: TypeTable, written: list[Written], timeout_s: flo
             one.outcome, one.error = state, error
             if not quiet:
                 text = f": {error}" if error else ""
-                print(f"{time.monotonic() - began:7.1f} s  {one.key} {state}{text}", flush=True)
+                output.say(f"{time.monotonic() - began:7.1f} s  {one.key} {state}{text}")
         if waiting:
             time.sleep(POLL_S)
     for key in waiting:

@@ -135,13 +135,13 @@ def _graph(context: Context) -> int:
             return 0
         match parsed.format:
             case "mermaid":
-                print(graph_view.as_mermaid(graph))
+                output.say(graph_view.as_mermaid(graph))
             case "dot":
-                print(graph_view.as_dot(graph))
+                output.say(graph_view.as_dot(graph))
             case _:
                 print(graph_view.as_text(graph, output.paint))
                 if parsed.critical_path:
-                    print(f"\n{critical_text(path)}")
+                    output.say(f"\n{critical_text(path)}")
         return 0
 
 

@@ -1,6 +1,7 @@
 """Printing: colours on a terminal only, JSON when asked for, errors in one line.
 
-Guarantees: what goes to stdout under `--json` is one JSON document and nothing else.
+Guarantees: what goes to stdout under `--json` is one JSON document and nothing else. No id, name or
+error of others can steer the terminal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from actors.core.printable import printable
+from actors.printing import PlainConsole
 from actors.styles import STYLES
 
 #: Width of tables that do not go to a terminal.
@@ -22,12 +25,18 @@ PIPE_WIDTH = 160
 
 def console() -> Console:
     """Where answers go."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(width=PIPE_WIDTH, highlight=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return PlainConsole(width=width, highlight=False)
+
+
+def say(text: str) -> None:
+    """Lines without colours, at once."""
+    print(printable(text), flush=True)
 
 
 def emit_json(value: Any) -> None:
     """One document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(printable(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def paint(text: str, stage: str) -> str:
@@ -41,7 +50,7 @@ def paint(text: str, stage: str) -> str:
 
 def fail(text: str) -> None:
     """One line on stderr."""
-    print(f"gatewright: {text}", file=sys.stderr)
+    print(f"gatewright: {printable(text)}", file=sys.stderr)
 
 
 def moment(seconds: float) -> str:

@@ -169,7 +169,7 @@ def _said(context: Context, text: str, **fields: Any) -> int:
     if context.parsed.json:
         output.emit_json({**fields, "text": text})
     else:
-        print(text)
+        output.say(text)
     return 0
 
 

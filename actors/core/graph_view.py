@@ -13,6 +13,7 @@ from actors.core.knowledge import Knowledge
 from actors.core.model import Json, Ref
 from actors.core.ordering import OrderedView
 from actors.core.plan_view import references
+from actors.core.printable import printable
 
 #: stage → (fill, outline) for Mermaid and DOT; readable on white and on black.
 COLOURS = {
@@ -160,7 +161,7 @@ def as_text(graph: Graph, paint: Callable[[str, str], str] = lambda text, _stage
 def _line(node: Node, graph: Graph, paint: Callable[[str, str], str]) -> str:
     mark = "* " if node.ref in graph.critical else ""
     short = f" {node.ref.id[:8]}" if node.name else ""
-    return f"{mark}{node.label}{short} v{node.version} {paint(node.stage, node.stage)}"
+    return f"{mark}{printable(node.label + short)} v{node.version} {paint(node.stage, node.stage)}"
 
 
 def as_mermaid(graph: Graph) -> str:

@@ -99,15 +99,31 @@ def test_an_empty_file_of_declarations_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
+        ('{type: network, body: {id: "a\\e[31m"}}', "(network): id 'a\\x1b[31m' must not hold control"),
+        ('{type: network, body: {id: "a\\nb"}}', "(network): id 'a\\nb' must not hold control"),
+        (
+            f"{{type: network, body: {{id: {'a' * 248}}}}}",
+            "(network): the id has 248 characters, and Heat takes 255 for 'network_<id>'",
+        ),
         ("{type: [network], body: {id: a}}", "no such type ['network']"),
-        ("{id: [t], handler: heat_worker, parameter_mappings: {}, template_file: ''}", "id must be text"),
+        (
+            "{id: [t], handler: heat_worker, parameter_mappings: {}, template_file: ''}",
+            "id must be printable text",
+        ),
         ("{id: t, handler: [a], parameter_mappings: {}, template_file: ''}", "unknown handler ['a']"),
     ],
 )
-def test_a_list_where_text_belongs_is_named(tmp_path: Path, entry: str, said: str) -> None:
-    """What cannot be looked up in a table is an error of the document, too."""
+def test_what_cannot_be_an_id_or_a_type_is_named(tmp_path: Path, entry: str, said: str) -> None:
+    """A list where text belongs, what would steer a terminal, and what is too long for the name of a stack."""
     path = tmp_path / "mine.yaml"
     path.write_text(f"- {entry}\n")
     with pytest.raises(DocumentError) as caught:
         read_documents(path, TYPES)
-    assert f"{path}: document 1: {said}" in str(caught.value)
+    assert f"{path}: document 1{'' if said.startswith('(') else ':'} {said}" in str(caught.value)
+
+
+def test_the_longest_id_is_taken(tmp_path: Path) -> None:
+    """255 characters with the type before it."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{{type: network, body: {{id: {'a' * 247}}}}}")
+    assert len(read_documents(path, TYPES)) == 1
