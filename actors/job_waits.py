@@ -15,7 +15,7 @@ from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Job, JsonObject, Ref
 from actors.core.outcome import stack_was_built
 from actors.core.replacing import may_wait_for, replacement
-from actors.core.waiting import reach, ring
+from actors.core.waiting import Waiting
 from actors.core.world import World
 from actors.ports import Entry
 
@@ -28,6 +28,7 @@ class Waits:
     def __init__(self, world: World, job: Job, *later: Job) -> None:
         self._world = world
         self._job = job
+        self._waiting = Waiting(world, job.ref, {each.id for each in (job, *later)})
         #: What the workflow refers to: its first job waits for all the others as well (contract 2.5).
         self._related = {ref for each in (job, *later) for param in each.params for ref in param.resources}
         named = {job_id: resource_of(job_id) for job_id in job.dependency}
@@ -57,7 +58,7 @@ class Waits:
         found, beyond = {}, list[Ref]()
         for dependency, ref in live.items():
             if not (ref in self._related and produces(dependency)):
-                reached = reach(self._world, (ref,), self._job.ref)
+                reached = self._waiting.reach((ref,))
                 if self._job.ref in reached:
                     continue
                 beyond.extend(reached)
@@ -66,7 +67,7 @@ class Waits:
 
     def cycle(self) -> Failure | None:
         """The failure of what waits for itself, through whomever, and cannot give that up: nobody would ever go on."""
-        found = ring(self._world, self._job.ref)
+        found = self._waiting.ring(self._job.ref)
         if found is None:
             return None
         where = keys.CONFIG + self._world.types.path(self._job.ref)

@@ -16,7 +16,7 @@ from actors.core.model import Action, Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
 from actors.core.plan import Jobless, PlanError
 from actors.core.spans import Spans
-from actors.core.waiting import reach
+from actors.core.waiting import Waiting
 from actors.desk import Desk
 from actors.job_runs import HeatRun, MonitorRun
 from actors.messages import (
@@ -253,7 +253,7 @@ class ResourceActor(Recorder):
             self.fail(Failure(ErrorClass.INVALID, failure.kind, f"{self.paths.config}: {failure.text}"))
             return
         if isinstance(made, Held):
-            ring = self.action is Action.LOGICAL_DELETE or self.ref in reach(world, made.awaits)
+            ring = self.action is Action.LOGICAL_DELETE or self.ref in Waiting(world).reach(made.awaits)
             self.event(Event.WITHDRAW) if self.fresh.stale and ring else self._hold(made)
             return
         self.made, self.reason = made, "recording its jobs"

@@ -7,7 +7,8 @@ place of a job. Neither leaves out anybody who is really waited for. What is to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from actors.core.graph import find_cycle
 from actors.core.job_ids import produces, resource_of
@@ -18,78 +19,84 @@ from actors.core.replacing import may_wait_for, replacement
 from actors.core.world import World
 
 
-def needs(world: World, ref: Ref) -> set[Ref]:
-    """Whom it waits for and cannot do without."""
-    declared = world.declaration(ref)
-    if declared is None or declared.marked_for_deletion:
-        return set()
-    return _of_plan(world, declared) if _is_planning(world, declared) else _of_jobs(world, ref)
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who waits for whom, as `world` shows. `planned`: has a plan with these `jobs`, though the mirror may not show
+    that yet: nobody waits for its plan, nor for jobs that it had before."""
 
+    world: World
+    planned: Ref | None = None
+    jobs: Collection[str] = ()
 
-def waits(world: World, ref: Ref, planned: Ref | None = None) -> set[Ref]:
-    """Whom it may be waiting for. `planned`: has a plan, though the mirror may not show it yet."""
-    declared = world.declaration(ref)
-    found = _of_jobs(world, ref) | _ordered(world, ref)
-    if declared is None or declared.marked_for_deletion:
-        found.update(job.ref for job in world.jobs_referring(ref))
-    elif _is_planning(world, declared):
-        plans = _of_plan(world, declared).union(users_before(world, declared))
-        found |= plans - {planned}
-    return found - {ref}
+    def needs(self, ref: Ref) -> set[Ref]:
+        """Whom it waits for and cannot do without."""
+        declared = self.world.declaration(ref)
+        if declared is None or declared.marked_for_deletion:
+            return set()
+        return self._of_plan(declared) if self._is_planning(declared) else self._of_jobs(ref)
 
+    def waits(self, ref: Ref) -> set[Ref]:
+        """Whom it may be waiting for."""
+        declared = self.world.declaration(ref)
+        found = self._of_jobs(ref) | self._ordered(ref)
+        if declared is None or declared.marked_for_deletion:
+            found.update(job.ref for job in self.world.jobs_referring(ref))
+        elif self._is_planning(declared):
+            found |= self._of_plan(declared) | (set(users_before(self.world, declared)) - {self.planned})
+        return found - {ref}
 
-def _is_planning(world: World, declared: Declared) -> bool:
-    """Whether there is no plan of it. Jobs of a version before that wait for others never began: they give way; those
-    that wait for nobody are being carried out, and it waits for them to end."""
-    jobs = world.jobs_of(declared.ref)
-    if any(job.version >= declared.version for job in jobs):
-        return False
-    return not jobs or bool(_of_jobs(world, declared.ref) | _ordered(world, declared.ref))
+    def ring(self, ref: Ref) -> tuple[Ref, ...] | None:
+        """A chain from `ref` back to it of which each needs the next. None: there is none, or it is the first to name
+        one that `ref` runs into, whose members find it themselves."""
+        found = find_cycle(lambda one: sorted(self.needs(one)), ref)
+        return found if found is not None and ref in found else None
 
+    def reach(self, start: Iterable[Ref]) -> tuple[Ref, ...]:
+        """Those, and all for whom they wait, directly or through others."""
+        found = dict.fromkeys(start)
+        todo = list(found)
+        while todo:
+            for ref in sorted(self.waits(todo.pop())):
+                if ref not in found:
+                    found[ref] = None
+                    todo.append(ref)
+        return tuple(found)
 
-def _of_plan(world: World, declared: Declared) -> set[Ref]:
-    """Those that must be planned before it."""
-    return {ref for ref in refers_to(world, declared.ref) if awaits(world, declared, ref)}
+    def _is_planning(self, declared: Declared) -> bool:
+        """Whether there is no plan of it. Jobs of a version before that wait for others never began: they give way;
+        those that wait for nobody are being carried out, and it waits for them to end."""
+        jobs = self.world.jobs_of(declared.ref)
+        if any(job.version >= declared.version for job in jobs):
+            return False
+        return not jobs or bool(self._of_jobs(declared.ref) | self._ordered(declared.ref))
 
+    def _of_plan(self, declared: Declared) -> set[Ref]:
+        """Those that must be planned before it."""
+        refers = refers_to(self.world, declared.ref)
+        return {ref for ref in refers if ref != self.planned and awaits(self.world, declared, ref)}
 
-def _of_jobs(world: World, ref: Ref) -> set[Ref]:
-    """Those whose jobs come before its own, or whose stacks they need."""
-    jobs = world.jobs_of(ref)
-    related = {other for job in jobs for other in job.resources}
-    found = {other for job in jobs for other in job.needs if _is_to_come(world, other)}
-    for dependency, (other, _) in _dependencies(world, ref):
-        if other in related and produces(dependency) and world.live(dependency):
-            found.add(other)
-    return found - {ref}
+    def _of_jobs(self, ref: Ref) -> set[Ref]:
+        """Those whose jobs come before its own, or whose stacks they need."""
+        jobs = self.world.jobs_of(ref)
+        related = {other for job in jobs for other in job.resources}
+        found = {other for job in jobs for other in job.needs if _is_to_come(self.world, other)}
+        for name, (other, _) in _dependencies(self.world, ref):
+            if other in related and produces(name) and self._live(name, other):
+                found.add(other)
+        return found - {ref}
 
+    def _ordered(self, ref: Ref) -> set[Ref]:
+        """Those that come before its jobs for the sake of order, as far as that has not been given up."""
+        found = set()
+        for name, (other, version) in _dependencies(self.world, ref):
+            live = self._live(name, other)
+            replaced = not live and replacement(self.world, other, version) is not None
+            if live or (replaced and ref not in may_wait_for(self.world, other)):
+                found.add(other)
+        return found
 
-def _ordered(world: World, ref: Ref) -> set[Ref]:
-    """Those that come before its jobs for the sake of order, as far as that has not been given up."""
-    found = set()
-    for name, (other, version) in _dependencies(world, ref):
-        replaced = not world.live(name) and replacement(world, other, version) is not None
-        if world.live(name) or (replaced and ref not in may_wait_for(world, other)):
-            found.add(other)
-    return found
-
-
-def ring(world: World, ref: Ref) -> tuple[Ref, ...] | None:
-    """A chain from `ref` back to it of which each needs the next. None: there is none, or it is the first to name one
-    that `ref` runs into, whose members find it themselves."""
-    found = find_cycle(lambda one: sorted(needs(world, one)), ref)
-    return found if found is not None and ref in found else None
-
-
-def reach(world: World, start: Iterable[Ref], planned: Ref | None = None) -> tuple[Ref, ...]:
-    """Those, and all for whom they wait, directly or through others. `planned`: see `waits`."""
-    found = dict.fromkeys(start)
-    todo = list(found)
-    while todo:
-        for ref in sorted(waits(world, todo.pop(), planned)):
-            if ref not in found:
-                found[ref] = None
-                todo.append(ref)
-    return tuple(found)
+    def _live(self, name: str, ref: Ref) -> bool:
+        return name in self.jobs if ref == self.planned else self.world.live(name)
 
 
 def _dependencies(world: World, ref: Ref) -> list[tuple[str, tuple[Ref, int]]]:

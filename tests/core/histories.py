@@ -1,6 +1,6 @@
 """A model of resources that are declared, updated, deleted and built while they refer to each other.
 
-Guarantees: every decision is the product's own (`resume`, `action_for`, `try_plan`, `reach`, `Waits`) on a real
+Guarantees: every decision is the product's own (`resume`, `action_for`, `try_plan`, `Waiting`, `Waits`) on a real
 `World`, one at a time, in any order. A resource decides again when the shard would nudge its actor, and only then:
 after a write of its own, a new declaration of its own, or a write about whom it said it waits for. One whose plan is
 held decides again after a time, too (`ResourceActor._hold`), and fails if it still waits for what nobody declares.
@@ -30,7 +30,7 @@ from actors.core.outcome import (
 )
 from actors.core.plan import Jobless, PlanError
 from actors.core.resume import Continue, Forget, Fresh, Nothing, Records, resume
-from actors.core.waiting import reach
+from actors.core.waiting import Waiting
 from actors.core.world import World
 from actors.job_waits import Waits
 from actors.ports import Entry
@@ -178,7 +178,9 @@ class Model:
         action = action_for(declared, records, built)
         made = self._planned(fresh, records, action, built)
         if isinstance(made, Held) and not (overdue and made.bounded):
-            if fresh.stale and (action is Action.LOGICAL_DELETE or ref in reach(self.world, made.awaits)):
+            if fresh.stale and (
+                action is Action.LOGICAL_DELETE or ref in Waiting(self.world).reach(made.awaits)
+            ):
                 self._note(f"  {ref} withdraws its jobs")
                 self._drop(fresh.stale)
                 return True
