@@ -11,6 +11,7 @@ from collections import deque
 
 from actors.core import backoff, keys, resume
 from actors.core.errors import ErrorClass, Failure
+from actors.core.holding import Holding
 from actors.core.machine import REPLACEABLE, Command, Event, State, step
 from actors.core.model import Action, Handler, OnFailure, Ref, Workflow
 from actors.core.ordering import Held, templates_of, try_plan
@@ -58,7 +59,6 @@ class ResourceActor(Recorder):
         self.state = State.NEW
         self.ref = Ref("", "")
         self.awaits: tuple[Ref, ...] = ()
-        self.held_since: float | None = None
         self.mirror_revision = self.pauses = 0
         self._entered = self.now()
         self._events: deque[Event] = deque()
@@ -85,6 +85,7 @@ class ResourceActor(Recorder):
                 self.ref = message.ref
                 self.term = self.desk.term(self.ref)
                 self.paths: Paths = paths(self.desk.world.types, self.ref)
+                self.holding = Holding(self.desk.options.missing_resource_wait_s)
                 self.event(Event.BEGIN)
             case Nudge():
                 self.event(Event.SUPERSEDED if self._superseded() else Event.CHANGED)
@@ -247,7 +248,8 @@ class ResourceActor(Recorder):
         built = handlers_built(self.read, self.paths)
         self.action = action_for(declared, records, built)
         try:
-            made = try_plan(world, declared, records.accepted, self.action, built=built)
+            ordered = self.holding.keeps_order(self.now())
+            made = try_plan(world, declared, records.accepted, self.action, built=built, ordered=ordered)
         except PlanError as error:
             failure = error.failure
             self.fail(Failure(ErrorClass.INVALID, failure.kind, f"{self.paths.config}: {failure.text}"))
@@ -261,14 +263,9 @@ class ResourceActor(Recorder):
         self.event(Event.JOBLESS if isinstance(made, Jobless) else Event.PLANNED)
 
     def _hold(self, held: Held) -> None:
-        now = self.now()
-        if not held.bounded:
-            self.held_since = None
-        elif self.held_since is None:
-            self.held_since = now
-        limit = self.desk.options.missing_resource_wait_s
-        left = limit - (now - self.held_since) if self.held_since is not None else limit
+        left = self.holding.left_s(held, self.now())
         if left <= 0:
+            limit = self.desk.options.missing_resource_wait_s
             text = f"{self.paths.config}: {held.reason}, waited {limit:g} s"
             self.fail(Failure(ErrorClass.INVALID, "MissingResource", text))
             return
@@ -343,7 +340,8 @@ class ResourceActor(Recorder):
         self.arm(delay, "due")
 
     def _do_settle(self) -> None:
-        self.reason, self.held_since, self.attempts = "", None, 0
+        self.reason, self.attempts = "", 0
+        self.holding = Holding(self.desk.options.missing_resource_wait_s)
         newest = self.desk.world.declaration(self.ref)
         again = (self.declared is None and self.ended) or resume.marked_anew(newest, self.declared)
         self.tell(self.desk.shard, Settled(self.ref, self.version, again, self.created))

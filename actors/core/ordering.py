@@ -35,11 +35,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Cannot be planned now. `bounded`: waiting for a declaration, which must not last for ever (10.6)."""
+    """Cannot be planned now. `bounded`: waiting for a declaration, which must not last for ever (10.6). `ordered`: only
+    for the order of declarations, in which nobody who cannot be planned may hold up others."""
 
     reason: str
     awaits: tuple[Ref, ...]
     bounded: bool
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,10 @@ def try_plan(
     action: Action,
     *,
     built: frozenset[Handler] = frozenset(),
+    ordered: bool = True,
 ) -> Workflow | Jobless | Held:
-    """Plan now, or say what to wait for. Raises PlanError, with the cycle printed if there is one."""
+    """Plan now, or say what to wait for; not for the order alone unless `ordered`. Raises PlanError, with the cycle
+    printed if there is one."""
     forced: set[Ref] = set()
     while True:
         view = OrderedView(world, declared, forced, built)
@@ -113,21 +117,19 @@ def try_plan(
         return made
     producers = {ref for job in made.jobs for param in job.params for ref in param.resources} - {declared.ref}
     held = _held(world, declared, action, producers)
-    return made if held is None else held
+    return made if held is None or (held.ordered and not ordered) else held
 
 
 def _held(world: World, declared: Declared, action: Action, producers: Collection[Ref]) -> Held | None:
     """Whose plans come before that of `declared`, if there are any. `producers`: what its jobs refer to."""
     needed = set(_refers_now(world, declared)).intersection(producers)
     if action is Action.LOGICAL_DELETE:
-        referrers = referrers_to_delete(world, declared)
-        if referrers:
+        if referrers := referrers_to_delete(world, declared):
             return Held(f"{referrers[0]} refers to it and is deleted first", referrers, bounded=False)
     else:
         unplanned = tuple(sorted(ref for ref in needed if awaits(world, declared, ref)))
         if unplanned:
-            cycle = find_cycle(world, declared.ref, unplanned)
-            if cycle:
+            if cycle := find_cycle(world, declared.ref, unplanned):
                 raise PlanError(f"dependency cycle: {' → '.join(str(ref) for ref in cycle)}")
             return Held(f"{unplanned[0]} is not planned yet", unplanned, bounded=False)
     if action is Action.CREATE:
@@ -136,10 +138,10 @@ def _held(world: World, declared: Declared, action: Action, producers: Collectio
     former = sorted(ref for ref in producers if ref not in needed and awaits(world, declared, ref))
     for ref in former if action is Action.MODIFY else ():
         if chain := _plannable(world, ref, declared.revision):
-            return Held(f"{ref} is not planned yet", chain, bounded=False)
+            return Held(f"{ref} is not planned yet", chain, bounded=False, ordered=True)
     if users := users_before(world, declared):
         reason = f"{users[0]}, which refers to it, was declared before and is not planned yet"
-        return Held(reason, users, bounded=False)
+        return Held(reason, users, bounded=False, ordered=True)
     return None
 
 

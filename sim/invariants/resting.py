@@ -169,8 +169,8 @@ class Explained(Invariant):
             if not actor.reason:
                 self.fail(f"is {actor.state} without a reason", actor.ref)
             if actor.state in (State.WAITING, State.PLANNING):
-                # who waits for a declaration does so for a while, and holds nobody longer (contract 10.6)
-                graph.setdefault(actor.ref, actor.awaits if actor.held_since is None else ())
+                # who waits for a declaration, or for order alone, does so for a while, and holds nobody longer (10.6)
+                graph.setdefault(actor.ref, () if actor.holding.ends else actor.awaits)
                 self._true(actor)
         if not self.world.lagging:
             self._acyclic(graph)

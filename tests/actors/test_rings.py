@@ -142,6 +142,18 @@ def test_a_ring_that_versions_make_is_named(things: Trial) -> None:
     assert [error for error in errors if "dependency cycle: thing:" in error] != []
 
 
+def test_nobody_waits_long_for_the_order_alone(things: Trial) -> None:
+    """A user whose own records are spoilt is never planned; the update that comes after it is, a while later."""
+    declare(things, "x", 1)
+    things.host.advance(5.0)
+    things.put(keys.ACCEPTED + TypeTable(THINGS).path(Ref("thing", "v")), b"spoilt")
+    declare(things, "v", 1, after=["x"])
+    declare(things, "x", 2)
+    things.host.advance(30.0)
+    assert things.row(Ref("thing", "x")).reason.endswith("was declared before and is not planned yet")
+    assert ends(things) == {"x": (2, "MODIFY_COMPLETED")}
+
+
 @pytest.mark.parametrize("after_s", [0.0, 0.2, 1.0, 2.0])
 def test_a_mark_without_a_new_version_while_it_is_in_work(after_s: float) -> None:
     """It is deleted, whether the mark comes before, while or just after it is built."""

@@ -35,7 +35,7 @@ def test_users_that_were_declared_before_are_planned_before(built: Mirror, marke
     net = built.declare(NET, 2, marked=marked)
     action = GONE if marked else MODIFY
     reason = "port:p, which refers to it, was declared before and is not planned yet"
-    assert plan(built, net, action) == Held(reason, (PORT,), bounded=False)
+    assert plan(built, net, action) == Held(reason, (PORT,), bounded=False, ordered=True)
     job = built.job(PORT, 2, action=MODIFY, refers=[NET])
     assert planned(built, net, action).external == (job,)
     built.declare(GATEWAY, 2)
