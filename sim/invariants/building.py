@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from actors.core import keys
 from actors.core.machine import State
-from actors.core.model import Action, Handler, Ref
+from actors.core.model import Action, Handler, Json, Ref
 from actors.core.outcome import DELETE_COMPLETED
 from actors.core.stackdrive import MARK
 from actors.heat_drive import Drive
@@ -79,8 +79,32 @@ class OneStack(Invariant):
 
 
 class Dependencies(Invariant):
-    """A stack is built only from what the stacks it needs have given out, and a stack is not deleted while one
-    that needs it, and that was to be deleted before, still stands."""
+    """Nothing is planned before what it needs and was declared before; a stack is built only from what the stacks it
+    needs have given out, and not deleted while one that needs it, and that was to be deleted before, still stands."""
+
+    def revised(self, writes: Sequence[Write], writer: Writer | None) -> None:
+        """Each plan of a creation."""
+        for write in writes if writer is not None else ():
+            if write.root != keys.JOBS or write.ref is None or write.deleted or write.old is not None:
+                continue
+            handler, body = write.value[0], write.value[1]
+            if (handler, body["action"]) == (Handler.HEAT.value, Action.CREATE.value):
+                self.checks += 1
+                self._planned_before(write.ref, body["resource_input"])
+
+    def _planned_before(self, ref: Ref, body: dict[str, Json]) -> None:
+        truth = self.world.truth
+        mine = truth.config_revision.get(ref, 0)
+        for other in (one for refs in needs(ref, body).values() for one in refs):
+            declared = truth.config(other)
+            if (
+                declared is None
+                or declared.get("marked_for_deletion")
+                or truth.config_revision[other] >= mine
+            ):
+                continue
+            if not truth.jobs[other] and truth.state(other) is None:
+                self.fail(f"is planned before {other}, which it needs", ref)
 
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     seed = parsed.seed if parsed.seed is not None else int(time.time()) % 1_000_000
     wanted = Wanted(seed, parsed.resources, parsed.minutes, parsed.calm)
-    plan = Plan(seed, parsed.members, parsed.controllers, parsed.mutant)
+    plan = Plan(seed, parsed.members, parsed.controllers, parsed.mutant or "")
     binary = find_etcd(default_cache_dir())
     folder = Path(tempfile.mkdtemp(prefix="gatewright-real-"))
     run = Run(wanted, plan, parsed.mean, folder, binary)
@@ -209,9 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--members", type=int, choices=(1, 3), default=1, help="of etcd")
     parser.add_argument("--controllers", type=int, choices=(1, 2, 3), default=2)
     parser.add_argument("--mean", type=duration, default=2.2, metavar="S", help="seconds between two faults")
-    parser.add_argument(
-        "--mutant", type=bug, default="", metavar="BUG", help="plant a bug (`sim.mutants`): it must fail"
-    )
+    parser.add_argument("--mutant", type=bug, metavar="BUG", help="plant a bug (`sim.mutants`): it must fail")
     parser.add_argument(
         "--calm", type=duration, default=240.0, metavar="S", help="the longest that calm may take"
     )
