@@ -72,9 +72,8 @@ def read_yaml(path: Path) -> Any:
         raise DocumentError(f"{path}{_line(error, text)}: not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise DocumentError(f"{path}: not YAML: {error}") from error
-    except (
-        Exception
-    ) as error:  # `!!int ""` is an IndexError, the 45th of May a ValueError, and there are more
+    except Exception as error:
+        # `!!int ""` is an IndexError, the 45th of May a ValueError, and there are more
         raise DocumentError(f"{path}: not YAML: {error}") from error
 
 

@@ -21,9 +21,8 @@ def find(known: Knowledge, text: str) -> Ref:
     kind, colon, rest = text.partition(":")
     typed = bool(colon) and kind in known.world.types
     wanted = rest if typed else text
-    if (
-        not wanted
-    ):  # a variable of a script that was not set: it means no resource, least of all one without a name
+    if not wanted:
+        # a variable of a script that was not set: it means no resource, least of all the one without a name
         raise NotFoundError(f"{text!r} names no resource: give type:id, id, beginning of an id, or name")
     refs = [ref for ref in known.refs() if not typed or ref.type == kind]
     ways = (
