@@ -32,7 +32,8 @@ def may_wait_for(world: World, start: Ref) -> tuple[Ref, ...]:
     todo = [start]
     while todo:
         for ref in sorted(_next(world, todo.pop())):
-            if ref not in found and world.needs_work(ref):
+            # a job may be under way of what nobody can read any more
+            if ref not in found and (world.needs_work(ref) or world.jobs_of(ref)):
                 found[ref] = None
                 todo.append(ref)
     return tuple(found)

@@ -38,9 +38,14 @@ class Waiting:
     def waits(self, ref: Ref) -> set[Ref]:
         """Whom it may be waiting for."""
         declared = self.world.declaration(ref)
+        users = self.world.jobs_referring(ref)
+        if any(job.action is Action.LOGICAL_DELETE for job in self.world.jobs_of(ref)):
+            # whatever else is in its way: it waits only for those of its dependencies that use it
+            named = {name for name, _ in _dependencies(self.world, ref)}
+            return {job.ref for job in users if job.id in named}
         found = self._of_jobs(ref) | self._ordered(ref)
         if declared is None or declared.marked_for_deletion:
-            found.update(job.ref for job in self.world.jobs_referring(ref))
+            found.update(job.ref for job in users)
         elif self._is_planning(declared):
             found |= self._of_plan(declared) | (set(users_before(self.world, declared)) - {self.planned})
         return found - {ref}

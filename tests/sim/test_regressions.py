@@ -220,6 +220,13 @@ def test_what_was_seen_is_not_written_once_the_watch_has_ended() -> None:
     assert Player(Case(70378, 60, "swarm")).run().violation is None
 
 
+@pytest.mark.parametrize("seed", [54, 298])
+def test_order_is_given_up_before_those_who_need_the_update_only(seed: int) -> None:
+    """A deletion waits for those of its dependencies that use what it deletes, and for nobody else (54); a job goes on
+    whose declaration nobody can read any more (298, rough with 60 resources): an update waits for both."""
+    assert Player(Case(seed, 60, "rough")).run().violation is None
+
+
 def test_what_is_still_asked_for_is_not_final() -> None:
     """A chain that is to be declared once its producer is gone is declared, and waits, after all else is final (rough
     seed 5266 with 60 resources)."""
