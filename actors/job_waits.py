@@ -5,6 +5,7 @@ Guarantees: answered from the mirror and from what was read, and from nothing el
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from actors import rendering
@@ -36,34 +37,37 @@ class Waits:
         self._external = {job_id: of for job_id, of in named.items() if of is not None and of[0] != job.ref}
 
     def live(self) -> tuple[str, tuple[Ref, ...]] | None:
-        """(reason, resources waited for), or None if nothing is left to wait for."""
+        """(reason, resources waited for), or None if nothing is left to wait for. Of those who use what is changed only
+        the first is named: nothing can go on before that one changes, and then the next is found."""
         live = {d: of[0] for d, of in self._external.items() if self._world.live(d)}
+        beyond: tuple[Ref, ...] = ()
         if self._job.action is Action.LOGICAL_DELETE:
             # a producer that is to be deleted too waits for us: only those who use this are waited for
             using = {job.id for job in self._world.jobs_referring(self._job.ref)}
-            live = {d: ref for d, ref in live.items() if d in using}
-            beyond: tuple[Ref, ...] = ()
+            found = {d: ref for d, ref in live.items() if d in using}
+            more = len(found) - 1
+            found = dict(itertools.islice(found.items(), 1))
         else:
-            live, users = self._without_rings(live)
+            found, users = self._without_rings(live)
+            more = len(live) - 1
             replaced, others = self._replaced()
-            live, beyond = live | replaced, (*users, *others)
-        if not live:
+            found, beyond = found | replaced, (*users, *others)
+        if not found:
             return None
-        more = f" and {len(live) - 1} more" if len(live) > 1 else ""
-        return f"waits for {next(iter(live))}{more}", tuple(dict.fromkeys((*live.values(), *beyond)))
+        rest = f" and up to {more} more" if more > 0 else ""
+        return f"waits for {next(iter(found))}{rest}", tuple(dict.fromkeys((*found.values(), *beyond)))
 
     def _without_rings(self, live: Mapping[str, Ref]) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
-        """Those of them that do not wait for us; and all for whom users may wait. That an update comes after those who
-        use what it changes is order and nothing else: it is given up where they need the update (contract 2.5)."""
-        found, beyond = {}, list[Ref]()
+        """The producers among them, and the first user that does not wait for us; and all for whom that one may wait.
+        That an update comes after those who use what it changes is order and nothing else: it is given up where they
+        need the update (contract 2.5)."""
+        found, beyond = {}, tuple[Ref, ...]()
         for dependency, ref in live.items():
-            if not (ref in self._related and produces(dependency)):
-                reached = self._waiting.reach((ref,))
-                if self._job.ref in reached:
-                    continue
-                beyond.extend(reached)
-            found[dependency] = ref
-        return found, tuple(beyond)
+            if ref in self._related and produces(dependency):
+                found[dependency] = ref
+            elif not beyond and self._job.ref not in (reached := self._waiting.reach((ref,))):
+                found[dependency], beyond = ref, reached
+        return found, beyond
 
     def cycle(self) -> Failure | None:
         """The failure of what waits for itself, through whomever, and cannot give that up: nobody would ever go on."""
@@ -73,9 +77,9 @@ class Waits:
         where = keys.CONFIG + self._world.types.path(self._job.ref)
         return Failure(ErrorClass.INVALID, "PlanError", f"{where}: dependency cycle: {show_cycle(found)}")
 
-    def doomed(self) -> Failure | None:
-        """Why there is no use in waiting for what is still waited for."""
-        return self.failure(early=True) or (self.cycle() if self.live() else None)
+    def doomed(self, live: bool) -> Failure | None:
+        """Why there is no use in going on; nor in waiting, if something is `live`."""
+        return self.failure(early=True) or (self.cycle() if live else None)
 
     def _replaced(self) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
         """The jobs that took the place of producers before those began, and all for whom they may wait: a change there

@@ -276,9 +276,11 @@ class ResourceActor(Recorder):
     def _do_check(self) -> None:
         if self._superseded():
             self.event(Event.SUPERSEDED)  # the news came while the plan was being written
-        elif not self.desk.held(self.ref) and (failure := self.waits.doomed()):
+            return
+        live = (waits := self.waits).live()
+        if not self.desk.held(self.ref) and (failure := waits.doomed(live is not None)):
             self.fail(failure)
-        elif live := self.waits.live():
+        elif live is not None:
             self.reason, self.awaits = live
         else:
             self.awaits = ()

@@ -202,7 +202,9 @@ class Knowledge:
             return recorded
         if told.stage in FINAL or told.stage == "paused":
             return replace(recorded, live=True) if recorded.stage == told.stage else recorded
-        awaits = told.awaits or (recorded.awaits if told.stage == "waiting" else ())
+        # its controller names of many users only the first that is in the way
+        more = recorded.awaits if told.stage == recorded.stage == "waiting" else ()
+        awaits = tuple(dict.fromkeys((*told.awaits, *more)))
         return Status(
             ref,
             told.version,

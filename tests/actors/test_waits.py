@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.core import keys
 from actors.core.errors import Failure
-from actors.core.model import Action, Handler, Job, Param, ParamType
+from actors.core.model import Action, Handler, Job, Param, ParamType, Ref
 from actors.job_waits import Waits
 from actors.ports import Entry
 from tests.core.mapping_world import output
@@ -146,6 +146,19 @@ def test_the_order_is_given_up_before_it_makes_a_ring() -> None:
     mirror.world.delete(keys.JOBS + gateway)
     mirror.job(GATEWAY, 2, refers=[PORT])
     assert waits.live() is None
+
+
+def test_of_many_users_the_first_is_in_the_way_until_it_ends() -> None:
+    """An update with a thousand users is not looked at for each change of each; the deletion of them neither."""
+    for action in (Action.MODIFY, Action.LOGICAL_DELETE):
+        mirror = Mirror()
+        refs = [Ref("port", f"p{number}") for number in range(3)]
+        users = {ref: mirror.job(ref, refers=[NET]) for ref in refs}
+        waits = Waits(mirror.world, Job("j", action, Handler.HEAT, NET, 2, {}, (), tuple(users.values())))
+        for ref, rest in zip(refs, (" and up to 2 more", " and up to 1 more", ""), strict=True):
+            assert waits.live() == (f"waits for {users[ref]}{rest}", (ref,))
+            mirror.world.delete(keys.JOBS + users[ref])
+        assert waits.live() is None
 
 
 def test_an_update_that_took_the_place_waits_for_who_uses_it() -> None:

@@ -218,8 +218,9 @@ class Model:
 
     def _check(self, job: Job) -> bool:
         ref, waits = job.ref, Waits(self.world, job)
-        failure = waits.doomed()
-        if failure is None and (live := waits.live()):
+        live = waits.live()
+        failure = waits.doomed(live is not None)
+        if failure is None and live is not None:
             self.waits[ref] = Wait(f"its {job.action} {live[0]}", live[1])
             return False
         if failure is None:

@@ -11,13 +11,13 @@ from actors.core.durations import Durations
 from actors.core.explain import Explainer, duration
 from actors.core.graph_view import as_dot, as_mermaid, as_text, build, needs
 from actors.core.knowledge import Live
-from actors.core.model import Ref
+from actors.core.model import Action, Job, Ref
 from actors.core.ownership import vshard
 from actors.core.past import explain_at
 from actors.core.remedies import GENERAL, remedy
 from actors.core.spans import SPANS_MAX, Span, Spans, read_spans
 from tests.core.insight import NOW, Insight
-from tests.core.mirror import GATEWAY, NET, PORT, QUOTA
+from tests.core.mirror import GATEWAY, HEAT, NET, PORT, QUOTA
 from tests.core.test_ordering import MUTUAL
 
 
@@ -155,6 +155,19 @@ def test_who_waits_for_several_follows_the_one_that_ends_last(waiting: Insight) 
     first, second, *_ = Explainer(waiting.known).explain(QUOTA).steps
     assert second.ref == PORT
     assert first.others == (NET,)
+
+
+def test_who_waits_for_many_users_follows_what_is_recorded_as_well(insight: Insight) -> None:
+    """Its controller names only the first that is in the way; the last to end may be another."""
+    first, last = Ref("port", "a"), Ref("port", "b")
+    names = [insight.job(first), insight.job(last, refers=[QUOTA])]
+    insight.declare(NET, 2)
+    job = Job("modify:heat_worker:net:n:2:x", Action.MODIFY, HEAT, NET, 2, {}, (), tuple(names))
+    insight.put(keys.JOBS + job.id, keys.encode_job(job))
+    insight.known.live = {NET: Live(2, "waiting", "waits", 1.0, awaits=(first,))}
+    assert insight.known.status(NET).awaits == (first, last)
+    insight.known.live = {NET: Live(2, "running", "runs", 1.0)}
+    assert insight.known.status(NET).awaits == ()
 
 
 @pytest.mark.parametrize(
