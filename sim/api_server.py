@@ -144,6 +144,7 @@ class ApiServer:
     # ------------------------------------------------------------------------------------------ operations
 
     def _declare(self, ref: Ref, body: dict[str, Json]) -> None:
+        body = self._without_rings(ref, body)
         parents = _parents(ref, body)
         if self.in_the_way(ref, body):
             # a foreign key is in the way: whoever asked for it tries again
@@ -155,6 +156,18 @@ class ApiServer:
                 self.ever_missing.add(ref)
             self._write(ref)
             declared.born = declared.revision
+
+    def _without_rings(self, ref: Ref, body: dict[str, Json]) -> dict[str, Json]:
+        """`body` of a mesh without what leads back to it now: that is refused, as by an API server that checks."""
+        if not body.get("up_ids"):
+            return body
+        return {**body, "up_ids": [one for one in body["up_ids"] if not self._leads(Ref("mesh", one), ref)]}
+
+    def _leads(self, here: Ref, to: Ref, seen: frozenset[Ref] = frozenset()) -> bool:
+        if here == to:
+            return True
+        parents = self.declared[here].parents if here in self.declared and here not in seen else ()
+        return any(self._leads(parent, to, seen | {here}) for parent in parents)
 
     def _ask_again(self, ref: Ref, body: dict[str, Json]) -> None:
         self.asked.remove((ref, body))
@@ -170,6 +183,7 @@ class ApiServer:
         declared = self.declared.get(ref)
         if declared is None or declared.marked:
             return
+        changes = self._without_rings(ref, changes)
         parents = _parents(ref, {**declared.body, **changes})
         if any(parent in self.declared and self.declared[parent].marked for parent in parents):
             changes = {"note": "stays"}
@@ -257,6 +271,9 @@ class ApiServer:
         """A key of a type that nobody knows, and one that is no key at all."""
         self._put("/config/v9/strangers/x1", keys.encode_declared({"id": "x1"}, 1))
         self._put("/config/", b"\xff\xfe")
+
+    def _add_template(self, _ref: Ref, body: dict[str, Json]) -> None:
+        self._put(catalog.template_key(body["name"]), catalog.template_value(body["name"]))
 
     def _break_template(self, _ref: Ref, body: dict[str, Json]) -> None:
         name = body["name"]

@@ -1,8 +1,8 @@
 """The small world that simulated resources live in: types, templates and devices.
 
 Guarantees: every way in which resources hang together is there: an output of another stack (port → net), two
-producers (link → port, port), a chain of any length, a list of producers (group), monitoring only (box), no
-work at all (memo). Documents are in the product's own languages; nothing here is known to the product.
+producers (link → port, port), a chain of any length, a list of producers (group), any number of its own kind (mesh),
+monitoring only (box), no work at all (memo). Documents are in the product's own languages; nothing here is known to the product.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ TYPES: tuple[ResourceType, ...] = (
     ResourceType("link", "links", relations={"a_id": "port", "b_id": "port"}, template_path={_HEAT: "Clink"}),
     ResourceType("chain", "chains", relations={"prev_id": "chain"}, template_path={_HEAT: _CHAIN}),
     ResourceType("group", "groups", template_path={_HEAT: "Cgroup"}),
+    ResourceType("mesh", "meshes", template_path={_HEAT: "Cmesh"}),
     ResourceType("box", "boxes", template_path={_WATCH: "Cbox_watch"}),
     ResourceType("memo", "memos"),
 )
@@ -47,8 +48,9 @@ RELATIONS: Mapping[str, Mapping[str, str]] = {
     "link": {"a_id": "port", "b_id": "port"},
     "chain": {"prev_id": "chain"},
     "group": {"member_ids": "net"},
+    "mesh": {"up_ids": "mesh"},
 }
-WITH_STACK = frozenset({"net", "port", "link", "chain", "group"})
+WITH_STACK = frozenset({"net", "port", "link", "chain", "group", "mesh"})
 WATCHED = frozenset({"port", "box"})
 
 
@@ -113,6 +115,17 @@ _TEMPLATES: Mapping[str, tuple[Handler, Mapping[str, Json], str]] = {
         },
         _stack("members"),
     ),
+    "mesh": (
+        _HEAT,
+        {
+            **_COMMON,
+            "members": {
+                "for_field": "up_ids",
+                "for_mapping": {"output_key": "id", "path": [{"type": "mesh", "id": ""}]},
+            },
+        },
+        _stack("members"),
+    ),
     "port_watch": (
         _WATCH,
         {"name": "Pname", "ip": "Pip", "limit": "Plimit"},
@@ -145,5 +158,5 @@ def template_value(name: str, *, broken: bool = False) -> bytes:
 
 
 def template_names() -> tuple[str, ...]:
-    """All templates."""
-    return tuple(_TEMPLATES)
+    """The templates that are there from the beginning; "mesh" comes with the first of its kind."""
+    return tuple(name for name in _TEMPLATES if name != "mesh")

@@ -128,11 +128,11 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 
-PROFILES = ("calm", "swarm", "storm", "rough")
+PROFILES = ("calm", "swarm", "storm", "rough", "tangle")
 
 
 def draw(seed: int, profile: str) -> dict[str, float]:
-    """Kind → rate for this seed. calm: none; swarm, rough: a random third; storm: nearly all, at higher rates."""
+    """Kind → rate for this seed. calm: none; swarm, rough, tangle: a random third; storm: nearly all, at higher rates."""
     if profile == "calm":
         return {}
     dice = Dice(seed, "swarm")

@@ -190,6 +190,8 @@ def needs(ref: Ref, body: dict[str, Json]) -> dict[str, list[Ref]]:
         return {"prev": [Ref("chain", body["prev_id"])]}
     if ref.type == "group":
         return {"members": [Ref("net", one) for one in body["member_ids"]]}
+    if ref.type == "mesh":
+        return {"members": ups} if (ups := [Ref("mesh", one) for one in body["up_ids"]]) else {}
     assert ref.type in catalog.WITH_STACK, ref
     return {}
 

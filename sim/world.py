@@ -109,7 +109,9 @@ class World:
         self.invariants = [each(self) for each in _invariants()]
 
     def _workload(self) -> Workload:
-        workload = draw_workload(self.case.seed, self.case.resources, rough=self.case.profile == "rough")
+        profile = self.case.profile
+        rough, tangle = profile in ("rough", "tangle"), profile == "tangle"
+        workload = draw_workload(self.case.seed, self.case.resources, rough=rough, tangle=tangle)
         return workload if self.case.only_refs is None else workload.only(self.case.only_refs)
 
     def _controllers(self) -> int:

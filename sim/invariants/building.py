@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from actors.core import keys
+from actors.core.job_ids import resource_of
 from actors.core.machine import State
 from actors.core.model import Action, Handler, Json, Ref
 from actors.core.outcome import DELETE_COMPLETED
@@ -125,8 +126,9 @@ class Dependencies(Invariant):
         return drive.request.version if drive is not None else None
 
     def _waited(self, ref: Ref, action: str, version: int | None) -> None:
-        """No job of others that the recorded job depends on is left; a deletion waits only for who uses it. A
-        request of a process that stood still is that of its version, whose job may have been replaced since."""
+        """No job of others that the recorded job depends on is left; a deletion waits only for who uses it, and an
+        update not for a user that has come to wait for it. A request of a process that stood still is that of its
+        version, whose job may have been replaced since."""
         values = self.world.truth.values
         for value in self.world.truth.jobs[ref].values():
             handler, body = value[0], value[1]
@@ -139,8 +141,31 @@ class Dependencies(Invariant):
                 if other is None or f":{ref}:" in needed:
                     continue
                 uses = any(ref.to_json() in param["resources"] for param in other[1]["params"])
+                if uses and body["action"] == Action.MODIFY.value and self._waits_for(needed, ref):
+                    continue
                 if uses or body["action"] != Action.LOGICAL_DELETE.value:
                     self.fail(f"{action} although {needed} is not finished", ref)
+
+    def _waits_for(self, job: str, ref: Ref) -> bool:
+        """Whether that job may wait for `ref`, through whomever: by what the jobs of unfinished resources were planned
+        to wait for, though those have been replaced since, and by what is declared."""
+        first = resource_of(job)
+        todo = [first[0]] if first is not None else []
+        seen: set[Ref] = set()
+        while todo and ref not in todo:
+            here = todo.pop()
+            if here not in seen:
+                seen.add(here)
+                todo += self._waited_for(here)
+        return ref in todo
+
+    def _waited_for(self, ref: Ref) -> list[Ref]:
+        truth, declared = self.world.truth, self.world.api.declared.get(ref)
+        jobs, state = truth.jobs.get(ref, {}).values(), truth.state(ref)
+        named = (resource_of(name) for value in jobs for name in value[1]["dependency"])
+        found = [other for other, _ in filter(None, named)]
+        final = declared is None or (state is not None and state["version"] >= declared.version)
+        return found if final or declared is None else [*found, *declared.parents]
 
     def _built_from(self, ref: Ref, action: str, spec: StackSpec, version: int) -> None:
         """Each value was given out by what that version refers to. A request whose asker has died still waits for its
