@@ -2,7 +2,8 @@
 
 Guarantees: every way in which resources hang together is there: an output of another stack (port → net), two
 producers (link → port, port), a chain of any length, a list of producers (group), any number of its own kind (mesh),
-monitoring only (box), no work at all (memo). Documents are in the product's own languages; nothing here is known to the product.
+monitoring only (box), no work at all (memo). Documents are in the product's own languages; nothing here is known to
+the product.
 """
 
 from __future__ import annotations

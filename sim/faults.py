@@ -132,7 +132,7 @@ PROFILES = ("calm", "swarm", "storm", "rough", "tangle")
 
 
 def draw(seed: int, profile: str) -> dict[str, float]:
-    """Kind → rate for this seed. calm: none; swarm, rough, tangle: a random third; storm: nearly all, at higher rates."""
+    """Kind → rate for this seed. calm: none; storm: nearly all, at higher rates; the others: a random third."""
     if profile == "calm":
         return {}
     dice = Dice(seed, "swarm")

@@ -6,7 +6,7 @@ import pytest
 
 from actors.core import keys
 from actors.core.machine import State
-from actors.core.model import Action, Declared, Json, Ref
+from actors.core.model import Action, Declared, Handler, Job, Json, Param, ParamType, Ref
 from actors.core.outcome import DELETE_COMPLETED, MODIFY_FAILED
 from actors.core.stackdrive import tags
 from actors.heat_drive import Drive
@@ -125,3 +125,26 @@ def test_a_version_that_nobody_left_is_not_begun(world: World) -> None:
     world.host.crash(waits(world).process, "for the test")
     with pytest.raises(Violation, match="create for version 1, /state is at 3"):
         ask_late(world, FAILED, version=1)
+
+
+def job(world: World, ref: Ref, action: Action, *dependency: str, uses: Ref | None = None) -> str:
+    """A recorded job of version 2 of a mesh; returns its id."""
+    name = f"{action}:heat_worker:{ref}:2:xxxxx"
+    params = (Param("members", ParamType.VALUE, None, () if uses is None else (uses,)),)
+    recorded = keys.encode_job(Job(name, action, Handler.HEAT, ref, 2, {}, params, dependency))
+    world.truth.changed(Entry(keys.JOBS + name, recorded, 1, 1), 1, 0.0)
+    return name
+
+
+def test_an_update_goes_first_only_where_its_user_waits_for_it(world: World) -> None:
+    """The user waits for a third, whose job took the place of the one it was planned for, and which needs the update
+    (tangle seed 29 with 30 resources)."""
+    mesh, user, third = (Ref("mesh", f"mesh{number}") for number in range(3))
+    world.truth.bodies[mesh][2] = {"up_ids": []}
+    replaced = f"create:heat_worker:{third}:1:xxxxx"
+    update = job(world, mesh, Action.MODIFY, job(world, user, Action.CREATE, replaced, uses=mesh))
+    spec = StackSpec("t0", keys.stack_name(mesh), {}, {}, 1, tags(2))
+    with pytest.raises(Violation, match=f"update although create:heat_worker:{user}:2:xxxxx is not finished"):
+        Dependencies(world).asked("update", spec.name, spec)
+    job(world, third, Action.CREATE, update, uses=mesh)
+    Dependencies(world).asked("update", spec.name, spec)
