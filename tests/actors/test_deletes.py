@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from actors.core import keys
 from actors.core.model import Ref
 from actors.ports import Delete, WriteSet
-from sim.heat.engine import Fate, Settings
+from sim.heat.engine import Fate
 from tests.actors.rig import TYPES
 from tests.actors.trial import (
     CHAIN,
@@ -19,6 +17,7 @@ from tests.actors.trial import (
     OWNERSHIP,
     PORT,
     ROUTER,
+    SLOW,
     SUBNET,
     SWITCH,
     Trial,
@@ -27,18 +26,6 @@ from tests.actors.trial import (
     example,
 )
 from tests.actors.trouble import HOUR, error_of, fate_of, jobs_of, nothing_in_flight
-
-SLOW = Settings(extra_s=lambda action, name: 2.0)
-
-
-@pytest.fixture
-def trial() -> Iterator[Trial]:
-    """The chain of the seed, built and seen."""
-    with Trial(heat=SLOW) as made:
-        made.declare_example()
-        made.settle()
-        made.host.advance(1.0)
-        yield made
 
 
 def vanish(trial: Trial, ref: Ref) -> None:

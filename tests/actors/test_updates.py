@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,30 +11,8 @@ from actors.core import keys
 from actors.core.model import Ref
 from actors.ports import Delete, WriteSet
 from sim.heat.engine import Fate, Settings
-from tests.actors.trial import (
-    GATEWAY,
-    LOGICAL_PORT,
-    NETWORK,
-    PORT,
-    ROUTER,
-    SUBNET,
-    Trial,
-    body_of,
-)
+from tests.actors.trial import GATEWAY, LOGICAL_PORT, NETWORK, PORT, ROUTER, SLOW, SUBNET, Trial, body_of
 from tests.actors.trouble import document, error_of, fate_of, jobs_of, nothing_in_flight, template
-
-#: Two seconds for whatever Heat does on a stack, changes without effect included.
-SLOW = Settings(extra_s=lambda action, name: 2.0)
-
-
-@pytest.fixture
-def trial() -> Iterator[Trial]:
-    """The chain of the seed, built and seen."""
-    with Trial(heat=SLOW) as made:
-        made.declare_example()
-        made.settle()
-        made.host.advance(1.0)
-        yield made
 
 
 def shape(trial: Trial, ref: Ref, version: int) -> list[str]:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from actors.core import keys
 from sim.heat.engine import Fate
-from tests.actors.test_updates import SLOW, shape
+from tests.actors.test_updates import shape
 from tests.actors.trial import LOGICAL_PORT, NETWORK, PORT, SUBNET, Trial
 from tests.actors.trouble import error_of, fate_of, jobs_of, nothing_in_flight
-
-
-@pytest.fixture
-def trial() -> Iterator[Trial]:
-    """The chain of the seed, built and seen."""
-    with Trial(heat=SLOW) as made:
-        made.declare_example()
-        made.settle()
-        made.host.advance(1.0)
-        yield made
 
 
 def test_dependents_of_a_failed_update_are_told(trial: Trial) -> None:

@@ -49,6 +49,8 @@ CHAIN = (SWITCH, PHYSICAL_PORT, NETWORK, SUBNET, DHCP_PORT, PORT, LOGICAL_PORT)
 #: (role, before) → what dies: "all" is the whole controller.
 ROLES = ("all", "shard", "bridge", "heat", "snmp")
 
+#: Two seconds for whatever Heat does on a stack, changes without effect included.
+SLOW = Settings(extra_s=lambda action, name: 2.0)
 
 #: Keys of who owns what: they tell of the controllers, not of resources.
 OWNERSHIP = (CONTROLLERS, SHARDS)
