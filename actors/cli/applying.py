@@ -1,10 +1,10 @@
 """`apply FILE…`: declare, as an API server would, so that people can work without one.
 
 Guarantees: versions are those an API server would give (`core.keys.declare`): 1 at first, one more for every
-change, nothing for no change; a deletion is the mark, with the next version; each document is written only if
-nobody changed it meanwhile, in the order of the files, and told as soon as that is done; what etcd refuses is told
-with its file and does not hold up the rest. `--wait` ends when every written version has its outcome, and
-stands an etcd that is away for a while.
+change, nothing for no change; a deletion is the mark, with the next version; each document is written only if nobody
+changed it meanwhile, in the order of the files, and told as soon as that is done; what etcd refuses, and a template
+that cannot be compiled, is told with its file and does not hold up the rest. `--wait` ends when every written version
+has its outcome, and stands an etcd that is away for a while.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from actors.cli import output
 from actors.cli.context import Context
 from actors.cli.reach import SILENCE, connected
+from actors.cli.template_check import template_problem
 from actors.core import keys
 from actors.core.declaring import declare
 from actors.core.errors import ErrorClass, PortError
@@ -115,6 +116,8 @@ def _write_all(
 
 def _write(store: Store, key: str, wanted: bytes, *, delete: bool) -> Written:
     """One document. Raises PortError, BadValue."""
+    if _is_template(key) and (problem := template_problem(key, wanted)):
+        return Written(key, 0, f"not written: {problem.removeprefix(f'{key}: ')}")
     for _ in range(TRIES):
         present = store.read([key])[1].get(key)
         new = _marked(key, present.value) if delete and present is not None else None

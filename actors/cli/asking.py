@@ -17,13 +17,14 @@ from rich.text import Text
 from actors.cli import output
 from actors.cli.context import Context, UsageError
 from actors.cli.reach import Installation, installation
+from actors.cli.template_check import template_problem
 from actors.core import graph_view
 from actors.core.critical_path import CriticalPath, critical_path
 from actors.core.dry_run import Planned, delete_documents, dry_run
 from actors.core.durations import Durations
 from actors.core.explain import Explainer, Explanation, duration
 from actors.core.find import find
-from actors.core.keys import CONFIG, decode_declared, encode_declared
+from actors.core.keys import CONFIG, TEMPLATES, decode_declared, encode_declared
 from actors.core.model import Ref
 from actors.core.past import explain_at
 from actors.styles import STYLES
@@ -183,7 +184,10 @@ def _plan(context: Context) -> int:
                 print(done if left else f"{done}: nothing is to be done")
             if expected is not None and left:
                 print(f"expected to take {duration(expected)} (median of what it took before)")
-        return 1 if any(planned.error for planned in plans) else 0
+        broken = [] if parsed.live else _broken_templates(found, parsed)
+        for problem in broken:
+            output.fail(problem)
+        return 1 if broken or any(planned.error for planned in plans) else 0
 
 
 def _is_done(planned: Planned) -> bool:
@@ -203,11 +207,7 @@ def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
     if parsed.live:
         plans = dry_run(known, tuple(known.refs()))
     else:
-        files = [
-            Path(one)
-            for one in parsed.what
-            if one.endswith((".yaml", ".yml", ".json")) or Path(one).is_file()
-        ]
+        files = _files(parsed)
         read = [document for file in files for document in read_documents(file, found.types)]
         declared = [ref for key, _, _ in read if (ref := found.types.ref(key, CONFIG)) is not None]
         named = [find(known, one) for one in parsed.what if Path(one) not in files]
@@ -218,6 +218,22 @@ def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
             documents = [(key, _as_declared(key, value, delete=delete)) for key, value, delete in read]
             plans += dry_run(known, declared, documents) if files else []
     return [planned for planned in plans if not parsed.type or planned.ref.type in parsed.type]
+
+
+def _broken_templates(found: Installation, parsed: argparse.Namespace) -> list[str]:
+    """What is wrong with the templates in the files."""
+    told = []
+    for file in _files(parsed):
+        for number, (key, value, _) in enumerate(read_documents(file, found.types), 1):
+            if key.startswith(TEMPLATES) and (problem := template_problem(key, value)):
+                told.append(f"{file}: document {number}: {problem}")
+    return told
+
+
+def _files(parsed: argparse.Namespace) -> list[Path]:
+    return [
+        Path(one) for one in parsed.what if one.endswith((".yaml", ".yml", ".json")) or Path(one).is_file()
+    ]
 
 
 def _deletions(found: Installation, refs: list[Ref]) -> list[Planned]:

@@ -26,11 +26,11 @@ from actors.cli.context import Context
 from actors.cli.doctor_etcd import etcd, etcd_server
 from actors.cli.finding import Finding
 from actors.cli.reach import Installation, UnreachableError, effective, installation
+from actors.cli.template_check import template_problem
 from actors.core import keys
 from actors.core.errors import PortError
 from actors.core.monitors import Target
 from actors.core.pauses import resume
-from actors.core.plan_view import compile_template
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
 from config import otel_extra, tls
@@ -160,28 +160,17 @@ def _refusal(settings: Snapshot) -> str:
 
 def templates(found: Installation) -> Iterator[Finding]:
     """Documents and declarations that cannot be read or used."""
-    for problem in sorted(found.known.world.problems.values()):
+    named = sorted(found.known.world.problems.values())
+    for problem in named:
         yield Finding("etcd values", "error", problem, "mend or delete that key")
     broken = 0
     for entry in found.store.page(keys.TEMPLATES, limit=100_000).entries:
-        problem = _template_problem(entry.key, entry.value)
-        if problem:
-            broken += 1
-            yield Finding(
-                "template", "error", f"{entry.key}: {problem}", "correct the document; it is taken up at once"
-            )
+        problem = template_problem(entry.key, entry.value)
+        broken += bool(problem)
+        if problem and problem not in named:
+            yield Finding("template", "error", problem, "correct the document; it is taken up at once")
     if not broken:
         yield Finding("templates", "ok", "every template document can be compiled")
-
-
-def _template_problem(key: str, value: bytes) -> str:
-    try:
-        template = keys.decode_template(key, value, 0)
-    except keys.BadValue:
-        return ""  # named already
-    from actors.template_engine import syntax_error
-
-    return compile_template(template).error or syntax_error(template.source)
 
 
 def state(found: Installation) -> Iterator[Finding]:

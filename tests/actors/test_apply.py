@@ -69,6 +69,27 @@ def test_a_document_too_large_is_named_and_the_others_are_written(
     assert "make it smaller" in told.err
 
 
+def test_a_template_that_cannot_be_compiled_is_not_written(
+    store: Failing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mapping that is none and Jinja2 that is none: key, parameter or line; the good one beside them is written."""
+    path = tmp_path / "templates.yaml"
+    path.write_text("""
+- {id: a, handler: heat_worker, parameter_mappings: {size: {nosuch: 1}}, template_file: ""}
+- {id: b, handler: heat_worker, parameter_mappings: {}, template_file: "{% for y in %}"}
+- {id: c, handler: heat_worker, parameter_mappings: {size: Csmall}, template_file: ""}
+""")
+    applied = context(path)
+    assert applied.parsed.run(applied) == 1
+    told = capsys.readouterr()
+    assert told.out == "/config/v2.0/heat_templates/c version 1\n"
+    first, second = told.err.splitlines()
+    assert f"{path}: document 1: /config/v2.0/heat_templates/a not written" in first
+    assert "size" in first
+    assert f"{path}: document 2: /config/v2.0/heat_templates/b not written" in second
+    assert "not written: line 1" in second
+
+
 @pytest.mark.parametrize(
     ("error_class", "error"),
     [

@@ -86,14 +86,22 @@ def test_a_document_that_cannot_be_read_writes_nothing(product: Product) -> None
 
 
 def test_an_outcome_that_is_an_error_is_shown_and_is_the_exit_code(product: Product) -> None:
-    """A template with an error: apply ends with 1 and the reason that /state has."""
-    template = {**TEMPLATE, "id": "gcp_interface", "parameter_mappings": {"nosuch": "name"}}
+    """A parameter that Heat does not know: apply ends with 1 and the reason that /state has. A template that nobody
+    could use is not declared at all."""
+    template = {**TEMPLATE, "id": "gcp_interface", "parameter_mappings": {"nosuch": "Pname"}}
     body = {"id": "00000002-bbbb-4000-8000-000000000000", "name": "i", "tenant_id": TENANT}
     file = product.folder / "interface.json"
     file.write_text(json.dumps([template, {"type": "gcp_interface", "body": body}]))
     row = apply(product, file, code=1)[1]
     assert row["outcome"] == "CREATE_FAILED"
     assert "nosuch" in row["error"]
+    file.write_text(json.dumps([{**template, "parameter_mappings": {"broken": "name"}}]))
+    (row,) = apply(product, file, code=1)
+    assert "not written" in row["change"]
+    assert "broken" in row["change"]
+    done = run_once(product.folder, "plan", file)
+    assert done.returncode == 1
+    assert "parameter 'broken'" in done.stderr
 
 
 def test_a_plan_says_what_apply_would_do_and_writes_nothing(product: Product) -> None:
