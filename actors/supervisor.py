@@ -113,10 +113,17 @@ class Supervisor(BaseActor):
             case HeatHealth():
                 self._heat[sender] = message
             case HttpAt():
-                self._http = message.address
+                self._listens(message.address)
             case Apply():
                 bridge = self._of("bridge")[0]
                 self.tell(bridge, replace(message, reply_to=sender))
+
+    def _listens(self, at: str) -> None:
+        """Telemetry has opened its port: another one, if this dies, opens the same, which people know by now."""
+        assert self._boot is not None, "Telemetry exists only after Boot"
+        self._http, port = at, at.rpartition(":")[2]
+        if port:
+            self._boot = replace(self._boot, options=replace(self._boot.options, http_port_before=int(port)))
 
     def _of(self, role: str) -> tuple[Address, ...]:
         return tuple(m.address for m in self._members if m.role == role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages import Address, Ping
+from actors.messages import Address, Boot, HttpAt, Ping
 from actors.runtime.actor import BaseActor
 from actors.supervisor import STARTING, Supervisor
 from tests.actors.rig import Rig
@@ -41,3 +41,19 @@ def test_who_is_silent_is_replaced(first_answer: bool, factor: int) -> None:
     rig.host.advance(3 * options.heartbeat_s)
     assert member.address != before
     assert member.missed < options.heartbeats_missed_max  # the new one answers
+
+
+def test_telemetry_that_follows_another_opens_the_same_port() -> None:
+    """Any port will do at the first start; people know it from then on."""
+    rig = Rig()
+    rig.host.run(0.0)
+    supervisor = rig.host.actor(rig.root, Supervisor)
+    member = supervisor._members[0]
+    rig.host.tell(rig.root, HttpAt("127.0.0.1:40123"))
+    rig.host.advance(0.1)
+    told: list[object] = []
+    supervisor.tell = lambda to, message: told.append(message)  # type: ignore[method-assign]
+    supervisor._replace(member, "died")
+    boot = told[0]
+    assert isinstance(boot, Boot)
+    assert boot.options.http_port_before == 40123
