@@ -6,10 +6,10 @@ is a DocumentError naming file and document. Knows nothing of etcd: who writes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from actors.core.json_text import GIVEN_DEPTH_MAX
 from actors.core.keys import CONFIG, TEMPLATES, TypeTable, encode_declared, stack_name
@@ -54,31 +54,41 @@ def load_declarations(path: Path, types: TypeTable) -> list[tuple[str, bytes]]:
     return list(declared.items())
 
 
-def read_documents(path: Path, types: TypeTable) -> list[tuple[str, bytes, bool]]:
-    """(key, value, whether it is to be deleted) of everything in a file, YAML or JSON, one document or a list.
+class Document(NamedTuple):
+    """One document of a file. `where`: the file, and its number in it; `delete`: it is marked for deletion."""
+
+    where: str
+    key: str
+    value: bytes
+    delete: bool
+
+
+def read_documents(paths: Iterable[Path], types: TypeTable) -> list[Document]:
+    """Everything in these files, YAML or JSON, one document or a list.
 
     A declaration is `{type, body}` and may say `marked_for_deletion: true`; a template is what has a
-    `template_file`. Raises DocumentError.
+    `template_file`. Raises DocumentError, also where two of them are of one key.
     """
-    content = read_yaml(path)
-    if content is None or content == []:
-        raise DocumentError(f"{path}: the file is empty: it must hold a document or a list of them")
-    entries = content if isinstance(content, list) else [content]
-    found: list[tuple[str, bytes, bool]] = []
-    numbers: dict[str, int] = {}
-    for number, entry in enumerate(entries, 1):
-        where = f"{path}: document {number}"
-        if isinstance(entry, dict) and "template_file" in entry:
-            (key, value), delete = _template_of(where, {"watch": [], **entry}), False
-        else:
-            delete = entry.pop("marked_for_deletion", False) if isinstance(entry, dict) else False
-            if not isinstance(delete, bool):
-                raise DocumentError(f"{where}: marked_for_deletion must be true or false, not {delete!r}")
-            key, value = _declaration(where, entry, types)
-        if numbers.setdefault(key, number) != number:
-            raise DocumentError(f"{where}: {key} stands in document {numbers[key]} already: keep one of them")
-        found.append((key, value, delete))
-    return found
+    found: dict[str, Document] = {}
+    for path in paths:
+        content = read_yaml(path)
+        if content is None or content == []:
+            raise DocumentError(f"{path}: the file is empty: it must hold a document or a list of them")
+        for number, entry in enumerate(content if isinstance(content, list) else [content], 1):
+            one = _document(f"{path}: document {number}", entry, types)
+            if (before := found.setdefault(one.key, one)) is not one:
+                there = before.where.removeprefix(f"{path}: ")
+                raise DocumentError(f"{one.where}: {one.key} stands in {there} already: keep one of them")
+    return list(found.values())
+
+
+def _document(where: str, entry: Any, types: TypeTable) -> Document:
+    if isinstance(entry, dict) and "template_file" in entry:
+        return Document(where, *_template_of(where, {"watch": [], **entry}), delete=False)
+    delete = entry.pop("marked_for_deletion", False) if isinstance(entry, dict) else False
+    if not isinstance(delete, bool):
+        raise DocumentError(f"{where}: marked_for_deletion must be true or false, not {delete!r}")
+    return Document(where, *_declaration(where, entry, types), delete)
 
 
 @dataclass(frozen=True, slots=True)

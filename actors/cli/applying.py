@@ -27,7 +27,7 @@ from actors.core.members import BadValue
 from actors.core.model import Ref
 from actors.core.remedies import remedy
 from actors.ports import Guard, Put, Store, WriteSet
-from config.examples import read_documents
+from config.examples import Document, read_documents
 from config.type_source import types_of
 
 POLL_S = 0.25
@@ -64,9 +64,8 @@ def _apply(context: Context) -> int:
     parsed = context.parsed
     types = types_of(context.settings.types)
     documents = [
-        (f"{file}: document {number}", key, value, delete or (parsed.delete and not _is_template(key)))
-        for file in parsed.files
-        for number, (key, value, delete) in enumerate(read_documents(file, types), 1)
+        one._replace(delete=one.delete or (parsed.delete and not _is_template(one.key)))
+        for one in read_documents(parsed.files, types)
     ]
     written: list[Written] = []
     with connected(context) as (_, store, _):
@@ -74,7 +73,7 @@ def _apply(context: Context) -> int:
             _write_all(store, documents, written, quiet=parsed.json)
         except PortError:
             output.fail(
-                f"{documents[len(written)][0]}: here it ends, {len(written)} of {len(documents)} are done"
+                f"{documents[len(written)].where}: here it ends, {len(written)} of {len(documents)} are done"
             )
             if parsed.json:
                 _emit(written)
@@ -94,10 +93,8 @@ def _emit(written: list[Written]) -> None:
     output.emit_json([{name: getattr(one, name) for name in Written.__slots__} for one in written])
 
 
-def _write_all(
-    store: Store, documents: list[tuple[str, str, bytes, bool]], written: list[Written], *, quiet: bool
-) -> None:
-    """Each of (where it stands, key, value, whether to delete it). Raises PortError if nobody answers."""
+def _write_all(store: Store, documents: list[Document], written: list[Written], *, quiet: bool) -> None:
+    """One after the other. Raises PortError if nobody answers."""
     for where, key, value, delete in documents:
         try:
             one = _write(store, key, value, delete=delete)

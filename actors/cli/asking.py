@@ -184,7 +184,7 @@ def _plan(context: Context) -> int:
                 print(done if left else f"{done}: nothing is to be done")
             if expected is not None and left:
                 print(f"expected to take {duration(expected)} (median of what it took before)")
-        broken = [] if parsed.live else _broken_templates(found, parsed)
+        broken = _broken_templates(found, parsed)
         for problem in broken:
             output.fail(problem)
         return 1 if broken or any(planned.error for planned in plans) else 0
@@ -208,26 +208,22 @@ def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
         plans = dry_run(known, tuple(known.refs()))
     else:
         files = _files(parsed)
-        read = [document for file in files for document in read_documents(file, found.types)]
-        declared = [ref for key, _, _ in read if (ref := found.types.ref(key, CONFIG)) is not None]
+        read = read_documents(files, found.types)
+        declared = [ref for one in read if (ref := found.types.ref(one.key, CONFIG)) is not None]
         named = [find(known, one) for one in parsed.what if Path(one) not in files]
         if parsed.delete:
             plans = _deletions(found, [*declared, *named])
         else:
             plans = dry_run(known, named, again=True) if named else []
-            documents = [(key, _as_declared(key, value, delete=delete)) for key, value, delete in read]
+            documents = [(one.key, _as_declared(one.key, one.value, delete=one.delete)) for one in read]
             plans += dry_run(known, declared, documents) if files else []
     return [planned for planned in plans if not parsed.type or planned.ref.type in parsed.type]
 
 
 def _broken_templates(found: Installation, parsed: argparse.Namespace) -> list[str]:
     """What is wrong with the templates in the files."""
-    told = []
-    for file in _files(parsed):
-        for number, (key, value, _) in enumerate(read_documents(file, found.types), 1):
-            if key.startswith(TEMPLATES) and (problem := template_problem(key, value)):
-                told.append(f"{file}: document {number}: {problem}")
-    return told
+    read = [one for one in read_documents(_files(parsed), found.types) if one.key.startswith(TEMPLATES)]
+    return [f"{one.where}: {why}" for one in read if (why := template_problem(one.key, one.value))]
 
 
 def _files(parsed: argparse.Namespace) -> list[Path]:

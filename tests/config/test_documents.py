@@ -42,7 +42,7 @@ def test_what_json_cannot_say_is_named(tmp_path: Path, value: str, said: str) ->
     path = tmp_path / "mine.yaml"
     path.write_text(f"{GOOD}- type: network\n  body: {{id: b, {value}}}\n")
     with pytest.raises(DocumentError) as caught:
-        read_documents(path, TYPES)
+        read_documents([path], TYPES)
     assert f"{path}: document 2 (network): " in str(caught.value)
     assert said in str(caught.value)
 
@@ -84,8 +84,19 @@ def test_no_document_and_one_too_many_are_told(tmp_path: Path, text: str, said: 
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(DocumentError) as caught:
-        read_documents(path, TYPES)
+        read_documents([path], TYPES)
     assert f"{path}: {said}" in str(caught.value)
+
+
+def test_one_id_in_two_files_is_told(tmp_path: Path) -> None:
+    """It would be written twice, the second version over the first."""
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(GOOD)
+    other.write_text(GOOD)
+    with pytest.raises(DocumentError) as caught:
+        read_documents([one, other], TYPES)
+    stands = f"/config/v2.0/networks/a stands in {one}: document 1 already"
+    assert f"{other}: document 1: {stands}" in str(caught.value)
 
 
 def test_an_empty_file_of_declarations_is_told(tmp_path: Path) -> None:
@@ -118,7 +129,7 @@ def test_what_cannot_be_an_id_or_a_type_is_named(tmp_path: Path, entry: str, sai
     path = tmp_path / "mine.yaml"
     path.write_text(f"- {entry}\n")
     with pytest.raises(DocumentError) as caught:
-        read_documents(path, TYPES)
+        read_documents([path], TYPES)
     assert f"{path}: document 1{'' if said.startswith('(') else ':'} {said}" in str(caught.value)
 
 
@@ -126,4 +137,4 @@ def test_the_longest_id_is_taken(tmp_path: Path) -> None:
     """255 characters with the type before it."""
     path = tmp_path / "mine.yaml"
     path.write_text(f"{{type: network, body: {{id: {'a' * 247}}}}}")
-    assert len(read_documents(path, TYPES)) == 1
+    assert len(read_documents([path], TYPES)) == 1
