@@ -174,11 +174,18 @@ def templates(found: Installation) -> Iterator[Finding]:
 
 
 def state(found: Installation) -> Iterator[Finding]:
-    """What is paused, and what failed."""
+    """What is paused, what failed, and what is tried again and again."""
     for pause in found.known.pauses():
         text = f"{pause.scope} is paused by {pause.by}"
         yield Finding("paused", "info", text, f"`{resume(pause.scope)}` lets it go on")
-    failed = [ref for ref in found.known.refs() if found.known.status(ref).stage == "failed"]
+    status = {ref: found.known.status(ref) for ref in found.known.refs()}
+    again = [ref for ref, one in status.items() if one.stage == "backing-off"]
+    if again:
+        first = status[again[0]]
+        is_ = "resource is" if len(again) == 1 else "resources are"
+        text = f"{len(again)} {is_} tried again, for instance {again[0]}: {first.reason}"
+        yield Finding("resources", "warn", text, remedy(first.reason))
+    failed = [ref for ref, one in status.items() if one.stage == "failed"]
     if failed:
         is_ = "resource is" if len(failed) == 1 else "resources are"
         text = f"{len(failed)} {is_} failed, for instance {failed[0]}"

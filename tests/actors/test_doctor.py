@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from actors.cli.doctor import heat
+from actors.cli.doctor import heat, state
 from actors.cli.doctor_etcd import etcd
 from actors.cli.finding import Finding
 from actors.cli.reach import Installation, read_everything
 from actors.core.keys import TypeTable
+from actors.core.knowledge import Live
 from actors.core.ownership import VSHARDS, member_key, shard_key
 from actors.ports import Put, WriteSet
 from actors.runtime.inline import InlineHost
@@ -14,6 +15,8 @@ from config.sections import HeatSection, Snapshot
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeStore
 from tests.actors.bridge_rig import Clock
+from tests.core.insight import Insight
+from tests.core.mirror import NET, TYPES
 
 
 def ownership(store: FakeStore) -> list[Finding]:
@@ -33,6 +36,19 @@ def test_what_no_controller_owns_is_counted() -> None:
     assert free.remedy
     store.commit([WriteSet((Put(shard_key(0), b"a"),))])
     assert ownership(store) == []
+
+
+def test_what_is_tried_again_is_told_with_the_remedy_of_its_reason() -> None:
+    """A record of ours that somebody spoilt by hand is tried again for ever: its key is named, and what to do."""
+    insight = Insight()
+    insight.declare(NET)
+    reason = "retry 7 in 30.0 s after BadRecord: /esi-worker/config/v2.0/nets/n: not JSON"
+    insight.known.live = {NET: Live(1, "backing-off", reason, 1.0)}
+    store = FakeStore(FakeEtcd(Clock(InlineHost())))
+    found = Installation(Snapshot(), store, TypeTable(TYPES), insight.known, None)
+    (again,) = (finding for finding in state(found) if finding.check == "resources")
+    assert again.text == f"1 resource is tried again, for instance {NET}: {reason}"
+    assert "mend or delete" in again.remedy
 
 
 def test_a_heat_that_is_away_has_a_remedy_for_whoever_asks() -> None:
