@@ -114,8 +114,9 @@ def decide(
         return Step(Next.UPDATE, stack.id)
     if at_version and acted and stack.action in ("CREATE", "UPDATE"):
         return Step(Next.FAIL, stack.id, _failed(stack))
-    # a remnant: a failed create or delete has nothing worth keeping, a failed update is updated again
-    return Step(Next.UPDATE if stack.action == "UPDATE" else Next.DELETE, stack.id)
+    # a remnant: a failed create or delete has nothing worth keeping; after anything else that failed, an update
+    # or what somebody did with a stack that works (check, snapshot, …), it is updated
+    return Step(Next.DELETE if stack.action in ("CREATE", "DELETE") else Next.UPDATE, stack.id)
 
 
 def _decide_delete(stacks: Sequence[Seen]) -> Step:

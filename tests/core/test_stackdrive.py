@@ -47,6 +47,13 @@ def stack(status: str, version: int = 2, *, ours: bool = True, reason: str = "",
         ("DELETE_FAILED", 2, True, Next.DELETE),
         ("UPDATE_FAILED", 1, True, Next.UPDATE),
         ("UPDATE_FAILED", 2, False, Next.UPDATE),
+        # what somebody did with a stack that works has failed: that is no reason to tear it down
+        ("CHECK_FAILED", 2, False, Next.UPDATE),
+        ("CHECK_FAILED", 1, True, Next.UPDATE),
+        ("SNAPSHOT_FAILED", 2, False, Next.UPDATE),
+        ("RESUME_FAILED", 2, False, Next.UPDATE),
+        ("RESTORE_FAILED", 2, False, Next.UPDATE),
+        ("ROLLBACK_FAILED", 2, True, Next.UPDATE),
         # failed by us, at our version: that is the outcome
         ("CREATE_FAILED", 2, True, Next.FAIL),
         ("UPDATE_FAILED", 2, True, Next.FAIL),
