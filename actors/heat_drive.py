@@ -22,10 +22,12 @@ _DELETES = (Action.LOGICAL_DELETE, Action.DELETE)
 
 @dataclass(slots=True, eq=False)
 class Drive:
-    """`admitted`: it holds a slot of its tenant. `busy`: a call for it is under way. `over`: answered or taken
-    over by `successor`, which begins when that call has returned: a stack has one writer. `failed_deletes`: what
-    `writes` was when a DELETE_FAILED was last seen. `identity`: parameters that hold the resource's id;
-    `recognised`: the stack that bears them although its tags are gone."""
+    """`acted`: it has made the stack as wanted; `acts`: its last write was to do so; `undone`: why that write has not
+    happened, as far as anything shows; `shown`: how the stacks looked last. `admitted`: it holds a slot of its
+    tenant. `busy`: a call for it is under way. `over`: answered or taken over by `successor`, which begins when
+    that call has returned: a stack has one writer. `failed_deletes`: what `writes` was when a DELETE_FAILED was
+    last seen. `identity`: parameters that hold the resource's id; `recognised`: the stack that bears them although
+    its tags are gone."""
 
     request: HeatRequest
     reply_to: Address
@@ -38,6 +40,9 @@ class Drive:
     identity: dict[str, str] = field(default_factory=dict)
     recognised: str = ""
     acted: bool = False
+    acts: bool = False
+    undone: Failure | None = None
+    shown: tuple[tuple[str, ...], ...] = ()
     writes: int = 0
     failed_deletes: int = 0
     troubles: int = 0
@@ -89,6 +94,19 @@ class Drive:
             request.tenant, self.name, made.template, made.parameters, made.timeout_min, tags
         )
         return made.timeout_min
+
+    def wrote(self, outcome: object, *, acts: bool) -> None:
+        """A write returned. `acts`: it makes the stack as wanted, if it was done at all."""
+        self.undone = outcome if isinstance(outcome, Failure) else None
+        self.acts, self.acted = acts, self.acted or (acts and self.undone is None)
+
+    def noticed(self, stacks: Sequence[Stack]) -> list[Seen]:
+        """All living stacks of the name: if they changed, a write that was in doubt was done after all."""
+        shown = tuple((one.id, one.action, one.status, one.updated) for one in stacks)
+        if self.undone is not None and self.undone.error_class is ErrorClass.IN_DOUBT and shown != self.shown:
+            self.undone, self.acted = None, self.acted or self.acts
+        self.shown = shown
+        return [self.seen(one) for one in stacks]
 
     def seen(self, stack: Stack) -> Seen:
         """A stack as far as deciding needs it, without what nobody may see."""

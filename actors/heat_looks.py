@@ -55,6 +55,8 @@ class Looks:
             return work(stacks)
 
         def returned(outcome: object) -> None:
+            if write:
+                drive.wrote(outcome, acts=acts)
             if self._back(drive, outcome):
                 then(outcome)
 
@@ -64,7 +66,7 @@ class Looks:
             if write and not self._allow(drive):
                 self._trouble(drive, NOT_OURS)
                 return None
-            drive.busy, drive.acted = True, drive.acted or acts
+            drive.busy = True
             return Call(tagged, returned, write)
 
         self._calls.add(drive.tenant, prepare)

@@ -256,7 +256,7 @@ class HeatActor(IoActor):
             self._fail(drive, failure)
 
     def _found(self, drive: Drive, found: list[Stack]) -> None:
-        seen = [drive.seen(stack) for stack in found]
+        seen = drive.noticed(found)
         step = drive.decide(seen)
         drive.status = f"{seen[0].action}_{seen[0].status}" if seen else ""
         if len(seen) > 1:

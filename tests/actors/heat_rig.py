@@ -82,10 +82,13 @@ class Rig:
         tenant: str = "t",
         value: str = "",
         term: int = 0,
+        again: bool = False,
     ) -> None:
         """Send a request."""
         params = (Param("v", ParamType.VALUE, value or f"value {version}"),)
-        request = HeatRequest(rid, ref(number), version, action, tenant, "t", TEMPLATE, params, {}, term=term)
+        request = HeatRequest(
+            rid, ref(number), version, action, tenant, "t", TEMPLATE, params, {}, again=again, term=term
+        )
         self.host.tell(self.heat, request, sender=self.me)
 
     def run(self, seconds: float, step_s: float = 0.05) -> None:

@@ -1,0 +1,74 @@
+"""A write whose answer was lost, or that was refused: what a stack looked like before is not taken for its outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors.core.errors import ErrorClass, PortError
+from actors.core.model import Action
+from sim.heat.engine import Fate
+from tests.actors.heat_rig import Rig, calls_take_time
+
+__all__ = ["calls_take_time"]
+
+MODIFY = Action.MODIFY
+
+
+def lose(rig: Rig, point: str, error_class: ErrorClass = ErrorClass.IN_DOUBT, times: int = 1) -> None:
+    """The next requests of that kind end so."""
+    left = [point] * times
+
+    def fault(at: str, _name: str) -> None:
+        if at in left:
+            left.remove(at)
+            raise PortError(error_class, "HTTP503", "no server is available")
+
+    rig.stacks._fault = fault
+
+
+def made(*, failed: bool = False) -> Rig:
+    """A stack at version 1, or one whose update to version 2 has failed."""
+    rig = Rig()
+    rig.ask("made")
+    rig.done("made")
+    if failed:
+        rig.fates["UPDATE"] = Fate.FAIL
+        rig.ask("failed", version=2, action=MODIFY)
+        assert rig.done("failed").failure.kind == "StackFailed"
+        rig.fates.clear()
+    return rig
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.IN_DOUBT, ErrorClass.CONFLICT])
+def test_an_old_failure_is_not_the_outcome_of_an_update_that_never_arrived(error_class: ErrorClass) -> None:
+    """The version failed before and is tried again: a lost or refused PUT is sent once more, and counts then."""
+    rig = made(failed=True)
+    lose(rig, "update", error_class)
+    rig.ask("again", version=2, action=MODIFY)
+    answer = rig.done("again")
+    assert (answer.status, answer.outputs[0]["output_value"]) == ("UPDATE_COMPLETE", "value 2")
+
+
+def test_an_update_that_never_arrived_does_not_rebuild() -> None:
+    """Asked to build a version once more, the stack is not done before Heat has taken the update."""
+    rig = made()
+    lose(rig, "update")
+    rig.ask("again", version=1, action=MODIFY, again=True)
+    assert rig.done("again").status == "UPDATE_COMPLETE"
+
+
+@pytest.mark.parametrize("point", ["update.done", "create.done"])
+def test_a_failure_after_a_lost_answer_is_the_outcome(point: str) -> None:
+    """The write did arrive, and what it led to is told after one attempt."""
+    rig: Any = made(failed=True) if point == "update.done" else Rig()
+    before = dict(rig.stacks.requests)
+    action = point.removesuffix(".done")
+    rig.fates[action.upper()] = Fate.FAIL
+    lose(rig, point)
+    rig.ask("again", version=2, action=MODIFY)
+    answer = rig.done("again")
+    assert answer.failure.text.startswith(f"{action.upper()}_FAILED: ")
+    assert rig.stacks.requests[action] == before.get(action, 0) + 1
+    assert "delete" not in rig.stacks.requests
