@@ -36,6 +36,7 @@ class Drive:
     deadline: float = float("inf")
     warnings: list[str] = field(default_factory=list)
     status: str = ""
+    reason: str = ""
     trouble: Failure | None = None
     identity: dict[str, str] = field(default_factory=dict)
     recognised: str = ""
@@ -122,9 +123,9 @@ class Drive:
         return mine
 
     def decide(self, stacks: list[Seen]) -> stackdrive.Step:
-        """What to do next, given all living stacks of the name."""
+        """What to do next, given all living stacks of the name; notes how the one that it is about stands."""
         request = self.request
-        return stackdrive.decide(
+        step = stackdrive.decide(
             request.action,
             request.version,
             stacks,
@@ -132,6 +133,17 @@ class Drive:
             again=request.again,
             bygone=request.bygone,
         )
+        about = next((one for one in stacks if one.id == step.stack_id), None)
+        self.status = f"{about.action}_{about.status}" if about is not None else ""
+        self.reason = about.reason if about is not None else ""
+        return step
+
+    def delete_failed(self) -> bool:
+        """Whether a DELETE of this drive has failed since it was asked the last time."""
+        failed = self.status == "DELETE_FAILED" and self.undone is None and self.failed_deletes < self.writes
+        if failed:
+            self.failed_deletes = self.writes
+        return failed
 
     def told(self, down: str, ahead: int) -> str:
         """What people see of it: `down` says that Heat is away, `ahead` how many of the tenant wait."""
@@ -147,7 +159,13 @@ class Drive:
         return told
 
     def unsettled(self, writes: int) -> Failure:
-        """It was written to again and again."""
+        """It was written to again and again: why the last of that did not do."""
+        if self.undone is not None:
+            return self.undone
+        if self.status == "DELETE_FAILED":
+            return Failure(ErrorClass.TERMINAL, "StackFailed", f"DELETE_FAILED: {self.reason}")
+        if self.trouble is not None:
+            return self.trouble
         text = f"still {self.status or 'not there'} after {writes} requests"
         return Failure(ErrorClass.TRANSIENT, "StackUnsettled", text)
 

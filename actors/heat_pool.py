@@ -258,20 +258,20 @@ class HeatActor(IoActor):
     def _found(self, drive: Drive, found: list[Stack]) -> None:
         seen = drive.noticed(found)
         step = drive.decide(seen)
-        drive.status = f"{seen[0].action}_{seen[0].status}" if seen else ""
         if len(seen) > 1:
             self.log.warning("%s (%s)", drive.twins(seen, step), drive.request_id)
-        self._act(drive, step, seen[0].reason if seen else "")
+        self._act(drive, step)
 
-    def _act(self, drive: Drive, step: Step, reason: str) -> None:
+    def _act(self, drive: Drive, step: Step) -> None:
         tenant, name, spec, sid = drive.tenant, drive.name, drive.spec, step.stack_id
         match step.next:
             case Next.CREATE if spec is not None:
                 self._write(drive, lambda stacks: stacks.create(spec), acts=True)
             case Next.UPDATE if spec is not None:
                 self._write(drive, lambda stacks: stacks.update(spec, sid), sid, acts=True)
-            case Next.DELETE if drive.status == "DELETE_FAILED" and drive.failed_deletes < drive.writes:
-                self._delete_again(drive, reason)
+            case Next.DELETE if drive.delete_failed():
+                # often cured by a second one, when what hindered it has passed
+                self.after(DELETE_PAUSE_S * 2.0**drive.writes, Tick(f"look {drive.request.rid}"))
             case Next.DELETE:
                 self._write(drive, lambda stacks: stacks.delete(tenant, name, sid), sid)
             case Next.WAIT:
@@ -279,7 +279,7 @@ class HeatActor(IoActor):
             case Next.FINISH if spec is not None and spec.template.get("outputs"):
                 self._looks.get(drive, sid, lambda stack: self._got(drive, stack), outputs=True)
             case Next.FINISH:
-                self._done(drive, reason)
+                self._done(drive, drive.reason)
             case Next.GONE:
                 drive.status = "DELETE_COMPLETE"
                 self._done(drive, "")
@@ -293,17 +293,11 @@ class HeatActor(IoActor):
         """A create, update or delete; then wait for its end. A create returns the id of its stack."""
         drive.writes += 1
         if drive.writes > WRITES_MAX:
-            self._fail(drive, drive.trouble or drive.unsettled(WRITES_MAX))
+            self._fail(drive, drive.unsettled(WRITES_MAX))
             return
         rid = drive.request.rid
         waited = lambda new: self._waits.add(drive.tenant, sid or str(new), rid)  # noqa: E731
         self._looks.call(drive, work, waited, write=True, acts=acts)
-
-    def _delete_again(self, drive: Drive, reason: str) -> None:
-        """DELETE_FAILED is often cured by a second DELETE, when what hindered it has passed."""
-        drive.failed_deletes = drive.writes
-        drive.trouble = Failure(ErrorClass.TERMINAL, "StackFailed", f"DELETE_FAILED: {reason}")
-        self.after(DELETE_PAUSE_S * 2.0**drive.writes, Tick(f"look {drive.request.rid}"))
 
     def _recognised(self, drive: Drive, step: Step, stack: Stack) -> None:
         """The parameters of a stack that bears our name but not our mark."""
@@ -315,13 +309,11 @@ class HeatActor(IoActor):
 
     def _got(self, drive: Drive, stack: Stack) -> None:
         """The outputs, of a stack that may have changed since it was looked at."""
-        seen = drive.seen(stack)
-        drive.status = f"{seen.action}_{seen.status}"
-        step = drive.decide([seen])
+        step = drive.decide([drive.seen(stack)])
         if step.next is Next.FINISH:
-            self._done(drive, seen.reason, stack)
+            self._done(drive, drive.reason, stack)
         else:
-            self._act(drive, step, seen.reason)
+            self._act(drive, step)
 
     def _ended(self, rid: str) -> None:
         """A stack that was waited for is not in progress any more."""

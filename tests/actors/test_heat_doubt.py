@@ -8,8 +8,9 @@ import pytest
 
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Action
-from sim.heat.engine import Fate
-from tests.actors.heat_rig import Rig, calls_take_time
+from actors.heat_pool import WRITES_MAX
+from sim.heat.engine import Fate, Request
+from tests.actors.heat_rig import GONE, Rig, calls_take_time
 
 __all__ = ["calls_take_time"]
 
@@ -72,3 +73,48 @@ def test_a_failure_after_a_lost_answer_is_the_outcome(point: str) -> None:
     assert answer.failure.text.startswith(f"{action.upper()}_FAILED: ")
     assert rig.stacks.requests[action] == before.get(action, 0) + 1
     assert "delete" not in rig.stacks.requests
+
+
+def test_an_old_failure_is_not_the_outcome_of_deletes_that_never_arrived() -> None:
+    """A stack that could not be deleted before, and a Heat that takes no DELETE now: that is told, and tried again."""
+    rig = made()
+    rig.fates["DELETE"] = Fate.FAIL
+    rig.ask("first", version=2, action=GONE)
+    assert rig.done("first").failure.error_class is ErrorClass.TERMINAL
+    rig.fates.clear()
+    lose(rig, "delete", times=100)
+    rig.ask("second", version=2, action=GONE)
+    failure = rig.done("second").failure
+    assert (failure.error_class, failure.kind) == (ErrorClass.IN_DOUBT, "HTTP503")
+
+
+def test_a_remnant_that_goes_late_is_no_failure_to_delete() -> None:
+    """When the last DELETE that a request may send succeeds, what it says is not that the stack cannot be deleted."""
+    rig = Rig()
+    rig.fates["CREATE"] = Fate.FAIL
+    rig.ask("failed")
+    rig.done("failed")
+    fates = [*[Fate.FAIL] * (WRITES_MAX - 1), Fate.NATURAL]
+    rig.stacks._fate = lambda action, name: fates.pop(0) if action == "DELETE" else Fate.NATURAL
+    rig.ask("again")
+    answer = rig.done("again")
+    assert answer.failure.retryable
+    assert "DELETE_FAILED" not in answer.failure.text
+    assert not list(rig.stacks.engine.living("t"))
+    rig.ask("once more")
+    assert rig.done("once more").status == "CREATE_COMPLETE"
+
+
+def test_a_twin_that_cannot_be_deleted_is_the_reason() -> None:
+    """The older stack works, the younger one does not go: Heat's word about the younger is told, after patience."""
+    rig = made()
+    (record,) = rig.stacks.engine.living("t")
+    request = Request(record.template.document, record.given, 10, True, record.tags)
+    rig.stacks.engine.create("t", record.name, request, twin=True)
+    rig.fates["DELETE"] = Fate.FAIL
+    began = rig.host.now
+    rig.ask("next", version=2, action=MODIFY)
+    failure = rig.done("next").failure
+    assert (failure.error_class, failure.kind) == (ErrorClass.TERMINAL, "StackFailed")
+    assert failure.text.startswith("DELETE_FAILED: Resource DELETE failed")
+    assert rig.host.now - began > 30.0
