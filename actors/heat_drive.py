@@ -33,6 +33,7 @@ class Drive:
     reply_to: Address
     told_at: float
     spec: StackSpec | None = None
+    patience_s: float = 0.0
     deadline: float = float("inf")
     warnings: list[str] = field(default_factory=list)
     status: str = ""

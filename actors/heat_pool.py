@@ -222,7 +222,8 @@ class HeatActor(IoActor):
         except Exception as error:  # noqa: BLE001 - whatever a template can do is its own mistake
             self._fail(drive, rendering.failure_of(error, request.ref, request.template_id, self.log))
             return
-        drive.deadline = self.now() + timeout_min * 60 + self._options.heat_grace_s
+        drive.patience_s = timeout_min * 60 + self._options.heat_grace_s
+        drive.deadline = self.now() + drive.patience_s
         self.log.debug("%s %s version %d (%s)", request.action, drive.name, request.version, drive.request_id)
         self._looks.look(drive)
 
@@ -266,14 +267,14 @@ class HeatActor(IoActor):
         tenant, name, spec, sid = drive.tenant, drive.name, drive.spec, step.stack_id
         match step.next:
             case Next.CREATE if spec is not None:
-                self._write(drive, lambda stacks: stacks.create(spec), acts=True)
+                self._write(drive, step, lambda stacks: stacks.create(spec))
             case Next.UPDATE if spec is not None:
-                self._write(drive, lambda stacks: stacks.update(spec, sid), sid, acts=True)
+                self._write(drive, step, lambda stacks: stacks.update(spec, sid))
             case Next.DELETE if drive.delete_failed():
                 # often cured by a second one, when what hindered it has passed
                 self.after(DELETE_PAUSE_S * 2.0**drive.writes, Tick(f"look {drive.request.rid}"))
             case Next.DELETE:
-                self._write(drive, lambda stacks: stacks.delete(tenant, name, sid), sid)
+                self._write(drive, step, lambda stacks: stacks.delete(tenant, name, sid))
             case Next.WAIT:
                 self._waits.add(tenant, sid, drive.request.rid)
             case Next.FINISH if spec is not None and spec.template.get("outputs"):
@@ -289,15 +290,22 @@ class HeatActor(IoActor):
                 failure = step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next))
                 self._fail(drive, failure, step.shown)
 
-    def _write(self, drive: Drive, work: Work, sid: str = "", *, acts: bool = False) -> None:
-        """A create, update or delete; then wait for its end. A create returns the id of its stack."""
+    def _write(self, drive: Drive, step: Step, work: Work) -> None:
+        """A create, update or delete; then wait for its end, for which Heat has its full time from now on.
+
+        A create returns the id of its stack.
+        """
         drive.writes += 1
         if drive.writes > WRITES_MAX:
             self._fail(drive, drive.unsettled(WRITES_MAX))
             return
-        rid = drive.request.rid
-        waited = lambda new: self._waits.add(drive.tenant, sid or str(new), rid)  # noqa: E731
-        self._looks.call(drive, work, waited, write=True, acts=acts)
+
+        def begun(new: object) -> None:
+            drive.status = f"{step.next.upper()}_IN_PROGRESS"
+            drive.deadline = self.now() + drive.patience_s
+            self._waits.add(drive.tenant, step.stack_id or str(new), drive.request.rid)
+
+        self._looks.call(drive, work, begun, write=True, acts=step.next is not Next.DELETE)
 
     def _recognised(self, drive: Drive, step: Step, stack: Stack) -> None:
         """The parameters of a stack that bears our name but not our mark."""

@@ -10,7 +10,7 @@ from actors import heat_calls
 from actors.core.options import Options
 from actors.messages import HeatDone, HeatFailed
 from actors.ports import StackSpec
-from sim.heat.engine import Fate
+from sim.heat.engine import Fate, Settings
 from tests.actors.heat_rig import HANGS, Rig, calls_take_time
 
 __all__ = ["calls_take_time"]
@@ -93,6 +93,30 @@ def test_the_time_without_heat_is_not_held_against_a_stack() -> None:
     assert "a" not in rig.answers
     rig.down = False
     assert isinstance(rig.done("a"), HeatDone)
+
+
+def test_heat_has_its_full_time_for_each_action() -> None:
+    """What a stack was busy with before, and what had to be deleted first, is not taken off the time of the update."""
+    rig = Rig(Options(types=(), heat_grace_s=10.0))
+    rig.stacks.engine.settings = Settings(extra_s=lambda action, name: 400.0)
+    rig.ask("first")
+    rig.run(5.0)
+    rig.ask("second", version=2)
+    assert isinstance(rig.done("second", 900.0), HeatDone)
+    assert rig.host.now > 800.0
+
+
+def test_what_takes_too_long_is_named() -> None:
+    """Of an update that never ends is told that it is one, while it lasts and in the end."""
+    rig = Rig(Options(types=(), heat_grace_s=10.0))
+    rig.ask("made")
+    rig.done("made")
+    rig.fates["UPDATE"] = Fate.STUCK
+    rig.ask("stuck", version=2)
+    failure = rig.done("stuck", 700.0).failure
+    assert failure.kind == "HeatTimeout"
+    assert "is still UPDATE_IN_PROGRESS after its time-out" in failure.text
+    assert {one.status for one in rig.told[2:]} == {"UPDATE_IN_PROGRESS"}
 
 
 def test_a_sign_of_life_every_few_seconds() -> None:
