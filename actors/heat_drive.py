@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -26,8 +27,9 @@ class Drive:
     happened, as far as anything shows; `shown`: how the stacks looked last. `admitted`: it holds a slot of its
     tenant. `busy`: a call for it is under way. `over`: answered or taken over by `successor`, which begins when
     that call has returned: a stack has one writer. `failed_deletes`: what `writes` was when a DELETE_FAILED was
-    last seen. `identity`: parameters that hold the resource's id; `recognised`: the stack that bears them although
-    its tags are gone."""
+    last seen. `values`: of all parameters; `secrets`: those of them that nobody may see, None before they are asked
+    for. `identity`: parameters that hold the resource's id; `recognised`: the stack that bears them although its
+    tags are gone."""
 
     request: HeatRequest
     reply_to: Address
@@ -39,6 +41,8 @@ class Drive:
     status: str = ""
     reason: str = ""
     trouble: Failure | None = None
+    values: JsonObject = field(default_factory=dict)
+    secrets: frozenset[str] | None = None
     identity: dict[str, str] = field(default_factory=dict)
     recognised: str = ""
     acted: bool = False
@@ -82,6 +86,7 @@ class Drive:
         request = self.request
         try:
             values, missing = rendering.resolve(request.params, request.outputs)
+            self.values = values
             self.identity = {name: value for name, value in values.items() if value == request.ref.id}
             if self.deletes:
                 return rendering.split_params(values)[2]
@@ -92,8 +97,10 @@ class Drive:
         made = rendering.render_heat(request.template, values, missing)
         self.warnings += chain.from_iterable(missing.values())
         tags = stackdrive.tags(request.version)
+        # Jinja2 writes some of the values into the template, where only their names tell what is secret
+        self.secrets = secret_values(made.template, values)
         self.spec = StackSpec(
-            request.tenant, self.name, made.template, made.parameters, made.timeout_min, tags
+            request.tenant, self.name, made.template, made.parameters, made.timeout_min, tags, self.secrets
         )
         return made.timeout_min
 
@@ -115,7 +122,9 @@ class Drive:
         tags = stack.tags
         if stack.id == self.recognised and stackdrive.MARK not in tags:
             tags = (stackdrive.MARK,)
-        return stackdrive.seen(stack.id, stack.action, stack.status, self.clean(stack.reason), tags)
+        # of a stack that is to go only a failure is of interest
+        reason = "" if self.deletes and stack.status != "FAILED" else self.clean(stack.reason)
+        return stackdrive.seen(stack.id, stack.action, stack.status, reason, tags)
 
     def recognise(self, stack: Stack) -> bool:
         """Whether an unmarked stack is ours by its parameters: somebody's update drops tags, not those."""
@@ -177,9 +186,17 @@ class Drive:
 
     def clean(self, text: str) -> str:
         """`text` without the values of secret parameters, which Heat quotes, no longer than `SAID_MAX`, and UTF-8."""
-        if self.spec is not None:
-            text = redact(text, secret_values(self.spec.template, self.spec.parameters))
+        if self.secrets is None:
+            self.secrets = self._hidden()
+        text = redact(text, self.secrets)
         return shortened(text.encode(errors="backslashreplace").decode())
+
+    def _hidden(self) -> frozenset[str]:
+        """What is secret in a request to delete, whose template is not read unless Heat has something to say."""
+        template: JsonObject = {}
+        with suppress(Exception):  # one that cannot be rendered hides nothing
+            template = rendering.render_heat(self.request.template, self.values).template
+        return secret_values(template, self.values)
 
 
 def unrecordable(outputs: Sequence[JsonObject]) -> Failure | None:

@@ -200,7 +200,8 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StackSpec:
-    """A stack as it should be. `template` is a HOT document; `timeout_min` is Heat's `timeout_mins`."""
+    """A stack as it should be. `template` is a HOT document; `timeout_min` is Heat's `timeout_mins`. `secrets`: texts
+    in the template that nobody may see, besides the parameters that it hides."""
 
     tenant: str
     name: str
@@ -208,6 +209,7 @@ class StackSpec:
     parameters: JsonObject
     timeout_min: int
     tags: tuple[str, ...] = ()
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def _asked(spec: StackSpec) -> Request:
 
 
 def _secrets(spec: StackSpec) -> frozenset[str]:
-    return secret_values(spec.template, spec.parameters)
+    return secret_values(spec.template, spec.parameters) | spec.secrets
 
 
 def _stack(record: Record, *, outputs: bool) -> Stack:

@@ -221,7 +221,7 @@ def _fields(spec: StackSpec) -> dict[str, Json]:
 
 
 def _secrets(spec: StackSpec) -> frozenset[str]:
-    return secret_values(spec.template, spec.parameters)
+    return secret_values(spec.template, spec.parameters) | spec.secrets
 
 
 def _path(name: str, stack_id: str) -> str:

@@ -262,6 +262,15 @@ def test_secrets_are_masked_in_refusals(world: World) -> None:
         assert "s3cr3t" not in repr(error.value)
 
 
+def test_secrets_inside_a_template_are_masked_in_refusals(world: World) -> None:
+    """What Jinja2 wrote into the template is no parameter: the spec says what of it is secret."""
+    template = {**LOGICAL_PORT, "resources": {"a": {"type": "s3cr3tValue"}}, "outputs": {}}
+    with pytest.raises(PortError) as error:
+        world.stacks.create(spec(world.tenant(), template=template, secrets=frozenset({"s3cr3tValue"})))
+    assert "***" in str(error.value)
+    assert "s3cr3t" not in repr(error.value)
+
+
 def test_many_threads_get_their_own_answers(world: World) -> None:
     """Concurrent callers neither disturb each other nor mix their answers up."""
     tenant = world.tenant()
