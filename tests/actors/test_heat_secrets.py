@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from actors.core.drift import Drift, Expected
 from actors.core.model import Action, Param, ParamType
-from actors.messages import HeatRequest
+from actors.messages import HeatCompare, HeatRequest
 from sim.heat.engine import Fate
 from tests.actors.heat_rig import CREATE, GONE, Rig, calls_take_time, ref
 
@@ -57,3 +58,16 @@ def test_a_delete_that_cannot_be_rendered_keeps_what_its_names_say() -> None:
     rig.fates["DELETE"] = Fate.FAIL
     ask(rig, "fails", GONE, "{% if", "admin_password")
     assert rig.done("fails").failure.text == "DELETE_FAILED: cannot log in with ***"
+
+
+def test_what_is_found_of_a_settled_stack_quotes_no_reason() -> None:
+    """Who compares stacks knows none of their secrets, so it says where the reason stands, and not the reason."""
+    rig = Rig()
+    ask(rig, "made", CREATE, HIDDEN, "key")
+    rig.done("made")
+    (record,) = rig.stacks.engine.living("t")
+    record.action, record.status, record.reason = "UPDATE", "FAILED", f"cannot log in with {SECRET}"
+    rig.host.tell(rig.heat, HeatCompare("c", "t", (Expected(ref(), 1, "CREATE_COMPLETE"),)), sender=rig.me)
+    (finding,) = rig.done("c").findings
+    assert finding.drift is Drift.FAILED
+    assert finding.text == f"its stack is UPDATE_FAILED: `openstack stack show {record.id}` tells why"
