@@ -88,8 +88,10 @@ HEAT_BY_TYPE: dict[str, ErrorClass] = {
     "HTTPBadRequest": ErrorClass.TERMINAL,
 }
 
-#: What one type says of two things: that a project has too many stacks, and that a template is too big.
-_TOO_BIG = re.compile(r"Template size|resources per stack|nested", re.IGNORECASE)
+#: What one type says of two things: that a project has too many stacks, and that what is asked for is too big.
+_TOO_BIG = re.compile(r"maximum allowed size|resources per stack|nested|recursion depth", re.IGNORECASE)
+#: And another: what Heat never does with a stack, and what it does not do because the stack is just going away.
+_GOING = re.compile(r"when it is deleting", re.IGNORECASE)
 
 #: HTTP status → class, where the type said nothing. Anything from 500 on is transient.
 HEAT_BY_STATUS: dict[int, ErrorClass] = {
@@ -109,6 +111,8 @@ def classify_heat(status: int, error_type: str, *, may_have_acted: bool, message
     """Sort an HTTP error of Heat. `may_have_acted`: the request was a write, so a 5xx is in doubt."""
     if error_type == "RequestLimitExceeded" and _TOO_BIG.search(message):
         return ErrorClass.TERMINAL
+    if error_type == "NotSupported" and _GOING.search(message):
+        return ErrorClass.CONFLICT
     by_type = HEAT_BY_TYPE.get(error_type)
     if by_type is not None:
         return by_type

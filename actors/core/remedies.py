@@ -50,7 +50,8 @@ REMEDIES: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "RequestLimitExceeded",
-        "the tenant has as many stacks as Heat allows: delete some or raise max_stacks_per_tenant",
+        "the tenant has as many stacks as Heat allows: delete some or raise max_stacks_per_tenant; or the text says "
+        "what of the template or its values is too big: make it smaller, then `retry`",
     ),
     ("StackFailed", "read Heat's reason, mend it in OpenStack, then `retry`: the stack is built anew"),
     ("StackValidationFailed", "correct the template or the values that Heat refuses; then `retry`"),

@@ -15,6 +15,7 @@ from sim.heat.hot import check_version
 from sim.heat.parameters import Json, JsonObject
 
 MAX_TEMPLATE_BYTES = 524288
+MAX_BODY_BYTES = 1048576
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -29,7 +30,8 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read_json(body: bytes) -> dict[str, Json]:
-    """The body as an object. Raises HeatError(HTTPBadRequest)."""
+    """The body as an object. Raises HeatError(HTTPBadRequest, RequestLimitExceeded)."""
+    _check_size("JSON body", len(body), MAX_BODY_BYTES)
     try:
         value = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
@@ -61,14 +63,10 @@ def read_template(given: Json) -> JsonObject | None:
     """A template, given as an object or as YAML or JSON text; None if there is none."""
     if not given:
         return None
+    text = str(given)  # of an object its Python form, as Heat measures it
+    _check_size("Template", len(text), MAX_TEMPLATE_BYTES)
     if isinstance(given, Mapping):
         return given
-    text = str(given)
-    size = len(text.encode())
-    if size > MAX_TEMPLATE_BYTES:
-        limit = f"maximum allowed size ({MAX_TEMPLATE_BYTES} bytes)"
-        message = f"Request limit exceeded: Template size ({size} bytes) exceeds {limit}."
-        raise HeatError(400, "RequestLimitExceeded", message)
     try:
         document = yaml.load(text, _Loader)  # noqa: S506  # derived from the safe loader
     except yaml.YAMLError as error:
@@ -76,6 +74,12 @@ def read_template(given: Json) -> JsonObject | None:
         raise bad_request(message) from error
     check_version(document)
     return dict(document)
+
+
+def _check_size(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        message = f"{what} size ({size} bytes) exceeds maximum allowed size ({limit} bytes)."
+        raise HeatError(400, "RequestLimitExceeded", f"Request limit exceeded: {message}")
 
 
 def _parameters(body: JsonObject) -> dict[str, Json]:

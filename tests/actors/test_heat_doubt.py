@@ -118,3 +118,21 @@ def test_a_twin_that_cannot_be_deleted_is_the_reason() -> None:
     assert (failure.error_class, failure.kind) == (ErrorClass.TERMINAL, "StackFailed")
     assert failure.text.startswith("DELETE_FAILED: Resource DELETE failed")
     assert rig.host.now - began > 30.0
+
+
+def test_a_stack_that_goes_away_before_its_update_is_built_anew() -> None:
+    """Somebody begins to delete it after the look and before the PUT, which Heat refuses: that is no end."""
+    rig = made()
+    (record,) = rig.stacks.engine.living("t")
+    left = ["update"]
+
+    def fault(at: str, _name: str) -> None:
+        if at in left:
+            left.remove(at)
+            rig.stacks.engine.delete(record)
+
+    rig.stacks._fault = fault
+    rig.ask("next", version=2, action=MODIFY)
+    assert rig.done("next").status == "CREATE_COMPLETE"
+    (after,) = rig.stacks.engine.living("t")
+    assert (after.id != record.id, after.tags) == (True, ("gatewright", "v2"))

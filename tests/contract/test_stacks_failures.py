@@ -201,7 +201,7 @@ def test_stuck_and_failing_actions_can_be_injected(world: HttpWorld) -> None:
     failed = world.stacks.get(tenant, NAME, stuck, outputs=False)
     assert (failed.action, failed.status) == ("DELETE", "FAILED")
     error = failure_of(lambda: world.stacks.update(spec(tenant), stuck))
-    assert error == (ErrorClass.TERMINAL, "NotSupported")
+    assert error == (ErrorClass.CONFLICT, "NotSupported")
     world.stacks.delete(tenant, NAME, stuck)
     assert world.stacks.find(tenant, NAME) == ()
 

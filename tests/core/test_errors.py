@@ -56,6 +56,33 @@ def test_heat_by_type(status: int, error_type: str, error_class: ErrorClass, act
     assert classify_heat(599, error_type, may_have_acted=acted) is error_class
 
 
+@pytest.mark.parametrize(
+    ("error_type", "message", "error_class"),
+    [
+        (
+            "RequestLimitExceeded",
+            "You have reached the maximum stacks per tenant, 5. Please delete some",
+            QUOTA,
+        ),
+        ("RequestLimitExceeded", "Template size (9 bytes) exceeds maximum allowed size (5 bytes).", TERMINAL),
+        (
+            "RequestLimitExceeded",
+            "JSON body size (9 bytes) exceeds maximum allowed size (5 bytes).",
+            TERMINAL,
+        ),
+        ("RequestLimitExceeded", "Maximum resources per stack exceeded.", TERMINAL),
+        ("RequestLimitExceeded", "Recursion depth exceeds 5.", TERMINAL),
+        ("NotSupported", "Updating a stack when it is suspended is not supported.", TERMINAL),
+        ("NotSupported", "Updating a stack when it is deleting is not supported.", CONFLICT),
+    ],
+)
+def test_where_one_type_means_two_things_the_text_decides(
+    error_type: str, message: str, error_class: ErrorClass
+) -> None:
+    """What will pass is waited for, what is too big or never done is final."""
+    assert classify_heat(400, error_type, may_have_acted=True, message=message) is error_class
+
+
 @pytest.mark.parametrize(("status", "error_class"), BY_STATUS)
 @pytest.mark.parametrize("acted", [False, True])
 def test_heat_by_status(status: int, error_class: ErrorClass, acted: bool) -> None:

@@ -213,6 +213,14 @@ _BODIES: list[tuple[Any, str]] = [
         {"stack_name": "e1", "template": "heat_template_version: 2013-05-23\n#" + "x" * 600_000},
         "Request limit exceeded: Template size (600035 bytes) exceeds maximum allowed size (524288 bytes).",
     ),
+    (
+        {"stack_name": "e1", "template": {**TEMPLATE, "description": "x" * 524_288}},
+        "Request limit exceeded: Template size (524732 bytes) exceeds maximum allowed size (524288 bytes).",
+    ),
+    (
+        b'{"stack_name": "e1"' + b" " * 1_048_576 + b"}",
+        "Request limit exceeded: JSON body size (1048596 bytes) exceeds maximum allowed size (1048576 bytes).",
+    ),
 ]
 
 
