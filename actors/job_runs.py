@@ -70,8 +70,9 @@ class HeatRun:
         self._rid = actor.rid()
         self._done: HeatDone | None = None
         self._tenant = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
+        # one that failed, too: whoever has it tried again may have corrected the template meanwhile
         outcome = actor.desk.world.outcome(job.ref)
-        self._again = outcome is not None and outcome.version == job.version and not outcome.error
+        self._again = outcome is not None and outcome.version == job.version
         # what was read after Heat showed a later version still says that ours is the newest
         newest = actor.declared is not None and actor.declared.version == job.version
         self._bygone = actor.overtaken if newest else 0

@@ -88,9 +88,10 @@ def decide(
     """The next step for this name.
 
     `stacks`: all living ones, oldest first. `acted`: this drive has written to the stack itself, so a
-    FAILED at our version is the outcome and not a remnant to be repaired. `again`: it was at this version before,
-    and what somebody may have done to it since is to be undone. `bygone`: a later version of a former life of the
-    resource (its declaration was lost, and began anew at lower versions): it does not count as later.
+    FAILED at our version is the outcome and not a remnant to be repaired. `again`: this version has an outcome
+    already; what somebody may have done to the stack since is to be undone, and what it is made of may have been
+    corrected. `bygone`: a later version of a former life of the resource (its declaration was lost, and began anew
+    at lower versions): it does not count as later.
     """
     if wanted in (Action.LOGICAL_DELETE, Action.DELETE):
         return _decide_delete(stacks)

@@ -68,9 +68,9 @@ class Settled:
 class HeatRequest:
     """ResourceActor → HeatActor: bring this stack to this version, or away.
 
-    Idempotent: it may be sent again, to any member of the pool, at any time. `again`: this version was built
-    before, so a stack that looks as if it were at it is updated all the same. `bygone`: a later version at which the
-    stack may be, of a former life of the resource. `term`: that of the ownership under which it is asked, 0:
+    Idempotent: it may be sent again, to any member of the pool, at any time. `again`: this version has an outcome
+    already, so a stack that looks as if it were at it is updated all the same. `bygone`: a later version at which
+    the stack may be, of a former life of the resource. `term`: that of the ownership under which it is asked, 0:
     unfenced (`messages.Tenure`).
     """
 

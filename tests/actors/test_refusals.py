@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Ref
+from sim import fake_stacks
+from sim.heat.outputs import resolve
+from sim.heat.records import Record
+from tests.actors.rig import TYPES
 from tests.actors.trial import (
     CHAIN,
     LOGICAL_PORT,
@@ -20,6 +26,7 @@ from tests.actors.trial import (
     Trial,
     body_of,
     config_key,
+    templates,
 )
 from tests.actors.trouble import (
     HOUR,
@@ -72,6 +79,30 @@ def test_a_template_that_heat_refuses(trial: Trial) -> None:
     assert error_of(trial, NETWORK).startswith("StackValidationFailed: ")
     assert error_of(trial, NETWORK).endswith("Property error: resources.network")
     assert trial.stacks.requests["create"] == 1
+
+
+def test_a_template_that_is_corrected_is_built_when_it_is_tried_again(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack of the failed version is complete, but of the template before: it is updated, not taken as it is."""
+
+    def outputs(record: Record) -> list[Any]:
+        wrong = "corrected" not in str(record.template.document)
+        return [{**one, "output_value": float("nan")} if wrong else one for one in resolve(record)]
+
+    monkeypatch.setattr(fake_stacks, "resolve", outputs)
+    trial.declare_example((NETWORK,))
+    trial.settle()
+    assert error_of(trial, NETWORK).startswith("BadOutputs: ")
+    (key, value), *_ = ((k, json.loads(v)) for k, v in templates() if k.endswith("/network"))
+    body = json.loads(value["body"])
+    body["template_file"] = body["template_file"].replace("Id of the network", "Id of the network, corrected")
+    trial.declare([(key, json.dumps({**value, "body": json.dumps(body)}).encode())])
+    trial.put(keys.RECONCILE + TYPES.path(NETWORK), {"by": "me"})
+    trial.settle()
+    assert error_of(trial, NETWORK) == ""
+    assert trial.state(NETWORK)["version"] == 1
+    assert trial.at(keys.HEAT_STACKS, NETWORK)["stack_status"] == "UPDATE_COMPLETE"
 
 
 def test_a_declaration_that_cannot_be_read_is_a_problem_and_nothing_else(trial: Trial) -> None:
