@@ -8,8 +8,9 @@ Does not retry: who asks looks first (`find`), then decides.
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -30,6 +31,10 @@ from actors.ports import REQUEST_ID, Stack, StackSpec
 T = TypeVar("T")
 #: Authenticated projects kept at a time.
 _TENANTS = 1024
+#: What Heat takes for a stack's name: a question about any other may be refused, with all others in it.
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
+#: Characters that the names take in one question: servers take URLs of 8 KB.
+_PORTION = 6_000
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -51,8 +56,11 @@ class HeatStacks:
         """All living stacks of exactly these names, oldest first. Raises PortError."""
 
         def ask(heat: StackManager) -> tuple[Stack, ...]:
-            found = heat.list(filters={"name": list(names)}, sort_keys="creation_time", sort_dir="asc")
-            return tuple(stack for stack in map(_stack, found) if stack.name in names)
+            found: list[Stack] = []
+            for some in _portions(names):
+                shown = heat.list(filters={"name": some}, sort_keys="creation_time", sort_dir="asc")
+                found += (stack for stack in map(_stack, shown) if stack.name in some)
+            return tuple(found)
 
         return self._call(tenant, ask)
 
@@ -207,6 +215,20 @@ def _session(config: HeatConfig) -> Session:
     inner.mount("http://", adapter)
     inner.mount("https://", adapter)
     return Session(session=inner, timeout=config.timeout_s, verify=config.verify, cert=config.cert)
+
+
+def _portions(names: Iterable[str]) -> Iterator[list[str]]:
+    """The names that Heat can hold, so many at a time that no server finds their URL too long."""
+    portion: list[str] = []
+    left = _PORTION
+    for name in filter(_NAME.fullmatch, names):
+        left -= len("&name=") + len(name)
+        if left < 0:
+            yield portion
+            portion, left = [], _PORTION
+        portion.append(name)
+    if portion:
+        yield portion
 
 
 def _fields(spec: StackSpec) -> dict[str, Json]:

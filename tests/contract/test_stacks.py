@@ -96,6 +96,17 @@ def test_find_knows_the_exact_name_only(world: World) -> None:
     assert world.stacks.find(tenant, "port_1") == ()
 
 
+def test_many_long_names_are_found_beside_impossible_ones(world: World) -> None:
+    """Sixty names that no URL holds at once, and some that Heat does not take: what is there is found."""
+    tenant = world.tenant()
+    long = [f"port_{number:03d}{'x' * 200}" for number in range(60)]
+    odd = ["port_" + "я" * 60, "port_" + "x" * 9_000, "port_a/b?c&d", "7port", "", "port_\n"]
+    made = [world.stacks.create(spec(tenant, name)) for name in (long[0], long[-1])]
+    found = world.stacks.find(tenant, *odd, *long, *odd)
+    assert [one.id for one in found] == made
+    assert world.stacks.find(tenant, *odd) == ()
+
+
 def test_second_create_of_a_name_is_a_conflict(world: World) -> None:
     """Heat refuses a second stack of a name with StackExists."""
     tenant = world.tenant()
