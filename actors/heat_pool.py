@@ -284,7 +284,7 @@ class HeatActor(IoActor):
             case Next.GONE:
                 drive.status = "DELETE_COMPLETE"
                 self._done(drive, "")
-            case Next.REFUSE if drive.identity and not drive.recognised:
+            case Next.REFUSE if drive.identity and not drive.recognised and not step.shown:
                 self._looks.get(drive, sid, lambda stack: self._recognised(drive, step, stack), outputs=False)
             case _:
                 failure = step.failure or Failure(ErrorClass.TRANSIENT, "Undecided", str(step.next))

@@ -253,3 +253,14 @@ def test_settled_stacks_are_compared() -> None:
     failed = compare("c3", first.expected)
     assert failed.failure is not None
     assert failed.expected == first.expected
+
+
+def test_a_request_that_came_too_late_blames_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """The stack is at a later version, with all of its tags: nobody is said to have dropped them."""
+    rig = Rig()
+    for rid, version in (("newer", 3), ("late", 2)):
+        rig.ask(rid, version=version, value=ref(0).id)
+        rig.done(rid)
+    assert (rig.answers["late"][1].failure.kind, rig.answers["late"][1].shown) == ("Superseded", 3)
+    assert "somebody" not in caplog.text
+    assert rig.stacks.requests["get"] == 1
