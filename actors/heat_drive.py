@@ -155,10 +155,10 @@ class Drive:
             self.failed_deletes = self.writes
         return failed
 
-    def told(self, down: str, ahead: int) -> str:
-        """What people see of it: `down` says that Heat is away, `ahead` how many of the tenant wait."""
-        if down:
-            return f"{self.status} (Heat is {down})".strip()
+    def told(self, silence: str, ahead: int) -> str:
+        """What people see of it: `silence` says why nothing is heard of Heat, `ahead` how many of the tenant wait."""
+        if silence:
+            return f"{self.status} ({silence})".strip()
         return self.status if self.admitted else f"waits for its turn: {ahead} stacks of its tenant do"
 
     def twins(self, found: list[Seen], step: stackdrive.Step) -> str:
@@ -179,9 +179,12 @@ class Drive:
         text = f"still {self.status or 'not there'} after {writes} requests"
         return Failure(ErrorClass.TRANSIENT, "StackUnsettled", text)
 
-    def late(self) -> Failure:
-        """Its deadline has passed."""
-        text = f"stack {self.name} is still {self.status or 'in progress'} after its time-out"
+    def late(self, silence: str) -> Failure:
+        """Its deadline has passed. `silence` says why nothing was heard of Heat meanwhile."""
+        status = self.status or "in progress"
+        text = f"stack {self.name} is still {status} after its time-out"
+        if silence:
+            text = f"stack {self.name} was {status} when last seen, and its time is over: {silence}"
         return Failure(ErrorClass.TERMINAL, "HeatTimeout", text)
 
     def clean(self, text: str) -> str:

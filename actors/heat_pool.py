@@ -291,10 +291,7 @@ class HeatActor(IoActor):
                 self._fail(drive, failure, step.shown)
 
     def _write(self, drive: Drive, step: Step, work: Work) -> None:
-        """A create, update or delete; then wait for its end, for which Heat has its full time from now on.
-
-        A create returns the id of its stack.
-        """
+        """A create (which gives the stack's id), update or delete; Heat has its full time for it from now on."""
         drive.writes += 1
         if drive.writes > WRITES_MAX:
             self._fail(drive, drive.unsettled(WRITES_MAX))
@@ -337,13 +334,14 @@ class HeatActor(IoActor):
         now, down = self.now(), self._calls.breaker.told(self.now())
         self._calls.sweep()
         for drive in list(self._drives.values()):
+            silence = f"Heat is {down}" if down else self._waits.unheard(drive.request.rid)
             if now > drive.deadline and not down:
-                self._fail(drive, drive.late())
+                self._fail(drive, drive.late(silence))
             elif now - drive.told_at >= PROGRESS_EVERY_S - 0.001:
                 drive.told_at = now
                 self.tell(
                     drive.reply_to,
-                    HeatProgress(drive.request.rid, drive.told(down, self._jobs.ahead(drive.tenant))),
+                    HeatProgress(drive.request.rid, drive.told(silence, self._jobs.ahead(drive.tenant))),
                 )
         self._ticking = bool(self._drives)
         if self._ticking:

@@ -35,13 +35,15 @@ class Owner(Protocol):
 class _Tenant:
     """`stacks`: stack id → rid. `changed`: when something last did; `delay_s`: the last one, 0 after a change.
 
-    `tick` is armed for `due`, unless the question is `asked` (waits for its turn or is under way).
+    `tick` is armed for `due`, unless the question is `asked` (waits for its turn or is under way). `unheard`: why the
+    last one brought no answer.
     """
 
     stacks: dict[str, str] = field(default_factory=dict)
     changed: float = 0.0
     delay_s: float = 0.0
     call_s: float = 0.0
+    unheard: str = ""
     tick: Timer | None = None
     due: float = 0.0
     asked: bool = False
@@ -73,6 +75,12 @@ class Waits:
         one = self._tenants.get(tenant)
         if one is not None and one.stacks.get(stack_id) == rid:
             del one.stacks[stack_id]
+
+    def unheard(self, rid: str) -> str:
+        """Why it is not known how the stack of this request is, if it waits for one: "" if that is known."""
+        tenant, _ = self._stacks.get(rid, ("", ""))
+        one = self._tenants.get(tenant)
+        return one.unheard if one is not None else ""
 
     def poll(self, tenant: str) -> None:
         """The tick that was armed is due."""
@@ -119,9 +127,11 @@ class Waits:
         one, now = self._tenants[tenant], self._owner.now()
         one.asked, one.call_s = False, now - began
         over = []
+        one.unheard = ""
         if isinstance(outcome, frozenset):
             over = [rid for sid, rid in asked.items() if sid not in outcome and one.stacks.get(sid) == rid]
         else:
+            one.unheard = f"asked how it is, Heat says {outcome}"
             self._owner.log.warning("status of the stacks of tenant %s: %s", tenant, outcome)
         for rid in over:
             self.forget(rid)

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from actors import heat_calls
+from actors.core.errors import ErrorClass, PortError
 from actors.core.options import Options
 from actors.messages import HeatDone, HeatFailed
 from actors.ports import StackSpec
@@ -117,6 +118,25 @@ def test_what_takes_too_long_is_named() -> None:
     assert failure.kind == "HeatTimeout"
     assert "is still UPDATE_IN_PROGRESS after its time-out" in failure.text
     assert {one.status for one in rig.told[2:]} == {"UPDATE_IN_PROGRESS"}
+
+
+def test_a_heat_that_refuses_to_tell_is_named() -> None:
+    """Who waits for a stack about which Heat refuses to speak says so at once, and again when time is over."""
+    rig = Rig(Options(types=(), heat_grace_s=10.0))
+    rig.fates["CREATE"] = Fate.STUCK
+    rig.ask("a")
+    rig.run(5.0)
+
+    def fault(point: str, _name: str) -> None:
+        if point == "in_progress":
+            raise PortError(ErrorClass.TERMINAL, "Forbidden", "You are not authorized to use stacks:index.")
+
+    rig.stacks._fault = fault
+    failure = rig.done("a", 700.0).failure
+    said = "asked how it is, Heat says Forbidden: You are not authorized to use stacks:index."
+    assert failure.kind == "HeatTimeout"
+    assert failure.text.endswith(f"was CREATE_IN_PROGRESS when last seen, and its time is over: {said}")
+    assert {one.status for one in rig.told[2:]} == {f"CREATE_IN_PROGRESS ({said})"}
 
 
 def test_a_sign_of_life_every_few_seconds() -> None:
