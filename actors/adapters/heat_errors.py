@@ -41,7 +41,7 @@ def port_error(error: Exception, *, write: bool, secrets: frozenset[str]) -> Por
         failure = classify_heat(error.http_status, "", may_have_acted=False)
         return PortError(failure, type(error).__name__, _tidy(f"Keystone: {error.message}", secrets))
     if isinstance(error, auth_exc.ConnectionError):
-        reached = write and not _never_sent(error)
+        reached = write and not never_sent(error)
         return _transport(error, reached=reached, secrets=secrets)
     if isinstance(error, auth_exc.ClientException):
         return PortError(ErrorClass.TRANSIENT, type(error).__name__, _tidy(str(error), secrets))
@@ -98,7 +98,7 @@ def _transport(error: Exception, *, reached: bool, secrets: frozenset[str]) -> P
     return PortError(_doubt(reached=reached), type(error).__name__, _tidy(str(error), secrets))
 
 
-def _never_sent(error: BaseException) -> bool:
+def never_sent(error: BaseException) -> bool:
     """Whether the connection was not even made: then nothing can have happened at Heat."""
     return any(
         isinstance(cause, pool_exc.NewConnectionError | pool_exc.ConnectTimeoutError | pool_exc.SSLError)

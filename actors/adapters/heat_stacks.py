@@ -21,7 +21,7 @@ from heatclient.v1.stacks import StackManager
 from keystoneauth1.session import Session
 
 from actors.adapters.heat_auth import HeatConfig, Login, completed, log_in
-from actors.adapters.heat_errors import BrokenAnswerError, delegated_error, port_error
+from actors.adapters.heat_errors import BrokenAnswerError, delegated_error, never_sent, port_error
 from actors.core.errors import ErrorClass, PortError
 from actors.core.model import Json, JsonObject
 from actors.core.redact import secret_values
@@ -132,6 +132,8 @@ class HeatStacks:
             sorted_error = port_error(error, write=write, secrets=secrets | login.secrets)
             if sorted_error is None:
                 raise
+            if never_sent(error):
+                login.plugin.invalidate()  # the catalogue that comes with the next token may know better
             if write and login.delegated and sorted_error.failure.error_class is ErrorClass.TERMINAL:
                 sorted_error = delegated_error(sorted_error)
             # The library's text may quote what was sent: nothing of it is chained.

@@ -191,6 +191,20 @@ def test_expired_token_is_renewed(keystone: Keystone, heat: RunningHeat) -> None
     world.close()
 
 
+def test_heat_that_moved_is_found(keystone: Keystone, heat: RunningHeat) -> None:
+    """Where nobody answers at the address of the catalogue any more, the next try asks Keystone for the present one."""
+    keystone.heat_url = "http://127.0.0.1:9"
+    stacks = HeatStacks(config(keystone))
+    with pytest.raises(PortError) as error:
+        stacks.create(spec("p1", "x"))
+    assert error.value.failure.error_class is ErrorClass.TRANSIENT
+    keystone.heat_url = heat.url
+    assert stacks.find("p1", "x") == ()
+    assert stacks.find("p1", "x") == ()
+    assert keystone.scopes == ["p1", "p1"]
+    stacks.close()
+
+
 @pytest.mark.usefixtures("clouds")
 @pytest.mark.parametrize("way", ["values", "cloud"])
 def test_wrong_password_is_transient_and_not_shown(keystone: Keystone, way: str) -> None:
