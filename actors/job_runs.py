@@ -60,6 +60,16 @@ def located(actor: ResourceActor, job: Job, failure: Failure) -> Failure:
     return replace(failure, text=f"{where}: {failure.text}")
 
 
+def _tenant_of_stack(actor: ResourceActor) -> str:
+    """Where the stack of a resource was built, as recorded; "" if none was."""
+    entry = actor.read.get(actor.paths.heat_stack)
+    try:
+        record = keys.decode_object(actor.paths.heat_stack, entry.value) if entry is not None else {}
+    except keys.BadValue:
+        return ""
+    return str(record.get("tenant_id") or "") if record.get("stack_id") else ""
+
+
 class HeatRun:
     """A heat job: one request to the pool."""
 
@@ -69,7 +79,9 @@ class HeatRun:
         self._actor, self._job, self._outputs = actor, job, outputs
         self._rid = actor.rid()
         self._done: HeatDone | None = None
-        self._tenant = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
+        self._wanted = str(job.resource_input.get("tenant_id") or actor.desk.options.admin_tenant)
+        # a stack stays in its tenant, whatever is declared since: there it is deleted, and nowhere else is one made
+        self._tenant = _tenant_of_stack(actor) or self._wanted
         # one that failed, too: whoever has it tried again may have corrected the template meanwhile
         outcome = actor.desk.world.outcome(job.ref)
         self._again = outcome is not None and outcome.version == job.version
@@ -85,6 +97,10 @@ class HeatRun:
             actor.fail(
                 Failure(ErrorClass.INVALID, "MissingTemplate", f"{actor.paths.config}: no heat template")
             )
+            return
+        if self._tenant != self._wanted and job.action is not Action.LOGICAL_DELETE:
+            text = f"tenant_id is {self._wanted!r}, but its stack is in {self._tenant!r}"
+            actor.fail(Failure(ErrorClass.INVALID, "TenantChanged", f"{actor.paths.config}: {text}"))
             return
         template_id, source = (template.id, template.source) if template is not None else ("", "")
         request = HeatRequest(

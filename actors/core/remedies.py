@@ -64,6 +64,10 @@ REMEDIES: Final[tuple[tuple[str, str], ...]] = (
         "the mappings give a parameter that the template has not: correct it; then `retry`",
     ),
     (
+        "TenantChanged",
+        "a stack stays in its tenant: declare the old tenant_id again, or delete the resource and declare it anew",
+    ),
+    (
         "EngineLost",
         "an engine of Heat died at work: it is tried again by itself; if that lasts, look at heat-engine",
     ),
