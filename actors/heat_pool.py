@@ -335,7 +335,7 @@ class HeatActor(IoActor):
         self._calls.sweep()
         for drive in list(self._drives.values()):
             silence = f"Heat is {down}" if down else self._waits.unheard(drive.request.rid)
-            if now > drive.deadline and not down:
+            if now > drive.deadline and not down and not drive.busy:
                 self._fail(drive, drive.late(silence))
             elif now - drive.told_at >= PROGRESS_EVERY_S - 0.001:
                 drive.told_at = now

@@ -10,8 +10,9 @@ from actors import heat_calls
 from actors.core.errors import ErrorClass, PortError
 from actors.core.options import Options
 from actors.messages import HeatDone, HeatFailed
-from actors.ports import StackSpec
+from actors.ports import Stack, StackSpec
 from sim.heat.engine import Fate, Settings
+from tests.actors import heat_rig
 from tests.actors.heat_rig import HANGS, Rig, calls_take_time
 
 __all__ = ["calls_take_time"]
@@ -105,6 +106,22 @@ def test_heat_has_its_full_time_for_each_action() -> None:
     rig.ask("second", version=2)
     assert isinstance(rig.done("second", 900.0), HeatDone)
     assert rig.host.now > 800.0
+
+
+def test_an_answer_that_is_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack is complete in time and Heat computes its outputs when time runs out: that is no time-out."""
+    rig = Rig(Options(types=(), heat_grace_s=1.0))
+    rig.stacks.engine.settings = Settings(extra_s=lambda action, name: 598.0)
+    get = rig.stacks.get
+
+    def slow(tenant: str, name: str, stack_id: str, *, outputs: bool) -> Stack:
+        monkeypatch.setattr(heat_rig, "CALL_S", 40.0)
+        return get(tenant, name, stack_id, outputs=outputs)
+
+    monkeypatch.setattr(rig.stacks, "get", slow)
+    rig.ask("a")
+    assert isinstance(rig.done("a", 700.0), HeatDone)
+    assert rig.host.now > 635.0
 
 
 def test_what_takes_too_long_is_named() -> None:
