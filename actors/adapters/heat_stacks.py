@@ -148,7 +148,8 @@ class HeatStacks:
             service_type="orchestration",
             interface=self._config.interface or "public",
             region_name=self._config.region or None,
-            endpoint_override=self._config.endpoint_override(tenant) or None,
+            # keystoneauth fills in what stands behind a single %
+            endpoint_override=self._config.endpoint_override(tenant).replace("%", "%%") or None,
             global_request_id=correlation_id or None,
             additional_headers={"traceparent": traceparent(correlation_id)} if traced else None,
         )

@@ -155,6 +155,14 @@ def test_quota_is_its_own_class(world: HttpWorld) -> None:
     assert failure == (ErrorClass.QUOTA, "RequestLimitExceeded")
 
 
+@pytest.mark.parametrize("tenant", ["tenant я", "100%", "%(auth_url)s", "a:b@c"])
+def test_a_tenant_of_any_letters_is_asked_for_as_it_is(world: HttpWorld, tenant: str) -> None:
+    """What a tenant is called neither breaks the address of Heat nor is filled in."""
+    stack_id = world.stacks.create(spec(tenant))
+    assert [one.id for one in world.stacks.find(tenant, NAME)] == [stack_id]
+    assert world.stacks.find(f"{tenant}.", NAME) == ()
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
