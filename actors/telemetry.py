@@ -1,5 +1,4 @@
-"""Telemetry: one process with the HTTP port: metrics, health, a read-only API and the dashboard; and what is passed
-on to others (`outlets`).
+"""Telemetry: the process with the HTTP port (metrics, health, read-only API, dashboard) and the `outlets` to others.
 
 Guarantees: reads only, and nothing of the engine waits for it: if it dies, everything else goes on. Asks the
 other processes for their counters at most once a second, and mirrors etcd only from the first question on that

@@ -2,9 +2,8 @@
 
 Guarantees: deterministic whatever the timing, as the original was by handling one declaration after the other: of two
 of which one refers to the other, what was declared before is planned before. A mapping with `ignore_missing` sees only
-what was declared before its own declaration; a mapping without it sees all, and waits for what is not there. A producer
-that is declared but not planned yet is waited for, unless it is built and its update was declared later: then the
-update is planned after whoever uses it. If a chain of producers leads back, the cycle is named.
+what was declared before; one without it sees all, and waits for what is not there. A producer that is declared but not
+planned yet is waited for, unless it is built and its update was declared later: that is planned after its users.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a shard knows of etcd: declarations, templates, live jobs, outcomes, registered targets.
 
-Guarantees: fed only by snapshots and changes of the store, in order, so it is some past state of etcd and
-never a wish; bad values are kept as problems that name the key and stop nothing else; bodies are decoded only
-when read. Does not decide anything.
+Guarantees: fed only by snapshots and changes of the store, in order, so it is some past state of etcd and never a
+wish; bad values are kept as problems that name the key and stop nothing else. Does not decide anything.
 """
 
 from __future__ import annotations

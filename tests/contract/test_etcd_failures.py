@@ -337,14 +337,8 @@ def test_the_package_loads_on_the_fast_protobuf_backend(etcd_endpoint: str) -> N
         "s.close()"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PROTOCOL_BUFFERS", "GRPC"))}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, etcd_endpoint],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
+    command = [sys.executable, "-W", "error", "-c", code, etcd_endpoint]
+    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 30, "check": True}
+    done = subprocess.run(command, cwd=ROOT, env=environment, **options)
     assert done.stdout.split()[:2] == ["upb", "0.12.0"]
     assert done.stderr == ""
