@@ -110,14 +110,14 @@ class Dependencies(Invariant):
     def asked(self, action: str, name: str, spec: StackSpec | None) -> None:
         """Each write to Heat."""
         ref = ref_of(name)
-        version = int(spec.tags[-1][1:]) if spec is not None else None
-        self._waited(ref, action, version if version is not None else self._asker(name))
+        version = int(spec.tags[-1][1:]) if spec is not None else self._asker(name)
+        self._waited(ref, action, version)
         if spec is not None and version is not None:
             self.checks += 1
             self._built_from(ref, action, spec, version)
         elif action == "delete":
             self.checks += 1
-            self._needed_by(ref)
+            self._needed_by(ref, version)
 
     def _asker(self, name: str) -> int | None:
         """The version of the request that has a stack deleted, which the call does not tell: before a failed stack is
@@ -182,10 +182,11 @@ class Dependencies(Invariant):
             if len(values) != len(refs):
                 self.fail(f"{action} with {len(values)} values of {len(refs)} for {parameter}", ref)
 
-    def _needed_by(self, ref: Ref) -> None:
+    def _needed_by(self, ref: Ref, version: int | None) -> None:
+        """A version before that of the mark deletes as well: a twin, or a failed stack that it builds anew."""
         api = self.world.api
         mine = api.declared.get(ref)
-        if mine is None or not mine.marked:
+        if mine is None or not mine.marked or (version is not None and version < mine.version):
             return
         for other in api.dependants(ref):
             declared = api.declared[other]

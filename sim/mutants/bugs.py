@@ -15,7 +15,7 @@ from actors.shard import Shard
 from actors.subscription import Subscription
 from actors.supervisor import Supervisor
 from sim.mutants import inventions as made
-from sim.mutants.planting import ROUGH, Bug, decide, nothing, swap, table, unguarded, without
+from sim.mutants.planting import ROUGH, TANGLE, Bug, decide, nothing, swap, table, unguarded, without
 
 BUGS: tuple[Bug, ...] = (
     Bug("no fence", "writes do not carry the fence", swap(commits, "_fenced", lambda one, _fence: one)),
@@ -71,6 +71,7 @@ BUGS: tuple[Bug, ...] = (
     Bug("delete without jobs", "a deletion is recorded and not done", made.plan_no_delete),
     Bug("deletes wait", "deletions wait for outputs of what they need", made.deletes_wait),
     Bug("no cycles", "rings of dependencies are not noticed", swap(ordering, "find_cycle", nothing)),
+    Bug("order for ever", "order alone is never given up", made.order_for_ever, TANGLE),
     Bug("waits for ever", "a missing relation is waited for without end", made.never_late),
     Bug("waiters count", "who waits takes the place of what it waits for", made.waiting_counts),
     Bug(

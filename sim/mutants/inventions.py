@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from actors import board, job_waits, rendering, resource, snmp_poll, transactions
-from actors.core import keys, ordering, outcome, polling, resume
-from actors.core.model import Action, Workflow
+from actors.core import keys, ordering, outcome, polling, resume, waiting
+from actors.core.model import Action, Ref, Workflow
 from actors.core.plan import Jobless
 from actors.core.stackdrive import Next, Seen, Step
 from actors.heat_pool import HeatActor
@@ -181,6 +181,19 @@ def waiting_counts() -> Iterable[Change]:
         self._held.clear()
 
     return [(Shard, "_reported", reported)]
+
+
+def order_for_ever() -> Iterable[Change]:
+    """Whoever comes before for the sake of order is waited for, though it waits for us."""
+
+    def alone(_world: Any, ref: Ref) -> tuple[Ref, ...]:
+        return (ref,)
+
+    def rings(_self: Any, live: dict[str, Ref]) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
+        return dict(live), ()
+
+    waits = [(job_waits.Waits, "_without_rings", rings)]
+    return [*waits, (job_waits, "may_wait_for", alone), (waiting, "may_wait_for", alone)]
 
 
 def always_up() -> Iterable[Change]:

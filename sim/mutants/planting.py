@@ -32,6 +32,8 @@ class Bug:
 
 #: Where people write past the API server.
 ROUGH = ("rough",)
+#: Where resources refer to one another in every way.
+TANGLE = ("tangle",)
 
 
 def nothing(*_args: Any, **_kwargs: Any) -> None:

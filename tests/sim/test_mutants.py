@@ -16,6 +16,7 @@ FIRST = {
     "mirror trusted": 93,
     "refused is committed": 32,
     "no back-off": 23,
+    "order for ever": 40,
     "gaps unnoticed": 18,
     "waiters count": 16,
     "compaction ignored": 14,
