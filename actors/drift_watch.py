@@ -47,14 +47,15 @@ class DriftWatch:
 
     def __init__(self, shard: BaseActor, desk: Desk, busy: Callable[[Ref], bool]) -> None:
         self._shard, self._desk, self._busy = shard, desk, busy
-        #: Heat's time of the last change, as seen at the last comparison
-        self._seen: dict[Ref, str] = {}
+        #: the term of our ownership at the last comparison, and Heat's time of the last change as seen then
+        self._seen: dict[Ref, tuple[int, str]] = {}
         self._round: Iterator[Ref] = iter(())
         self._buckets: dict[str, list[Ref]] = {}
         self._rounds = self._batches = self._batches_before = self._total = 0
         self._asked, self._asked_s, self._requests = "", 0.0, 0
         self._tenant = ""
-        self._batch: dict[Ref, Expected] = {}
+        #: with the term under which it was asked
+        self._batch: dict[Ref, tuple[int, Expected]] = {}
         self._findings: dict[Ref, Finding] = {}
         self.compared = 0
         interval_s = desk.options.heat_drift_interval_s
@@ -165,20 +166,24 @@ class DriftWatch:
             # a resource without a stack has no record, or one that says so
             if ref is not None and outcome is not None and record.get("stack_id"):
                 status = str(record.get("stack_status"))
-                self._batch[ref] = Expected(ref, outcome.version, status, self._seen.get(ref, ""))
+                term, (seen_under, updated) = self._desk.term(ref), self._seen.get(ref, (0, ""))
+                # whoever owned it in between may have built it anew
+                updated = updated if seen_under == term else ""
+                self._batch[ref] = (term, Expected(ref, outcome.version, status, updated))
         if self._batch:
-            expected = tuple(self._batch.values())
+            expected = tuple(one for _, one in self._batch.values())
             self._shard.tell(self._desk.heat(self._tenant), HeatCompare(self._rid(), self._tenant, expected))
 
     def _compared(self, message: HeatCompared) -> None:
         if message.failure is not None:
             self._shard.log.info("stacks of tenant %s not compared: %s", self._tenant, message.failure)
-        # those that were worked on meanwhile are not in the batch any more
-        compared = [one for one in message.expected if one.ref in self._batch and self._settled(one.ref)]
-        found = {one.ref: one for one in message.findings if one.ref in self._batch}
+        # those that were worked on meanwhile, by us or by another owner, say nothing
+        asked = {ref for ref, (term, _) in self._batch.items() if term == self._desk.term(ref)}
+        compared = [one for one in message.expected if one.ref in asked and self._settled(one.ref)]
+        found = {one.ref: one for one in message.findings if one.ref in asked}
         failed = message.failure is not None
         for one in compared:
-            self._seen[one.ref] = one.updated
+            self._seen[one.ref] = (self._desk.term(one.ref), one.updated)
             finding, known = found.get(one.ref), self._desk.world.drift(one.ref)
             if finding is None:
                 # what somebody changed looks as if nothing had happened from the next comparison on

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from thespian.actors import ActorExitRequest
 
 from actors.core import keys
 from actors.core.drift import Drift
@@ -14,11 +17,13 @@ from actors.core.keys import stack_name
 from actors.core.knowledge import Knowledge
 from actors.core.model import Ref
 from actors.core.options import Options
+from actors.core.ownership import shard_key, vshard
+from actors.ports import Put, WriteSet
 from config.monitor_types import load_monitor_types
 from sim.heat.engine import Fate, Request
 from sim.heat.records import Record
-from tests.actors.rig import TYPES
-from tests.actors.trial import CHAIN, NETWORK, PHYSICAL_PORT, PORT, Trial
+from tests.actors.rig import TYPES, Rig
+from tests.actors.trial import CHAIN, NETWORK, PHYSICAL_PORT, PORT, Trial, body_of, config_key
 
 INTERVAL_S = 60.0
 
@@ -173,6 +178,41 @@ def test_heat_that_does_not_answer_proves_nothing() -> None:
         made.stacks.engine.delete(living(made, PORT))
         made.host.advance(5 * INTERVAL_S)
         assert made.keys(keys.DRIFT) == [keys.DRIFT + TYPES.path(PORT)]
+
+
+def test_what_another_controller_built_is_no_drift() -> None:
+    """Given to one that joins, updated there, and taken back when that one goes: the update was ours."""
+    options = Options(tuple(TYPES), monitor_types=load_monitor_types(), heat_drift_interval_s=INTERVAL_S)
+    made = Rig(options)
+    with closing(made.host):
+        made.apply_example()
+        made.settle()
+        declare(made, CHAIN, 2)  # Heat tells of a time from the first update on
+        made.host.advance(3 * INTERVAL_S)
+        made.start("second")
+        made.host.advance(5.0)
+        moved = [ref for ref in CHAIN if owner(made, ref) == b"second"]
+        assert moved
+        declare(made, moved, 3)
+        made.host.advance(5.0)
+        assert {made.get(keys.STATE + TYPES.path(ref))["version"] for ref in moved} == {3}
+        made.host.tell(made.root, ActorExitRequest())
+        made.host.advance(4 * INTERVAL_S)
+        assert {owner(made, ref) for ref in moved} == {b"rig"}
+        assert made.keys(keys.DRIFT) == []
+
+
+def declare(made: Rig, refs: Sequence[Ref], version: int) -> None:
+    """A further version of each."""
+    for ref in refs:
+        value = keys.encode_declared({**body_of(ref), "description": f"of {version}"}, version)
+        made.client.commit([WriteSet((Put(config_key(ref), value),))])
+
+
+def owner(made: Rig, ref: Ref) -> bytes | None:
+    """Whose it is."""
+    entry = made.etcd.get(shard_key(vshard(str(ref))))
+    return entry.value if entry is not None else None
 
 
 def _refused(point: str, name: str) -> None:
