@@ -91,9 +91,11 @@ class Holdings:
         return self._terms
 
     def tenure(self) -> Tenure:
-        """What the HeatActors are to know: they ask a service that knows no fences."""
+        """What the HeatActors are to know: they ask a service that knows no fences. They begin nothing for what
+        leaves, either: its requester may hear of that after they have said that nothing of it is under way."""
         left_s = self.session.left_s() if self.session is not None else 0.0
-        return Tenure(self.terms(), self._bridge.now() + left_s if left_s else 0.0)
+        terms = {n: term for n, term in self.terms().items() if n not in self._drain.leaving}
+        return Tenure(terms, self._bridge.now() + left_s if left_s else 0.0)
 
     def told(self) -> Owned | None:
         """What the shards were told last; None before the first time."""

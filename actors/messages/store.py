@@ -86,8 +86,8 @@ class Rested:
 
 @dataclass(frozen=True, slots=True)
 class Tenure:
-    """EtcdBridge → HeatActors, at every change and several times within the lease: as `Owned`, and until when on
-    the runtime's clock the lease certainly lasts."""
+    """EtcdBridge → HeatActors, at every change and several times within the lease: as `Owned` without what leaves,
+    and until when on the runtime's clock the lease certainly lasts."""
 
     terms: Mapping[int, int]
     until: float

@@ -9,7 +9,7 @@ from thespian.actors import ActorExitRequest
 from actors.core.model import Ref
 from actors.core.ownership import VSHARDS, shard_key
 from actors.handover import DRAIN_S, Recordings
-from actors.messages import Committed, Owned, Report, Rested
+from actors.messages import Committed, Owned, Report, Rested, Tenure, Topology
 from actors.ports import Delete, Entry, Put, WriteSet
 from tests.actors.bridge_rig import BridgeRig, ref_in
 
@@ -65,6 +65,20 @@ def test_what_never_rests_is_given_after_its_time() -> None:
     second.run()
     assert set(second.terms) == wanted
     assert first.terms.keys() & second.terms.keys() == set()
+
+
+def test_nothing_is_begun_in_heat_for_what_leaves() -> None:
+    """From the beginning of the drain on, whatever a resource asks for that has not heard of it; again if it stays."""
+    first, second = joined()
+    wanted, heat = leaving(first), first.host.external("heat")
+    first.tell(Topology(2, first.address, (heat,), (), (first.outside,)))
+    told = [message for message in first.host.take(heat) if isinstance(message, Tenure)]
+    assert set(told[-1].terms) == set(range(VSHARDS)) - wanted
+    second.host.tell(second.address, ActorExitRequest())
+    first.run(0.05)
+    told = [message for message in first.host.take(heat) if isinstance(message, Tenure)]
+    assert dict(told[-1].terms) == first.terms
+    assert len(first.terms) == VSHARDS
 
 
 def test_an_answer_about_another_round_gives_nothing_away() -> None:
