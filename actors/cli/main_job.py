@@ -72,6 +72,7 @@ class Run:
         self._system: system.System | None = None
         self._log = None if settings.log.format == "json" or not sys.stdout.isatty() else "gatewright.log"
         self._starts: list[float] = []
+        self._unheard = 0  # questions in a row that the supervisor's process did not answer
         self._http = ""
         self._notifier, self._ready = Notifier(os.environ), False
         self._parsed, self._reload = parsed, False
@@ -136,6 +137,7 @@ class Run:
 
     def _start_system(self) -> None:
         self._starts.append(time.monotonic())
+        self._unheard = 0
         options = self._settings.options(
             tuple(self._types), terminal=self._log is None and sys.stderr.isatty()
         )
@@ -230,15 +232,27 @@ class Run:
         try:
             query = StatusQuery(f"status {time.monotonic():.6f}")
             reply = self._system.ask(query, STATUS_TIMEOUT_S, StatusReply)
+            self._unheard = 0
             # ready means that the tree answers; that etcd is usable is what /readyz is for
             self._notifier.tell("WATCHDOG=1" if self._ready else "READY=1")
             self._ready = True
             return reply
         except system.NoAnswerError:
+            self._look_after(self._system)
             return None
         except system.SystemGoneError:
             self._restart()
             return None
+
+    def _look_after(self, tree: system.System) -> None:
+        """Nothing was answered: a shard may be silent, which the supervisor mends; or that hangs, which is for us."""
+        try:
+            self._unheard = 0 if tree.answers(STATUS_TIMEOUT_S) else self._unheard + 1
+        except system.SystemGoneError:
+            return  # seen by the next question
+        if self._unheard >= self._settings.supervision.heartbeats_missed_max:
+            self._display.say("the supervisor does not answer any more")
+            self._restart()
 
     def _hung_up(self, _signal: int, _frame: object) -> None:
         self._reload = True
@@ -276,7 +290,7 @@ class Run:
             self._restart()
 
     def _restart(self) -> None:
-        """The tree died (its root, or the admin process): everything is in etcd, so begin again."""
+        """The tree died (its root, or the admin process), or its root hangs: everything is in etcd, so begin again."""
         while True:
             recent = [t for t in self._starts if time.monotonic() - t < 60.0]
             if len(recent) > 3:

@@ -93,6 +93,14 @@ class System:
             answer: T = self._run(endpoint, timeout_s, check)
             return answer
 
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the process of the root actor answers in time, whatever its actor is at. Raises SystemGoneError."""
+        try:
+            self.ask(Hello(), timeout_s, Welcome)
+        except NoAnswerError:
+            return False
+        return True
+
     # ------------------------------------------------------------------ its life
 
     def alive(self) -> bool:

@@ -23,6 +23,9 @@ class Tree:
 
     deaths: list[Exception]
     started: int
+    #: what the root's process answers, one after the other; at the end the watching ends
+    hears: list[bool]
+    asked: int
 
     def tell(self, _message: object) -> None:
         """Take the orders, or do not."""
@@ -37,6 +40,15 @@ class Tree:
     def stop(self) -> None:
         """It is over."""
 
+    def ask(self, *_: object) -> None:
+        """No status comes, and nobody asks for ever."""
+        Tree.asked += 1
+        raise NoAnswerError("no answer") if Tree.hears and Tree.asked < 20 else KeyboardInterrupt
+
+    def answers(self, _timeout_s: float) -> bool:
+        """As was laid down."""
+        return Tree.hears.pop(0)
+
 
 def start(*_: Any, **__: Any) -> Tree:
     """In place of `actors.runtime.system.start`."""
@@ -50,7 +62,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[main_job.Ru
     """A controller that is about to start; what it does to signals is undone."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.getsignal(number) for number in numbers]
-    Tree.deaths, Tree.started = [], 0
+    Tree.deaths, Tree.started, Tree.hears, Tree.asked = [], 0, [], 0
     monkeypatch.setattr("actors.runtime.system.start", start)
     settings = Snapshot(
         etcd=EtcdSection(endpoints=("http://127.0.0.1:1",)),
@@ -107,6 +119,20 @@ def test_a_tree_that_never_starts_is_given_up(run: main_job.Run, capsys: pytest.
     Tree.deaths = [GONE, DEAF] * 4
     assert run.run() == 70
     assert "died four times within a minute" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("hears", "starts"), [([False] * 3 + [True] + [False] * 3, 1), ([False] * 4 + [True], 2)]
+)
+def test_a_supervisor_that_hangs_is_replaced(
+    run: main_job.Run, capsys: pytest.CaptureFixture[str], hears: list[bool], starts: int
+) -> None:
+    """Silent as often in a row as others may miss heartbeats: the tree is begun again; as long as it answers now and
+    then, only the status is late."""
+    Tree.hears = list(hears)
+    assert run.run() == 0
+    assert Tree.started == starts
+    assert ("the supervisor does not answer" in capsys.readouterr().out) is (starts == 2)
 
 
 def test_a_death_during_a_reload_does_not_end_it(run: main_job.Run) -> None:

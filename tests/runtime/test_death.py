@@ -65,6 +65,17 @@ def test_a_stuck_system_ends_with_its_starter(starter: Any) -> None:
     eventually(lambda: all_gone(told["all"]), 10)
 
 
+def test_a_root_that_hangs_is_told_from_one_that_is_busy(stage: Stage) -> None:
+    """Its process answers, until it stands still."""
+    system = stage.start(cast.Keeper)
+    pid = system.ask(Ask("pid"), 5, Answer).value
+    assert system.answers(5)
+    os.kill(pid, signal.SIGSTOP)
+    assert not system.answers(0.5)
+    os.kill(pid, signal.SIGCONT)
+    assert system.answers(5)
+
+
 def test_a_shard_is_replaced(stage: Stage) -> None:
     """A killed shard takes its actors and its child process along; its parent is told and makes a new one."""
     system = stage.start(cast.Keeper)
