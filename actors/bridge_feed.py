@@ -178,6 +178,14 @@ class Feed:
         later = tuple(c for c in held if c.revision > subscriber.revision)
         if later:
             self._mirror(subscriber, later)
+        if self.complete:
+            self._bridge.holdings.mirrored()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard has had its listing."""
+        known, count = self._subscribers, self._bridge.boot.options.shards
+        return all(index in known and known[index].listed for index in range(count))
 
     def _mirror(self, subscriber: Subscriber, changes: tuple[Changes, ...]) -> None:
         subscriber.sent += bool(changes)

@@ -2,8 +2,9 @@
 
 Guarantees: one lease per controller; its member key and all its shards hang on it, so they vanish together;
 what is owned is owned in etcd, under a fence that ends with any change of hands; what another is to have is
-drained before it is given (`handover`); losing the lease, or a shard, is told to the shards at once; whatever
-etcd shows is compared with what we believe, and etcd is right.
+drained before it is given (`handover`), and nothing is taken from others before our shards can act (`join`);
+losing the lease, or a shard, is told to the shards at once; whatever etcd shows is compared with what we
+believe, and etcd is right.
 Does not guarantee that nobody acts after the loss: that is why every write carries the fence.
 """
 
@@ -50,6 +51,10 @@ class Moved:
     read_at: int
 
 
+class Unable:
+    """Our shards cannot act yet, and nothing is ours."""
+
+
 class Holdings:
     """What one bridge owns. Works on the bridge's thread."""
 
@@ -67,6 +72,8 @@ class Holdings:
         self._told: Owned | None = None
         self._drain = Drain(bridge)
         self._timer: Timer | None = None
+        #: All shards have had a mirror since the start; whether that is waited for.
+        self._able = self._awaiting = False
 
     # ------------------------------------------------------------------------------------- questions
 
@@ -104,12 +111,16 @@ class Holdings:
     # -------------------------------------------------------------------------------------- membership
 
     def join(self) -> None:
-        """Become a member: a lease and our key on it."""
+        """Become a member: a lease and our key on it. Others give to a member at once, so the first time that waits
+        until our shards can act; unless our key is there: then this is a new process of one that owns already."""
         boot = self._bridge.boot
         self._claims.me = boot.owner
+        able = self._able = self._able or self._bridge.feed.complete
         store, owner, ttl_s = self._bridge.store, boot.owner, boot.options.owner_ttl_s
 
-        def work() -> tuple[Session, Mapping[str, Entry]] | None:
+        def work() -> tuple[Session, Mapping[str, Entry]] | Unable | None:
+            if not able and not store.read([member_key(owner)])[1]:
+                return Unable()
             session = store.session(ttl_s)
             try:
                 if taken := session.take([member_key(owner)], owner):
@@ -122,7 +133,19 @@ class Holdings:
 
         self._bridge.submit(work, self._joined, "own")
 
-    def _joined(self, outcome: tuple[Session, Mapping[str, Entry]] | BaseException | None) -> None:
+    def mirrored(self) -> None:
+        """All shards have a mirror."""
+        self._able = True
+        if self._awaiting:
+            self._awaiting = False
+            self.join()
+
+    def _joined(self, outcome: tuple[Session, Mapping[str, Entry]] | Unable | BaseException | None) -> None:
+        if isinstance(outcome, Unable):
+            self._awaiting = True
+            if self._able:  # by now
+                self.mirrored()
+            return
         if outcome is None or isinstance(outcome, BaseException):
             reason = "another controller has our name" if outcome is None else str(outcome)
             self._bridge.note("ownership", reason)

@@ -95,7 +95,8 @@ def once(error_class: ErrorClass, kind: str) -> Spoil:
 
 
 class BridgeRig:
-    """A bridge that has joined. `etcd` is open to tests."""
+    """A bridge that has joined: no shard has to have its mirror for that, unless `shards` is given. `etcd` is open to
+    tests."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class BridgeRig:
         self.address = self.host.spawn(EtcdBridge)
         # the store stays in this process: the boot message does not travel
         self.host.pickling = False
-        given = replace(Options(types=tuple(TYPES)), **options)
+        given = replace(Options(types=tuple(TYPES), shards=0), **options)
         wiring = Wiring(lambda: self.store, _unused, _unused)
         self.host.tell(self.address, Boot(given, wiring, owner))
         topology = Topology(1, self.address, (), (), (self.outside,))

@@ -46,7 +46,7 @@ class Bridge:
     def boot(self) -> None:
         """As the Supervisor does."""
         wiring = Wiring(lambda: self.store, partial(FakeStacks, lambda: 0.0), lambda: None)  # type: ignore[arg-type,return-value]
-        self.host.tell(self.address, Boot(Options(types=()), wiring, "test"))
+        self.host.tell(self.address, Boot(Options(types=(), shards=0), wiring, "test"))
         self.host.run()
 
     def ask(self, questions: Sequence[tuple[str, ...]]) -> list[object]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from thespian.actors import ActorExitRequest
 
 from actors.core.model import Ref
-from actors.core.ownership import VSHARDS, shard_key
+from actors.core.ownership import VSHARDS, member_key, shard_key
 from actors.handover import DRAIN_S, Recordings
-from actors.messages import Committed, Owned, Report, Rested, Tenure, Topology
+from actors.messages import Committed, Owned, Report, Rested, Subscribe, Tenure, Topology
 from actors.ports import Delete, Entry, Put, WriteSet
 from tests.actors.bridge_rig import BridgeRig, ref_in
 
@@ -33,6 +33,30 @@ def leaving(rig: BridgeRig) -> frozenset[int]:
 def rest(rig: BridgeRig) -> None:
     """Say that nothing of it is under way."""
     rig.tell(Rested(rig.of(Owned)[-1].round))
+
+
+def test_nothing_is_given_to_one_that_cannot_act_yet() -> None:
+    """A controller becomes a member when both its shards have their mirrors, not while the first is being listed."""
+    first = BridgeRig(owner="first")
+    first.run(1.0)
+    second = BridgeRig(first.etcd, first.host, "second", shards=2)
+    second.subscribe()
+    first.run(5.0)
+    assert leaving(first) == frozenset()
+    assert first.get(member_key("second")) is None
+    second.tell(Subscribe(1, 1))
+    first.run(0.05)
+    assert leaving(first)
+
+
+def test_a_new_bridge_of_an_owner_need_not_wait() -> None:
+    """Its shards have the mirror that the one before gave them: it takes what is its own before it lists again."""
+    before = BridgeRig(owner="me")
+    before.run(1.0)
+    before.host.crash(before.address)
+    after = BridgeRig(before.etcd, before.host, "me", shards=1)
+    after.run(0.1)
+    assert after.terms == before.terms
 
 
 def test_what_leaves_is_kept_until_it_rests() -> None:

@@ -112,7 +112,7 @@ class Bridge:
         from tests.bench.bridge_host import BridgeHost
 
         self.host = BridgeHost()
-        options = Options(types=(), history_s=0.0)
+        options = Options(types=(), history_s=0.0, shards=0)
         wiring = Wiring(lambda: Access([endpoint]).open(timeout_s=30.0), _unused, _unused)
         self.host.tell(Boot(options, wiring, f"bench {time.monotonic()}"))
         self.host.tell(Topology(1, "bridge", (), (), ("shard",)))
