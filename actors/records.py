@@ -62,8 +62,11 @@ def is_behind(p: Paths, read: ReadDone, world: World, seen: int) -> bool:
     if any(entry is not None and entry.mod_revision > seen for entry in entries):
         return True
     ref = world.types.ref(p.config, keys.CONFIG)
-    gone = p.config not in read.entries and world.revision <= read.revision
-    return gone and ref is not None and world.stamp(ref) is not None
+    if ref is None or world.revision > read.revision:
+        return False
+    # a request goes with the plan that it led to, and with nothing else that such a mirror lacks
+    taken_up = p.request not in read.entries and world.requested(ref)
+    return taken_up or (p.config not in read.entries and world.stamp(ref) is not None)
 
 
 def action_for(declared: Declared, records: Records, built: frozenset[Handler]) -> Action:
