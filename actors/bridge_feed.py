@@ -67,6 +67,8 @@ class Feed:
         self._starting = False
         self._timing = False
         self._begun = float("-inf")  # when the watch had to begin anew last
+        #: Of what the watch has shown last.
+        self.revision = 0
 
     def subscribe(self, message: Subscribe, sender: Address) -> None:
         """A shard wants everything; what it had before is void."""
@@ -96,6 +98,7 @@ class Feed:
             self._bridge.after(RETRY_S, Tick("feed"))
             return
         revision, entries = outcome
+        self.revision = revision
         self._bridge.commits.unseen(revision)
         self._watch = self._bridge.store.watch(ROOT, revision=revision, sink=self._bridge.post)
         self._bridge.holdings.listed(entries, revision)
@@ -217,7 +220,7 @@ class Feed:
         self._forward(batch)
 
     def _sort(self, item: Changes, batch: list[Changes]) -> None:
-        commits = self._bridge.commits
+        commits, self.revision = self._bridge.commits, item.revision
         for change in item.puts_and_deletes:
             commits.seen(change, item.revision)
         ours = tuple(c for c in item.puts_and_deletes if c.key.startswith(MIRRORED))

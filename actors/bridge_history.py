@@ -1,8 +1,9 @@
 """Keeps etcd's history short: the part of the EtcdBridge that compacts.
 
-Guarantees: one controller compacts, the owner of virtual shard 0; history of the last `history_s` seconds is kept
-unless it takes more than `history_bytes`, then only that of the last two looks (`LOOK_S` apart), so that a burst of
-writes cannot fill the quota. A watch that is further behind than that is resynchronised by comparison.
+Guarantees: one controller compacts, the owner of virtual shard 0, and the others know how old the history is, too, so
+that it is shortened however often that shard changes hands; history of the last `history_s` seconds is kept unless
+it takes more than `history_bytes`, then only that of the last two looks (`LOOK_S` apart), so that a burst of writes
+cannot fill the quota. A watch that is further behind than that is resynchronised by comparison.
 Does not give free space inside etcd's file back to the disk: that is defragmentation, an operator's decision.
 """
 
@@ -54,8 +55,9 @@ class History:
     def look(self) -> None:
         """How long is the history, and who is to shorten it?"""
         if not self._bridge.holdings.owns(COMPACTOR):
-            self._marks.clear()
             self._floor = 0
+            self._target(self._bridge.now() - self._bridge.boot.options.history_s, burst=False)
+            self._mark(self._bridge.feed.revision)  # without asking etcd
             self.begin()
             return
         store = self._bridge.store
@@ -71,13 +73,16 @@ class History:
             return
         used = outcome.status.bytes_in_use
         self._floor = min(self._floor or used, used)
-        target = self._target(now - options.history_s, used - self._floor > options.history_bytes)
-        if not self._marks or self._marks[-1][1] != outcome.revision:
-            self._marks.append((now, outcome.revision))
+        target = self._target(now - options.history_s, burst=used - self._floor > options.history_bytes)
+        self._mark(outcome.revision)
         if target > self._compacted:
             self._compact(target)
 
-    def _target(self, before: float, burst: bool) -> int:
+    def _mark(self, revision: int) -> None:
+        if not self._marks or self._marks[-1][1] != revision:
+            self._marks.append((self._bridge.now(), revision))
+
+    def _target(self, before: float, *, burst: bool) -> int:
         """The newest marked revision that need not be kept; 0 if there is none."""
         target = 0
         while self._marks and (self._marks[0][0] <= before or (burst and len(self._marks) > 1)):

@@ -9,7 +9,7 @@ from thespian.actors import ActorExitRequest
 
 from actors import bridge_feed, bridge_history
 from actors.core.errors import ErrorClass, PortError
-from actors.core.ownership import CONTROLLERS, VSHARDS
+from actors.core.ownership import CONTROLLERS, VSHARDS, assign, shard_key
 from actors.messages import Mirror, More
 from actors.ports import Delete, Entry, Page, Put, WriteSet
 from sim.fake_etcd import FakeEtcd
@@ -213,6 +213,27 @@ def test_history_is_compacted_by_one_controller_after_its_time(keeps: bool) -> N
         assert marks[120] <= first.etcd.compacted <= marks[140]
     else:
         assert first.etcd.compacted == 0
+
+
+def test_history_is_compacted_whoever_comes_and_goes() -> None:
+    """Controllers that own shard 0 for a part of the time that history is kept, one after the other: it is kept for
+    about that time, not for as long as this goes on."""
+    first, marks = BridgeRig(owner="first", history_s=60.0), dict[float, int]()
+    names = [name for name in map(str, range(100)) if assign(["first", name])[0] == name]
+    for name in names[:8]:
+        other = BridgeRig(first.etcd, first.host, name, history_s=60.0)
+        first.run(20.0)
+        assert first.get(shard_key(0)) == name.encode()
+        other.host.tell(other.address, ActorExitRequest())
+        for _ in range(2):
+            marks[first.host.now] = first.etcd.revision
+            fill(first.etcd, 300)
+            first.run(10.0)
+        assert first.get(shard_key(0)) == b"first"
+    now = first.host.now
+    kept = [revision for at, revision in marks.items() if at >= now - 60.0]
+    gone = [revision for at, revision in marks.items() if at < now - 120.0]
+    assert max(gone) <= first.etcd.compacted <= min(kept)
 
 
 def test_a_burst_is_compacted_before_its_time() -> None:
