@@ -14,7 +14,7 @@ from actors.core.json_text import check_given
 from actors.core.keys import stack_name
 from actors.core.model import Action, JsonObject
 from actors.core.redact import redact, secret_values
-from actors.core.stackdrive import Seen
+from actors.core.stackdrive import Next, Seen
 from actors.messages import Address, HeatRequest
 from actors.ports import Stack, StackSpec
 
@@ -26,7 +26,7 @@ class Drive:
     """`acted`: it has made the stack as wanted; `acts`: its last write was to do so; `undone`: why that write has not
     happened, as far as anything shows; `shown`: how the stacks looked last. `admitted`: it holds a slot of its
     tenant. `busy`: a call for it is under way. `over`: answered or taken over by `successor`, which begins when
-    that call has returned: a stack has one writer. `failed_deletes`: what `writes` was when a DELETE_FAILED was
+    that call has returned: a stack has one writer. `failed`: what `writes` was when a failure that may pass was
     last seen. `values`: of all parameters; `secrets`: those of them that nobody may see, None before they are asked
     for. `identity`: parameters that hold the resource's id; `recognised`: the stack that bears them although its
     tags are gone."""
@@ -50,7 +50,7 @@ class Drive:
     undone: Failure | None = None
     shown: tuple[tuple[str, ...], ...] = ()
     writes: int = 0
-    failed_deletes: int = 0
+    failed: int = 0
     troubles: int = 0
     admitted: bool = False
     busy: bool = False
@@ -148,12 +148,20 @@ class Drive:
         self.reason = about.reason if about is not None else ""
         return step
 
-    def delete_failed(self) -> bool:
-        """Whether a DELETE of this drive has failed since it was asked the last time."""
-        failed = self.status == "DELETE_FAILED" and self.undone is None and self.failed_deletes < self.writes
-        if failed:
-            self.failed_deletes = self.writes
-        return failed
+    def may_pass(self, step: stackdrive.Step) -> bool:
+        """Whether a failure that this drive brought about is looked at once more before anything is made of it.
+
+        A DELETE that failed is often cured by a second one, when what hindered it has passed. Of a stack that is
+        deleted by somebody while it is built Heat says for a moment that the building was cancelled.
+        """
+        if step.next is Next.DELETE:
+            told = self.status == "DELETE_FAILED" and self.undone is None
+        else:
+            told = self.reason.endswith(" cancelled")
+        if not told:
+            return False
+        news, self.failed = self.failed < self.writes, self.writes
+        return news
 
     def told(self, silence: str, ahead: int) -> str:
         """What people see of it: `silence` says why nothing is heard of Heat, `ahead` how many of the tenant wait."""

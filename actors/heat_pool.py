@@ -270,8 +270,7 @@ class HeatActor(IoActor):
                 self._write(drive, step, lambda stacks: stacks.create(spec))
             case Next.UPDATE if spec is not None:
                 self._write(drive, step, lambda stacks: stacks.update(spec, sid))
-            case Next.DELETE if drive.delete_failed():
-                # often cured by a second one, when what hindered it has passed
+            case Next.DELETE | Next.FAIL if drive.may_pass(step):
                 self.after(DELETE_PAUSE_S * 2.0**drive.writes, Tick(f"look {drive.request.rid}"))
             case Next.DELETE:
                 self._write(drive, step, lambda stacks: stacks.delete(tenant, name, sid))

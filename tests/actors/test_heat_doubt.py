@@ -136,3 +136,32 @@ def test_a_stack_that_goes_away_before_its_update_is_built_anew() -> None:
     assert rig.done("next").status == "CREATE_COMPLETE"
     (after,) = rig.stacks.engine.living("t")
     assert (after.id != record.id, after.tags) == (True, ("gatewright", "v2"))
+
+
+def test_a_stack_that_is_deleted_while_it_is_built_is_built_anew() -> None:
+    """Heat tells for a moment that the create was cancelled: the delete is what there is to it."""
+    rig = Rig()
+    rig.fates["CREATE"] = Fate.STUCK
+    rig.ask("a")
+    rig.run(3.0)
+    rig.fates.clear()
+    (record,) = rig.stacks.engine.living("t")
+    record.outcome = ("FAILED", "Stack CREATE cancelled")
+    rig.stacks.engine._finish(record, rig.host.now)
+    rig.run(1.5)
+    assert not rig.answers
+    rig.stacks.engine.delete(record)
+    assert rig.done("a").status == "CREATE_COMPLETE"
+    assert rig.stacks.requests["create"] == 2
+
+
+def test_an_update_that_somebody_cancelled_has_failed() -> None:
+    """Looked at once more, it still is cancelled: that is told, and Heat is not asked for it again."""
+    rig = made()
+    rig.fates["UPDATE"] = Fate.STUCK
+    rig.ask("next", version=2, action=MODIFY)
+    rig.run(3.0)
+    (record,) = rig.stacks.engine.living("t")
+    rig.stacks.engine.cancel_update(record, rollback=False)
+    assert str(rig.done("next").failure) == "StackFailed: UPDATE_FAILED: Stack UPDATE cancelled"
+    assert rig.stacks.requests["update"] == 1

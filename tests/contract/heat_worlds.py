@@ -114,7 +114,8 @@ class RealWorld:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request of the test's own, without the adapter."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.heat.url + path, data=data, method=method)
+        kind = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.heat.url + path, data=data, headers=kind, method=method)
         with urllib.request.urlopen(request, timeout=60) as response:
             text = response.read()
         return json.loads(text) if text else None

@@ -149,6 +149,21 @@ def test_404_and_400_of_stacks_that_are_gone_or_going(real: RealWorld) -> None:
     HEARD.update(("EntityNotFound", "NotSupported"))
 
 
+def test_a_stack_whose_check_failed_takes_an_update(real: RealWorld) -> None:
+    """What failed of a stack that works is no reason to delete it: Heat repairs it by an update."""
+    tenant = real.tenant()
+    stack_id = real.stacks.create(
+        spec(tenant, template=template({"a": knob(fail_on=["CHECK"])}), parameters={})
+    )
+    real.until(lambda: not real.stacks.in_progress(tenant))
+    real.ask("POST", f"/v1/{tenant}/stacks/{NAME}/{stack_id}/actions", {"check": None})
+    real.until(lambda: real.stacks.get(tenant, NAME, stack_id, outputs=False).status == "FAILED")
+    real.stacks.update(spec(tenant, template=template({"a": knob()}), parameters={}), stack_id)
+    real.until(lambda: not real.stacks.in_progress(tenant))
+    (repaired,) = real.stacks.find(tenant, NAME)
+    assert (repaired.id, repaired.action, repaired.status) == (stack_id, "UPDATE", "COMPLETE")
+
+
 def test_every_row_was_heard_from_a_real_heat() -> None:
     """No row of the table by error type rests on belief. (Needs the tests above in the same run.)"""
     if len(HEARD) < 5:
