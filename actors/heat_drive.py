@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,6 +18,8 @@ from actors.core.stackdrive import Next, Seen
 from actors.messages import Address, HeatRequest
 from actors.ports import Stack, StackSpec
 
+#: What Heat shows in the place of a hidden parameter.
+HIDDEN = "******"
 _DELETES = (Action.LOGICAL_DELETE, Action.DELETE)
 
 
@@ -131,6 +133,26 @@ class Drive:
         mine = bool(self.identity) and self.identity.items() <= dict(stack.parameters).items()
         self.recognised = stack.id if mine else ""
         return mine
+
+    def made_of_others(self, stack: Stack) -> bool:
+        """Whether a stack that is at our version, but not by this drive, was made of other values than ours.
+
+        A version may be given out twice, when etcd was lost. Compared is what Heat shows as it was given: text.
+        """
+        if self.spec is None or self.acted:
+            return False
+        declared = self.spec.template.get("parameters")
+        schemas = declared if isinstance(declared, Mapping) else {}
+        texts = {
+            name
+            for name, schema in schemas.items()
+            if isinstance(schema, Mapping) and schema.get("type") == "string"
+        }
+        return any(
+            isinstance(value, str) and stack.parameters.get(name, value) not in (value, HIDDEN)
+            for name, value in self.spec.parameters.items()
+            if name in texts
+        )
 
     def decide(self, stacks: list[Seen]) -> stackdrive.Step:
         """What to do next, given all living stacks of the name; notes how the one that it is about stands."""

@@ -276,8 +276,9 @@ class HeatActor(IoActor):
                 self._write(drive, step, lambda stacks: stacks.delete(tenant, name, sid))
             case Next.WAIT:
                 self._waits.add(tenant, sid, drive.request.rid)
-            case Next.FINISH if spec is not None and spec.template.get("outputs"):
-                self._looks.get(drive, sid, lambda stack: self._got(drive, stack), outputs=True)
+            case Next.FINISH if spec is not None and (spec.template.get("outputs") or not drive.acted):
+                got = lambda stack: self._got(drive, stack)  # noqa: E731
+                self._looks.get(drive, sid, got, outputs="outputs" in spec.template)
             case Next.FINISH:
                 self._done(drive, drive.reason)
             case Next.GONE:
@@ -314,6 +315,8 @@ class HeatActor(IoActor):
     def _got(self, drive: Drive, stack: Stack) -> None:
         """The outputs, of a stack that may have changed since it was looked at."""
         step = drive.decide([drive.seen(stack)])
+        if step.next is Next.FINISH and drive.made_of_others(stack):
+            step = Step(Next.UPDATE, step.stack_id)
         if step.next is Next.FINISH:
             self._done(drive, drive.reason, stack)
         else:

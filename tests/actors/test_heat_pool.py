@@ -19,6 +19,7 @@ from actors.ports import REQUEST_ID, Stack, StackSpec
 from sim import fake_stacks
 from sim.heat.engine import Fate, Request
 from sim.heat.outputs import resolve
+from tests.actors import heat_rig
 from tests.actors.heat_rig import CALL_S, CREATE, GONE, TEMPLATE, Rig, calls_take_time, ref
 
 __all__ = ["calls_take_time"]
@@ -187,6 +188,25 @@ def test_a_stack_without_tags_is_known_by_its_parameters(action: Action, value: 
     else:
         assert left is not None
         assert (answer.status, left.tags) == ("UPDATE_COMPLETE", ("gatewright", "v2"))
+
+
+@pytest.mark.parametrize("outputs", [True, False])
+def test_a_stack_of_another_life_at_the_same_version_is_updated(
+    outputs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Etcd was lost and versions began anew: a complete stack of other values is not taken for ours, one of ours is."""
+    if not outputs:
+        monkeypatch.setattr(heat_rig, "TEMPLATE", TEMPLATE.partition("outputs:")[0])
+    rig = Rig()
+    rig.ask("theirs", value="old")
+    rig.done("theirs")
+    rig.ask("same", value="old")
+    assert rig.done("same").status == "CREATE_COMPLETE"
+    rig.ask("ours", value="new")
+    assert rig.done("ours").status == "UPDATE_COMPLETE"
+    (record,) = rig.stacks.engine.living("t")
+    assert record.given == {"v": "new"}
+    assert rig.stacks.requests["update"] == 1
 
 
 def test_twins_are_settled_and_told() -> None:

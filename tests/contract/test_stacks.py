@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.core.errors import ErrorClass, PortError
+from actors.heat_drive import HIDDEN
 from actors.ports import Stack
 from sim.heat_server.launch import RunningHeat, start
 from tests.contract.heat_worlds import (
@@ -280,6 +281,22 @@ def test_secrets_inside_a_template_are_masked_in_refusals(world: World) -> None:
         world.stacks.create(spec(world.tenant(), template=template, secrets=frozenset({"s3cr3tValue"})))
     assert "***" in str(error.value)
     assert "s3cr3t" not in repr(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a", " a b ", "тест \U0001f600", "a\nb\t\"'\\", "007", "true", '{"b": 1, "a": [2]}', "null"]
+)
+def test_text_parameters_are_shown_as_they_were_given(world: World, text: str) -> None:
+    """By them a stack of ours is told from one of another life; what is hidden is shown as stars."""
+    tenant = world.tenant()
+    template = {
+        "heat_template_version": "2013-05-23",
+        "parameters": {"p": {"type": "string"}, "h": {"type": "string", "hidden": True}},
+        "resources": {},
+    }
+    wanted = spec(tenant, template=template, parameters={"p": text, "h": text})
+    shown = finished(world, tenant, wanted.name, world.stacks.create(wanted)).parameters
+    assert (shown["p"], shown["h"]) == (text, HIDDEN)
 
 
 def test_many_threads_get_their_own_answers(world: World) -> None:
