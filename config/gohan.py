@@ -2,7 +2,8 @@
 
 Guarantees: `load_schemas` reads what `GET /gohan/v0.1/schemas` answers and raises SchemaError, naming the
 schema, for what it cannot read. The rows of contract 4.2 are data here, because Gohan's newer schemas no
-longer name the templates of the monitoring worker; and so is what its schemas are known to say wrongly.
+longer name the templates of the monitoring worker, nor all relations that older templates walk; and so is what its
+schemas are known to say wrongly.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ PORT_MONITORING: Final[JsonObject] = {
     "then_mapping": {"constant": None},
     "else_mapping": {"constant": "port_monitoring"},
 }
+#: type → relations that documents of older templates walk and newer schemas lack.
+_FORMER_RELATIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "interdc_service": {"uplink_interface_id": "ha_interface"}
+}
 #: type → mapping that its schema is known to have by mistake → the one that is meant (contract 4.1, quirk 28).
 #: A schema that says anything else is believed.
 _MEANT: Final[Mapping[str, Mapping[str, str]]] = {"local_subnet": {"Cese_logical_port": "Clocal_subnet"}}
@@ -72,12 +77,19 @@ def load_schemas(documents: Json) -> TypeTable:
 
 
 def with_monitoring(types: TypeTable) -> TypeTable:
-    """The same types, with the monitoring templates of contract 4.2 added where none are named.
+    """The same types, with what the first generation has besides, where a schema does not say otherwise: the monitoring
+    templates of contract 4.2 and the relations that its templates walk.
 
     Harmless for later generations: a template id without a document counts as no template.
     """
     named: dict[str, Json] = {name: f"C{name}_monitoring" for name in MONITORED} | {"port": PORT_MONITORING}
-    return TypeTable([_add_monitoring(each, named.get(each.name)) for each in types])
+    return TypeTable([_add_monitoring(_add_relations(each, types), named.get(each.name)) for each in types])
+
+
+def _add_relations(kind: ResourceType, types: TypeTable) -> ResourceType:
+    former = _FORMER_RELATIONS.get(kind.name, {})
+    known = {prop: target for prop, target in former.items() if types.get(target) is not None}
+    return replace(kind, relations={**known, **kind.relations}) if known else kind
 
 
 def _add_monitoring(kind: ResourceType, mapping: Json) -> ResourceType:

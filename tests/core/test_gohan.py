@@ -116,6 +116,20 @@ def test_monitoring_templates_are_added_where_none_are_named():
     assert paths == {"port": PORT_MONITORING, "network": "Cmine", "subnet": None}
 
 
+def test_relations_that_older_templates_walk_are_added_where_the_schemas_lack_them():
+    """The uplink of an interdc_service can be walked with Gohan's schemas too, unless they say where it leads."""
+    service, uplink = schema(id="interdc_service"), schema(id="ha_interface", plural="ha_interfaces")
+    mine = {"type": "string", "relation": "mine"}
+    other = schema(id="interdc_service", schema={"properties": {"uplink_interface_id": mine}})
+    for documents, target in (
+        ([service, uplink], "ha_interface"),
+        ([service], None),
+        ([other, uplink], "mine"),
+    ):
+        table = with_monitoring(load_schemas(documents))
+        assert table.relations["interdc_service"].get("uplink_interface_id") == target
+
+
 @recorded
 def test_recorded_relations_and_template_paths():
     """Gohan's recorded schemas give the recorded relation table and all 31 recorded template paths."""
