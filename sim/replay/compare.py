@@ -20,6 +20,7 @@ from actors.core.model import Job, Json, Param, ParamType, Ref
 from sim.replay.conductor import Played
 from sim.replay.recording import Recording, Version
 
+LOST = "lost-by-watcher"
 #: name → (section of the contract, what we do instead)
 DECISIONS = {
     "null-left-out": ("3.5, 10.26", "a null parameter is not sent, so that Heat takes its default"),
@@ -29,7 +30,7 @@ DECISIONS = {
         "monitors that are not SNMP are ACTIVE at once and not published",
     ),
     "target-in-stack": ("6.4, README Limits", "targets registered inside a stack are Heat's business"),
-    "lost-by-watcher": ("INDEX, mind 3", "the recording lacks a value that its own watcher lost"),
+    LOST: ("INDEX, mind 3", "the recording lacks a value that its own watcher lost"),
 }
 
 
@@ -176,8 +177,11 @@ def _jobs(run: Recording, ours: Ours) -> Found:
             yield [Difference("jobs", job_id, "not planned")]
         else:
             yield _members("jobs", job_id, _job(job), _job(mine))
-    for job_id in ours_by_id.keys() - theirs_by_id.keys():
-        yield [Difference("jobs", job_id, "planned, but not recorded")]
+    for job_id, job in ours_by_id.items():
+        if job_id not in theirs_by_id:
+            version = (job.ref, job.version)
+            lost = version not in run.jobs and version in run.answers
+            yield [Difference("jobs", job_id, "planned, but not recorded", LOST if lost else "")]
 
 
 # ----------------------------------------------------------------------------------------------- requests
@@ -270,6 +274,9 @@ def _by_key(outputs: Iterable[dict[str, Json]]) -> dict[str, Json]:
 def _stacks(run: Recording, ours: Ours) -> Found:
     for version in run.stacks.keys() | ours.stacks.keys():
         theirs, mine = dict(run.stacks.get(version, {})), dict(ours.stacks.get(version, {}))
+        if version in run.inferred:
+            yield [Difference("heat_stacks", _where(version), f"ours {_short(mine)}", LOST)]
+            continue
         for value in (theirs, mine):
             if "output" in value:
                 value["output"] = _by_key(value["output"])
@@ -285,8 +292,12 @@ def _job_states(run: Recording, ours: Ours) -> Found:
             continue
         # the recording's watcher lost the last event of one workflow (INDEX, mind 3)
         lost = theirs == mine[:-1] and mine[-1] is None
+        key = keys.JOB_STATE + run.types.path(version[0])
+        if any(run.lacks(f"job_state_{kind}", key) for kind in ("set", "compareAndSwap", "compareAndDelete")):
+            rest = iter(mine)
+            lost = lost or all(value in rest for value in theirs)
         what = f"recorded {_short(theirs)}, ours {_short(mine)}"
-        yield [Difference("job_state", _where(version), what, "lost-by-watcher" if lost else "")]
+        yield [Difference("job_state", _where(version), what, LOST if lost else "")]
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -304,6 +315,9 @@ def _distinct(values: list[Any]) -> list[Any]:
 def _states(run: Recording, ours: Ours) -> Found:
     for version in run.states.keys() | ours.states.keys():
         theirs, mine = _state(run.states.get(version)), _state(ours.states.get(version))
+        if not theirs and run.lacks("state_set", keys.STATE + run.types.path(version[0])):
+            yield [Difference("state", _where(version), f"ours {_short(mine)}", LOST)]
+            continue
         yield _members("state", _where(version), theirs, mine)
 
 

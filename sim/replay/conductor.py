@@ -206,7 +206,7 @@ class Conductor:
 
     def _write_plan(self) -> None:
         stacks = {}
-        for (ref, version), value in self._run.stacks.items():
+        for (ref, version), value in self._run.answers.items():
             gone = value.get("stack_status") == "DELETE_COMPLETE"
             stacks[f"{stack_name(ref)} {'deleted' if gone else version}"] = value
         plan = {"stacks": stacks, "devices": self._devices()}
@@ -215,7 +215,7 @@ class Conductor:
     def _devices(self) -> dict[str, list[dict[str, Any]]]:
         devices: dict[str, list[dict[str, Any]]] = {}
         outputs: dict[Ref, tuple[JsonObject, ...]] = {}
-        for (ref, _), value in self._run.stacks.items():
+        for (ref, _), value in self._run.answers.items():
             outputs[ref] = tuple(value.get("output", ())) or outputs.get(ref, ())
         for (ref, version), jobs in self._run.jobs.items():
             for job in jobs:

@@ -1,7 +1,8 @@
 """A recorded run as `INDEX.md` of the traces describes it, read into plain values.
 
 Guarantees: the order of `steps` is that of the recording; config writes that the watcher lost are where
-`config.json` has them. What a file lacks is missing here too; nothing is made up.
+`config.json` has them, and a stack whose record it lost ends where its outputs were recorded. What a file lacks is
+missing here too; nothing is made up.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from actors.core import keys
 from actors.core.keys import TypeTable
 from actors.core.model import Handler, Job, Ref
+from actors.core.outcome import orchestration_state
 from config.gohan import load_schemas, with_monitoring
 from config.types import load_types
 
@@ -47,6 +49,19 @@ class Recording:
     requests: list[dict[str, Any]] = field(default_factory=list)
     templates: dict[str, str] = field(default_factory=dict)
     templates_written: dict[str, Any] = field(default_factory=dict)
+    #: How stacks ended whose record the watcher lost, as far as other records tell.
+    inferred: dict[Version, dict[str, Any]] = field(default_factory=dict)
+    #: Keys of events that the watcher is known to have lost, by kind (`known_missing`).
+    lost: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def lacks(self, kind: str, key: str) -> bool:
+        """Whether an event of that kind (`state_set`…) is known to be lost."""
+        return key in self.lost.get(kind, frozenset())
+
+    @property
+    def answers(self) -> dict[Version, dict[str, Any]]:
+        """How each stack ended, in the order of the recording but for what is inferred."""
+        return self.stacks | self.inferred
 
     @property
     def first_generation(self) -> bool:
@@ -66,11 +81,17 @@ def find_types(folder: Path) -> TypeTable:
 def load(folder: Path) -> Recording:
     """Read a run. Raises FileNotFoundError, ValueError or KeyError for what is no run."""
     run = Recording(f"{folder.parent.name}/{folder.name}", find_types(folder))
-    versions: dict[Ref, int] = {}
+    versions = _Versions(run)
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
     writes = json.loads((folder / "config.json").read_text())["writes"]
     for event in _with_lost_writes(events, writes):
         _take(run, event, versions)
+    _infer_stacks(run, versions.results)
+    meta = folder / "events_meta.json"
+    missing = json.loads(meta.read_text()).get("known_missing", {}) if meta.exists() else {}
+    run.lost = {
+        kind: frozenset(each for each in lost if isinstance(each, str)) for kind, lost in missing.items()
+    }
     document = json.loads((folder / "heat_requests.json").read_text())
     run.requests, run.templates = document["requests"], document["templates"]
     return run
@@ -106,27 +127,69 @@ def _identity(event: dict[str, Any]) -> tuple[str, str, Any]:
     return event["key"], "delete" if event["action"] in ("delete", "expire") else "set", version
 
 
-def _take(run: Recording, event: dict[str, Any], versions: dict[Ref, int]) -> None:
+@dataclass(slots=True)
+class _Versions:
+    """Which version the records that name none are about: that of the last job, or as declared if that was lost."""
+
+    run: Recording
+    planned: dict[Ref, int] = field(default_factory=dict)
+    declared: dict[Ref, int] = field(default_factory=dict)
+    #: Where in the steps a stack's outputs were recorded first, and with what.
+    results: dict[Version, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+
+    def begun(self, ref: Ref) -> int:
+        """Of a record with which work begins or a stack ends."""
+        version = self.planned.get(ref, 0)
+        if not version or (ref, version) in self.run.states:
+            self.planned[ref] = version = self.declared.get(ref, version)
+        return version
+
+
+def _take(run: Recording, event: dict[str, Any], versions: _Versions) -> None:
     key, value = event["key"], event["value"]
     if key.startswith(keys.CONFIG):
         gone = event["action"] in ("delete", "expire")
         ref = None if key.startswith(keys.TEMPLATES) else run.types.ref(key, keys.CONFIG)
         version = value["version"] if isinstance(value, dict) else 0
         run.steps.append(Step("config", key, None if gone else value, ref, version))
+        if ref is not None and not gone:
+            versions.declared[ref] = version
         if key.startswith(keys.TEMPLATES):
             run.templates_written[key.rpartition("/")[2]] = value
     elif key.startswith(keys.JOBS) and isinstance(value, list):
         job = keys.decode_job(key, json.dumps(value).encode())
         run.jobs.setdefault((job.ref, job.version), []).append(job)
-        versions[job.ref] = job.version
+        versions.planned[job.ref] = job.version
     elif (ref := run.types.ref(key, keys.HEAT_STACKS)) is not None and isinstance(value, dict):
-        run.stacks[ref, versions[ref]] = value
-        run.steps.append(Step("heat", key, value, ref, versions[ref]))
+        version = versions.begun(ref)
+        run.stacks[ref, version] = value
+        run.steps.append(Step("heat", key, value, ref, version))
     elif (ref := run.types.ref(key, keys.JOB_STATE)) is not None:
-        present = value if event["action"] not in ("delete", "compareAndDelete") else None
-        run.job_states.setdefault((ref, versions.get(ref, 0)), []).append(present)
+        _take_job_state(run, ref, event, versions)
     elif (ref := run.types.ref(key, keys.STATE)) is not None and isinstance(value, dict):
         run.states[ref, value["version"]] = value
         run.steps.append(Step("state", key, value, ref, value["version"]))
     elif (ref := run.types.ref(key, keys.MONITORING)) is not None and isinstance(value, dict):
         run.monitoring[ref, value["version"]] = value
+
+
+def _take_job_state(run: Recording, ref: Ref, event: dict[str, Any], versions: _Versions) -> None:
+    value = event["value"] if event["action"] not in ("delete", "compareAndDelete") else None
+    version = versions.begun(ref) if value == {} else versions.planned.get(ref, 0)
+    run.job_states.setdefault((ref, version), []).append(value)
+    if isinstance(value, dict) and "heat_outputs" in value:
+        versions.results.setdefault((ref, version), (len(run.steps), value))
+
+
+def _infer_stacks(run: Recording, results: dict[Version, tuple[int, dict[str, Any]]]) -> None:
+    """A stack whose record was lost ended before its outputs were recorded as a result of the job."""
+    for (ref, version), (place, value) in sorted(results.items(), key=lambda each: -each[1][0]):
+        if (ref, version) in run.stacks:
+            continue
+        actions = [job.action for job in run.jobs.get((ref, version), ()) if job.handler is Handler.HEAT]
+        status = value.get("orchestration_state") or (
+            orchestration_state(actions[0], ok=True) if actions else ""
+        )
+        found = {"output": value["heat_outputs"], "stack_status": status}
+        run.inferred[ref, version] = found
+        run.steps.insert(place, Step("heat", "", found, ref, version))

@@ -61,15 +61,44 @@ def test_what_is_no_recording_is_one_error(tmp_path: Path) -> None:
     assert str(tmp_path) in done.stderr
 
 
-def test_a_difference_is_told(tmp_path: Path) -> None:
-    """A recording that says something else than what happens fails, and names the resource and the member."""
+def copied(tmp_path: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """A copy of a run without its events, and these."""
     source = TRACES / "new" / "00_logical_network"
     target = tmp_path / "run"
     target.mkdir()
     (tmp_path / "gohan_schemas.json").write_text((TRACES / "new" / "gohan_schemas.json").read_text())
     for name in ("config.json", "heat_requests.json"):
         (target / name).write_text((source / name).read_text())
-    lines = [json.loads(line) for line in (source / "events.jsonl").read_text().splitlines()]
+    return target, [json.loads(line) for line in (source / "events.jsonl").read_text().splitlines()]
+
+
+def test_what_the_watcher_lost_is_no_difference(tmp_path: Path) -> None:
+    """A recording that lacks a job, the record of a stack, an outcome and a result is played; each is told."""
+    target, lines = copied(tmp_path)
+    missing: dict[str, list[str]] = {"state_set": [], "job_state_compareAndSwap": []}
+    for action, beginning, kind in (
+        ("set", "/jobs/all/create:heat_worker:network", ""),
+        ("set", "/esi-worker/heat_stacks/v2.0/subnets/", ""),
+        ("set", "/state/v2.0/ports/", "state_set"),
+        ("compareAndSwap", "/esi-worker/job_state/v2.0/ese_logical_ports/", "job_state_compareAndSwap"),
+    ):
+        lost = next(e for e in lines if e["action"] == action and e["key"].startswith(beginning))
+        lines.remove(lost)
+        if kind:
+            missing[kind].append(lost["key"])
+    (target / "events_meta.json").write_text(json.dumps({"known_missing": missing}))
+    (target / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = [sys.executable, str(ROOT / "run.py"), "replay", str(target), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=ROOT, check=False)
+    (report,) = json.loads(done.stdout).values()
+    assert report["unexplained"] == done.returncode == 0, report
+    told = [each["kind"] for each in report["differences"] if each["decision"] == "lost-by-watcher"]
+    assert sorted(told) == ["heat_stacks", "job_state", "jobs", "state"]
+
+
+def test_a_difference_is_told(tmp_path: Path) -> None:
+    """A recording that says something else than what happens fails, and names the resource and the member."""
+    target, lines = copied(tmp_path)
     job = next(
         e["value"][1] for e in lines if e["key"].startswith("/jobs/all/") and isinstance(e["value"], list)
     )
