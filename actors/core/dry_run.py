@@ -15,10 +15,11 @@ from actors.core.declaring import declare
 from actors.core.knowledge import Knowledge, ref_of_job
 from actors.core.mapping import MissingResource
 from actors.core.model import Action, Declared, Job, Json, Ref, Workflow
-from actors.core.ordering import Held, OrderedView, try_plan
+from actors.core.ordering import Held, try_plan
 from actors.core.outcome import DELETE_COMPLETED, Realised, choose_action
 from actors.core.plan import Jobless, PlanError
 from actors.core.plan_view import named_templates
+from actors.core.referring import OrderedView
 from actors.core.world import World
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from actors.core.knowledge import Knowledge
 from actors.core.model import Json, Ref
-from actors.core.ordering import OrderedView
 from actors.core.plan_view import references
 from actors.core.printable import printable
+from actors.core.referring import OrderedView
 
 #: stage → (fill, outline) for Mermaid and DOT; readable on white and on black.
 COLOURS = {

@@ -8,8 +8,9 @@ changes only with a job, a declaration or an outcome of those that are told.
 from __future__ import annotations
 
 from actors.core.model import Action, Handler, Ref
-from actors.core.ordering import refers_to, users_before
+from actors.core.ordering import users_before
 from actors.core.recorded_job import RecordedJob
+from actors.core.referring import refers_to
 from actors.core.world import World
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from actors.core.graph import find_cycle
 from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Declared, Handler, Ref
-from actors.core.ordering import awaits, refers_to, users_before
+from actors.core.ordering import awaits, users_before
 from actors.core.outcome import stands
+from actors.core.referring import refers_to
 from actors.core.replacing import may_wait_for, replacement
 from actors.core.world import World
 

@@ -9,8 +9,9 @@ import pytest
 
 from actors.core import keys
 from actors.core.model import Action
-from actors.core.ordering import referrers_to_delete, try_plan
+from actors.core.ordering import try_plan
 from actors.core.plan import PlanError
+from actors.core.referring import referrers_to_delete
 from actors.core.world import World
 from actors.rendering import RenderError, render_heat, render_monitors
 from actors.runtime import alarm

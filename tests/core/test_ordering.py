@@ -13,10 +13,10 @@ from actors.core.ordering import (
     Held,
     find_cycle,
     is_unplanned,
-    referrers_to_delete,
     try_plan,
 )
 from actors.core.plan import Jobless, PlanError
+from actors.core.referring import referrers_to_delete
 from tests.core.mirror import GATEWAY, HEAT, NET, PORT, QUOTA, Mirror
 
 CREATE, MODIFY, GONE = Action.CREATE, Action.MODIFY, Action.LOGICAL_DELETE
@@ -271,6 +271,16 @@ def test_referrers_are_deleted_first(mirror: Mirror) -> None:
     assert isinstance(plan(mirror, port, GONE), Workflow)
     mirror.settle(PORT, 2)
     assert isinstance(plan(mirror, net, GONE), Workflow)
+
+
+def test_a_referrer_whose_deletion_is_planned_is_waited_for_as_a_job(mirror: Mirror) -> None:
+    """Contract 10.11: the jobs of a burst of deletes name those that come before, unless one is of no user."""
+    net = mirror.declare(NET, 2, marked=True)
+    mirror.declare(PORT, 2, marked=True)
+    job = mirror.job(PORT, 2, action=GONE, refers=[NET])
+    assert planned(mirror, net, GONE).external == (job,)
+    mirror.job(PORT, 2, action=GONE, handler=Handler.MONITORING)
+    assert isinstance(plan(mirror, net, GONE), Held)
 
 
 def test_a_referrer_that_stays_does_not_hold_a_delete(mirror: Mirror) -> None:

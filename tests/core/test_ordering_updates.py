@@ -42,6 +42,43 @@ def test_users_that_were_declared_before_are_planned_before(built: Mirror, marke
     assert planned(built, net, action).external == (job,)
 
 
+def test_a_user_whose_deletion_was_declared_before_is_planned_before(built: Mirror) -> None:
+    """An update waits for the deletion of whoever uses it, as for any other of its jobs (contract 2.5, consumers)."""
+    built.declare(PORT, 2, marked=True)
+    net = built.declare(NET, 2)
+    reason = "port:p, which refers to it, was declared before and is not planned yet"
+    assert plan(built, net, MODIFY) == Held(reason, (PORT,), bounded=False, ordered=True)
+    job = built.job(PORT, 2, action=GONE, refers=[NET])
+    assert planned(built, net, MODIFY).external == (job,)
+
+
+def test_a_deletion_that_cannot_be_planned_now_holds_no_update(built: Mirror) -> None:
+    """Nor does one that was declared later, that is paused or that is done."""
+    net = built.declare(NET, 2)
+    built.declare(PORT, 2, marked=True)
+    assert isinstance(plan(built, net, MODIFY), Workflow)
+    net = built.declare(NET, 3)
+    assert isinstance(plan(built, net, MODIFY), Held)
+    built.put(keys.PAUSE + "type/port", b"{}")
+    assert isinstance(plan(built, net, MODIFY), Workflow)
+    built.world.delete(keys.PAUSE + "type/port")
+    built.settle(PORT, 2)
+    assert isinstance(plan(built, net, MODIFY), Workflow)
+
+
+def test_a_deletion_that_waits_for_another_holds_no_update() -> None:
+    """It is planned only after those that use it: the update would wait for what may come later still."""
+    mirror = Mirror(port={"net": "Mnet:net_id:id"}, gateway={"port": "Mport:port_id:id"})
+    for ref in (NET, PORT, GATEWAY):
+        mirror.declare(ref)
+        mirror.settle(ref)
+    mirror.declare(PORT, 2, marked=True)
+    net = mirror.declare(NET, 2)
+    assert isinstance(plan(mirror, net, MODIFY), Held)
+    mirror.declare(GATEWAY, 2, marked=True)
+    assert isinstance(plan(mirror, net, MODIFY), Workflow)
+
+
 def test_whatever_a_user_waits_for_is_planned_before_as_well() -> None:
     """The whole chain that was declared before the update is waited for, so that news of each of it is heard."""
     mirror, other = Mirror(gateway={"net": "Mnet:net_id:id", "port": "Mport:port_id:id"}), Ref("net", "m")

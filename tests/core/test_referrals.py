@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from actors.core import keys
 from actors.core.model import Declared, Ref
-from actors.core.ordering import OrderedView, referrers_to_delete, refers_to
 from actors.core.plan import references
+from actors.core.referring import OrderedView, referrers_to_delete, refers_to
 from actors.core.world import World
 from tests.core.mirror import GATEWAY, NET, PORT, Mirror
 from tests.core.test_ordering import MUTUAL, RING
