@@ -74,9 +74,12 @@ def referrers_to_delete(world: World, declared: Declared) -> tuple[Ref, ...]:
 
 
 def is_leaving(world: World, ref: Ref, me: Ref) -> bool:
-    """Whether its deletion is planned, and all that is left of it refers to `me`, whose plan waits for that then."""
+    """Whether its deletion is planned and the last job of that refers to `me`, whose plan waits for the job then."""
     jobs = world.jobs_of(ref)
-    return bool(jobs) and all(job.action is Action.LOGICAL_DELETE and me in job.resources for job in jobs)
+    last = [job for job in jobs if job.handler is Handler.HEAT] or jobs
+    return any(me in job.resources for job in last) and all(
+        job.action is Action.LOGICAL_DELETE for job in jobs
+    )
 
 
 def is_going(world: World, ref: Ref) -> bool:
