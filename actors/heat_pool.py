@@ -5,8 +5,7 @@ still ends in one stack (`core.stackdrive`); one stack has one writer at a time,
 Questions are shared: one list call looks at many stacks, one per tick tells which of a tenant are in progress;
 outputs are computed by Heat once, at the end. Every request is answered with HeatDone or HeatFailed, was taken
 over by a later one for the same stack, lost its owner, or the process died; a living one says so every few seconds.
-No write is begun for a controller that does not own the resource, as far as it is known here (`heat_tenure`).
-Does not retry what failed for good: that is the requester's decision.
+Nothing is begun for who does not own the resource, as far as that is known. Does not retry what failed for good.
 """
 
 from __future__ import annotations
