@@ -215,8 +215,11 @@ def _request(
     minutes = recorded.get("timeout_mins") or recorded.get("timeout_mins_shown")
     if minutes is not None and int(minutes) != request["timeout_min"]:
         found.append(Difference("heat requests", where, f"timeout {minutes}, ours {request['timeout_min']}"))
-    template = _yaml(run.templates[recorded["template"]])
-    if template != request["template"]:
+    source = run.templates.get(recorded.get("template", ""))
+    template = _yaml(source) if source is not None else request["template"]
+    if source is None:
+        found.append(Difference("heat requests", where, "its rendered template was not recorded", LOST))
+    elif template != request["template"]:
         found += _members("heat requests", f"{where} template", template, request["template"])
     theirs, ours = recorded["parameters"], request["parameters"]
     for name in sorted(theirs.keys() | ours.keys()):

@@ -75,8 +75,12 @@ def copied(tmp_path: Path) -> tuple[Path, list[dict[str, Any]]]:
 
 
 def test_what_the_watcher_lost_is_no_difference(tmp_path: Path) -> None:
-    """A recording that lacks a job, the record of a stack, an outcome and a result is played; each is told."""
+    """A recording that lacks a job, the record of a stack, an outcome, a result and a rendered template is played; each
+    is told."""
     target, lines = copied(tmp_path)
+    requests = json.loads((target / "heat_requests.json").read_text())
+    del requests["requests"][0]["template"]
+    (target / "heat_requests.json").write_text(json.dumps(requests))
     missing: dict[str, list[str]] = {"state_set": [], "job_state_compareAndSwap": []}
     for action, beginning, kind in (
         ("set", "/jobs/all/create:heat_worker:network", ""),
@@ -95,7 +99,7 @@ def test_what_the_watcher_lost_is_no_difference(tmp_path: Path) -> None:
     (report,) = json.loads(done.stdout).values()
     assert report["unexplained"] == done.returncode == 0, report
     told = [each["kind"] for each in report["differences"] if each["decision"] == "lost-by-watcher"]
-    assert sorted(told) == ["heat_stacks", "job_state", "jobs", "state"]
+    assert sorted(told) == ["heat requests", "heat_stacks", "job_state", "jobs", "state"]
 
 
 def test_a_difference_is_told(tmp_path: Path) -> None:
