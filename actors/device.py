@@ -4,7 +4,8 @@ Guarantees: one timer and at most one poll under way per device, whatever the nu
 want is asked once; the first poll at once, fast until a target is as wanted, then in slots of its interval that
 are spread over all devices (`core.cadence`), missed ones skipped. A status is told when it is confirmed
 (`core.observing`), and from silence only FAIL comes, after consecutive failures; a silent device is then only
-probed, less and less often, with one line in the log per outage, and read anew at its first answer.
+probed, less and less often unless a job waits for it, with one line in the log per outage, and read anew at its
+first answer.
 """
 
 from __future__ import annotations
@@ -100,12 +101,12 @@ class DeviceActor(BaseActor):
         key, target, now = (message.ref, message.target.name), message.target, self.now()
         known = self._watched.get(key)
         if known is not None and known.target == target:
-            before, known.message, known.calm = known.message, message, None
-            if message.version == before.version:
+            if message.version == known.message.version:
                 # its shard was replaced: it lost what it had been told, and nothing else has changed
+                known.message, known.calm = message, None
                 self._tell(known, "")
             else:
-                known.owed, known.due_s = True, now
+                known.renew(message, now)
             self._arm()
             return
         row = row_of(target, self.desk.options.monitor_types)
@@ -187,11 +188,8 @@ class DeviceActor(BaseActor):
 
     def _next_s(self, watched: Watched, news: bool, slots: Slots) -> float:
         """When to look at this target again."""
-        options, now, target = self.desk.options, self.now(), watched.target
-        fast_s = target.retry_s or options.snmp_interval_active_s
-        if watched.record.published == target.wanted:
-            watched.settled = True
-        waiting = not watched.settled and now - watched.since_s < target.timeout_s
+        now = self.now()
+        fast_s, waiting = watched.soon_s(self.desk.options), watched.waits(now)
         if not news:
             missing = not self._indexes.get(watched.query.interface, ())
             return max(now + fast_s, self._walks.next_s(missing=missing))
@@ -318,12 +316,14 @@ class DeviceActor(BaseActor):
         for watched in self._watched.values():
             for _ in range(options.snmp_failures_max if self._outage_s is not None else 1):
                 self._look(watched, UNKNOWN, reason)
-            watched.due_s = now + (watched.target.retry_s or options.snmp_interval_active_s)
+            watched.due_s = now + watched.soon_s(options)
         if self._outage_s is not None:
+            soon = [watched.soon_s(options) for watched in self._watched.values() if watched.waits(now)]
+            if soon:  # somebody waits for it to come (contract 10.13): rare probes begin when nobody does
+                self._silent = options.snmp_failures_max
             attempt = self._silent - options.snmp_failures_max + 1
-            self._probe_s = now + probe_delay_s(
-                attempt, self.device, options.snmp_probe_base_s, options.snmp_probe_cap_s
-            )
+            base_s, cap_s = options.snmp_probe_base_s, options.snmp_probe_cap_s
+            self._probe_s = now + min([probe_delay_s(attempt, self.device, base_s, cap_s), *soon])
         elif self._asked is None and self._readings_due_s is not None:
             self._readings_due_s = next_slot_s(now, options.snmp_readings_interval_s, self.device)
 

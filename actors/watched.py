@@ -57,6 +57,21 @@ class Watched:
         """What is watched."""
         return self.message.target
 
+    def renew(self, message: WatchTarget, now_s: float) -> None:
+        """A new version wants the same: it waits for it, and is told what the next look shows."""
+        self.message, self.owed, self.settled, self.calm = message, True, False, None
+        self.since_s = self.due_s = now_s
+
+    def waits(self, now_s: float) -> bool:
+        """Whether a job may still be waiting for it: it was not as wanted yet, and its time has not passed."""
+        if self.record.published == self.target.wanted and not self.owed:
+            self.settled = True
+        return not self.settled and now_s - self.since_s < self.target.timeout_s
+
+    def soon_s(self, rules: Options) -> float:
+        """Seconds between two looks while it is waited for."""
+        return self.target.retry_s or rules.snmp_interval_active_s
+
     def look(self, status: str, now_s: float) -> bool:
         """Take one look into account; returns whether there is something to tell."""
         self.calm = None

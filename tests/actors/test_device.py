@@ -204,6 +204,21 @@ def test_a_new_version_is_told_after_a_look_of_its_own(world):
     assert world.told() == [("port", "UP")]
 
 
+def test_a_new_version_is_waited_for_like_the_first(world):
+    """A port that was up and is down when a new version of its resource registers is looked at every 5 s again."""
+    world.watch(port("ge1"))
+    world.host.advance(40)
+    world.tables.set_port("ge1", 2, world.host.now)
+    world.host.advance(60)
+    world.told()
+    world.watch(port("ge1"), version=2)
+    world.host.advance(10)
+    assert world.told() == [("port", "DOWN")]
+    world.tables.set_port("ge1", 1, world.host.now)
+    world.host.advance(10.1)
+    assert world.told() == [("port", "UP")]
+
+
 def test_readings_have_the_names_of_the_contract(world):
     """Traffic of a logical port comes as bytes per second, one point per direction and set of tags."""
     properties = {"device_ip": "10.0.0.1", "name": "ge1", "tags": [{"port_id": "a"}, {"port_id": "b"}]}

@@ -56,6 +56,28 @@ def test_outage_is_one_event_with_rare_probes_and_an_instant_return(world, caplo
     assert back
 
 
+def test_a_silent_device_that_a_job_waits_for_is_found_in_time(world):
+    """A box that boots while its job waits is asked every 5 s: it counts as there when it is, not after the job."""
+    world.tables.quiet = True
+    world.watch(port("ge1", timeout=60, time_between_retries=5))
+    world.host.advance(52)
+    assert world.told() == [("port", "FAIL")]
+    world.tables.quiet = False
+    world.host.advance(5.1)
+    assert world.told() == [("port", "UP")]
+
+
+def test_a_silent_device_is_probed_rarely_once_nobody_waits_for_it(world):
+    """The time of a job that waited in vain is over: probes are a minute apart, then two …."""
+    world.tables.quiet = True
+    world.watch(port("ge1", timeout=60, time_between_retries=5))
+    world.host.advance(400)
+    times = [at for at, _ in world.asks()]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
+    assert all(gap < 5.2 for gap in gaps[:12])
+    assert [round(gap / 60) for gap in gaps[-2:]] == [1, 2]
+
+
 def test_a_target_that_comes_during_an_outage_fails_at_the_next_probe(world):
     """The device is known to be silent: its new target need not fail twice, and is probed for at once."""
     world.tables.quiet = True
