@@ -33,7 +33,7 @@ from actors.messages import (
 )
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Timer
-from actors.watched import Shares, Watched, together
+from actors.watched import Shares, Watched, doubtful_last, together
 
 #: Registrations that arrive together are asked together, and so is what is due within this time.
 GATHER_S = 0.002
@@ -57,6 +57,7 @@ class DeviceActor(BaseActor):
         self._indexes: dict[str, tuple[int, ...]] = {}
         self._chunk = FULL_CHUNK
         self._walks = WalkBudget(5.0)
+        self._gaps = False  # the last poll had trouble with a part of the device
         self._late_name = False  # wanted since the poll under way was sent: its walk did not look for it
         self._meters = Meters()
         self._readings_due_s: float | None = None
@@ -209,6 +210,7 @@ class DeviceActor(BaseActor):
 
     def _ask(self, due: list[Watched]) -> None:
         """A poll of these targets; what several want is one query. Mostly they are the same as the last time."""
+        due = doubtful_last(due, self._polls) if self._gaps else due
         if self._planned is None or due != [watched for watched, _ in self._planned]:
             queries, self._planned = together(due)
             self._plan = Plan(queries, self._indexes)
@@ -276,7 +278,7 @@ class DeviceActor(BaseActor):
 
     def _learn(self, answer: PollAnswer) -> None:
         """Keep what the answer teaches for the next request."""
-        self._epoch, self._chunk = answer.epoch, answer.chunk
+        self._epoch, self._chunk, self._gaps = answer.epoch, answer.chunk, answer.reason != ""
         if answer.learned is not None:
             self._indexes, self._planned = (
                 {n: answer.learned.get(n, i) for n, i in self._indexes.items()},

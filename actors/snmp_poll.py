@@ -7,7 +7,9 @@ between polls: that travels in PollRequest and PollAnswer.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from actors.core.asking import FULL_CHUNK, IF_NAME, PROBE, UNKNOWN, Plan, Row, Value
 from actors.core.errors import PortError
@@ -28,6 +30,12 @@ from actors.ports import Agent, DeviceAddress
 
 #: Failures that say nothing of the device: our socket could not be opened, or is closed.
 _OURS = frozenset({"Socket", "Closed"})
+#: Failures that the agent tells at once.
+_SAID = frozenset({"TooBig", "AgentError"})
+#: What one poll may spend on PDUs that fail though the device is there: one for each that is refused, which each that
+#: succeeds makes good, and this for each that is not answered, since that takes all its tries.
+_SILENCE: Final = 16
+_BUDGET: Final = 3 * _SILENCE
 
 
 async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
@@ -88,6 +96,7 @@ class _Conversation:
     device: DeviceAddress
     chunk: int
     epoch: Epoch | None
+    budget: int = _BUDGET
     heard: bool = False
     shrunk: bool = False
     distrust: str = ""
@@ -103,18 +112,28 @@ class _Conversation:
         self.epoch, self.distrust, self.reason, self.values = None, "", "", {}
 
     async def ask(self, plan: Plan) -> None:
-        """Ask for all rows, a chunk per PDU, until one cannot be believed or is not answered.
+        """Ask for all rows, a chunk per PDU, until one cannot be believed. What is not answered is asked again in
+        halves after the others, so that a row that the agent cannot tell hides no other.
 
         Raises PortError only if the device has not answered anything in this poll.
         """
-        done, wanted = 0, len(plan.rows)
-        while True:
-            part, oids = plan.part(done, self.chunk)
+        todo = deque([(0, len(plan.rows))])
+        while todo:
+            begin, end = todo.popleft()
+            part, oids = plan.part(begin, min(self.chunk, end - begin))
+            middle, stop = begin + len(part) // 2, begin + len(part)
             try:
                 reply = await self.agent.get(self.device, oids)
             except PortError as error:
-                if not await self._smaller(len(part), error):
+                if await self._smaller(len(part), error):
+                    todo.appendleft((begin, end))
+                    continue
+                if self.budget <= 0 or not part:
                     return
+                if stop < end:
+                    todo.appendleft((stop, end))
+                if len(part) > 1:
+                    todo += (begin, middle), (middle, stop)
                 continue
             self.heard = True
             look = read(part, reply, self.epoch)
@@ -124,31 +143,35 @@ class _Conversation:
                 return
             self.epoch = look.epoch if self.epoch is None else self.epoch.then(look.epoch)
             self.values.update(look.values)
-            done += len(part)
-            if done >= wanted:
-                return
+            self.budget = min(_BUDGET, self.budget + 1)
+            if stop < end:
+                todo.appendleft((stop, end))
 
     async def _smaller(self, asked: int, error: PortError) -> bool:
-        """Decide about a PDU that failed: True, if it is worth asking with fewer rows.
+        """Decide about a PDU that failed: True, if it is worth asking all with fewer rows.
 
         An agent that finds an answer too big says so, or it stays silent to big requests only: that is
         told from a dead device by asking for the header alone, once.
         """
         if error.failure.kind == "TooBig" and asked > 0:
-            self.heard = True
+            self.heard = smaller = True
         elif not self.heard and asked > 0:
             await self.agent.get(self.device, PROBE.part(0, 1)[1])
-            self.heard = True
+            self.heard = smaller = True
         elif not self.heard:
             raise error
         else:
-            self.note(str(error.failure))
-            return False
-        if asked == 1:
-            self.note(str(error.failure))
-            return False
-        self.chunk, self.shrunk = asked // 2, True
-        return True
+            smaller = False
+        if smaller and asked > 1:
+            self.chunk, self.shrunk = asked // 2, True
+            return True
+        self.note(str(error.failure))
+        self.budget -= 1 if error.failure.kind in _SAID else _SILENCE
+        if (
+            self.budget <= 0
+        ):  # so many at once are no accident: the next poll isolates those that are to blame
+            self.chunk, self.shrunk = max(1, asked // 2), True
+        return False
 
     def next_chunk(self) -> int:
         """The chunk for the next poll: after a poll without trouble one more row, up to FULL_CHUNK.

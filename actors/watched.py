@@ -5,7 +5,7 @@ Guarantees: plain state without clock or I/O; the rules are those of `core.obser
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from actors.core.asking import Query
@@ -105,3 +105,11 @@ def together(due: Iterable[Watched]) -> tuple[list[Query], Shares]:
             queries.append(watched.query)
         shares.append((watched, places[wanted]))
     return queries, shares
+
+
+def doubtful_last(due: Sequence[Watched], turn: int) -> list[Watched]:
+    """Those that could not be read come last, another of them first each time: a device that answers only so many
+    of them in one poll is asked for all in the end, and they keep nobody else waiting."""
+    failing = [watched for watched in due if watched.record.failures]
+    first = turn % max(1, len(failing))
+    return [*(w for w in due if not w.record.failures), *failing[first:], *failing[:first]]
