@@ -10,13 +10,12 @@ Does not: authenticate v2c (who sees the traffic can forge it), speak SNMPv1 or 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.adapters.snmp_codecs import Codec, FastCodec, PysnmpCodec, Reply, Request, Value
-from actors.adapters.snmp_wire import Address, SnmpSocket, closed
+from actors.adapters.snmp_names import Names
+from actors.adapters.snmp_wire import SnmpSocket, closed
 from actors.core import ber
 from actors.core.errors import ErrorClass, PortError
 from actors.ports import AgentTimeouts, DeviceAddress
@@ -24,9 +23,7 @@ from actors.ports import AgentTimeouts, DeviceAddress
 if TYPE_CHECKING:
     from actors.adapters.pysnmp_v3 import V3Pool, V3User
 
-_RESOLVE_S: Final = 5.0
 _MAX_ROWS: Final = 100_000
-_MAX_RESOLVED: Final = 8192
 _MAX_LEFT_OUT: Final = 4
 _TOO_BIG: Final = 1
 #: noSuchName, genErr, noAccess, resourceUnavailable, authorizationError: of one varbind, the rest can be had.
@@ -63,7 +60,7 @@ class PysnmpAgent:
         self._codec: Codec = FastCodec() if codec == "fast" else PysnmpCodec()
         self._socket: SnmpSocket | None = None
         self._opening = asyncio.Lock()
-        self._resolved: dict[Address, Address] = {}
+        self._names = Names()
         self._is_closed = False
 
     async def get(self, device: DeviceAddress, oids: Sequence[str]) -> Mapping[str, Value]:
@@ -132,8 +129,12 @@ class PysnmpAgent:
         """One PDU: the reply, and what can be read of it. Raises PortError."""
         name = device.community_name
         if name in self._users:
-            pool = self._pool()
-            reply = await pool.request(name, await self._resolve(device), oids, bulk=bulk)
+            pool, address = self._pool(), await self._names.address(device.host, device.port)
+            try:
+                reply = await pool.request(name, address, oids, bulk=bulk)
+            except PortError:
+                self._names.doubt(device.host, device.port)
+                raise
             return reply, pool.values(reply)
         community = self._communities.get(name, name).encode()
         request = self._codec.bulk(oids[0], community) if bulk else self._codec.get(oids, community)
@@ -152,11 +153,11 @@ class PysnmpAgent:
     async def _request(self, device: DeviceAddress, request: Request, community: bytes) -> Reply:
         """One PDU and its reply. Raises PortError."""
         channel = await self._channel()
-        address = await self._resolve(device)
+        address = await self._names.address(device.host, device.port)
         reply, garbled = await channel.request(request, address, community)
         if reply is not None:
             return reply
-        self._resolved.pop((device.host, device.port), None)  # a name may have moved
+        self._names.doubt(device.host, device.port)
         if garbled:
             raise _malformed(device, "no readable answer")
         raise PortError(ErrorClass.TRANSIENT, "Timeout", f"{device.host}:{device.port}: no answer")
@@ -182,31 +183,6 @@ class PysnmpAgent:
                     raise closed()
                 self._socket = opened
             return self._socket
-
-    async def _resolve(self, device: DeviceAddress) -> Address:
-        asked = (device.host, device.port)
-        known = self._resolved.get(asked)
-        if known is not None:
-            return known
-        try:
-            address = (str(ipaddress.IPv4Address(device.host)), device.port)
-        except ValueError:
-            address = await self._look_up(asked)
-        if len(self._resolved) >= _MAX_RESOLVED:
-            self._resolved.pop(next(iter(self._resolved)))
-        self._resolved[asked] = address
-        return address
-
-    @staticmethod
-    async def _look_up(asked: Address) -> Address:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(_RESOLVE_S):
-                found = await loop.getaddrinfo(*asked, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-            host, port = found[0][4][:2]
-        except (OSError, UnicodeError, IndexError) as error:
-            raise PortError(ErrorClass.TRANSIENT, "Unresolved", f"{asked[0]}: {error}") from error
-        return str(host), int(port)
 
 
 def _refusal(device: DeviceAddress, reply: Reply) -> PortError:

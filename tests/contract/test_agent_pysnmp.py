@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
+from actors.adapters import snmp_names
 from actors.adapters.pysnmp_agent import PysnmpAgent
+from actors.adapters.pysnmp_v3 import V3User
 from actors.core.asking import IF_NAME, SYS_UP_TIME, Value
 from actors.core.errors import PortError
 from actors.core.polling import PollAnswer
@@ -137,6 +141,66 @@ def test_host_names_are_resolved_and_bad_ones_are_told():
         agent.close()
 
     asyncio.run(run())
+
+
+class Resolver:
+    """Says where a name is now, or that nobody knows."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, str] = {}
+
+    async def __call__(self, host: str, port: int, **_: Any) -> list[Any]:
+        """In place of the loop's getaddrinfo."""
+        if host not in self.places and not host[0].isdecimal():
+            raise OSError("no such name")
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (self.places.get(host, host), port))]
+
+
+def test_a_name_that_moved_is_followed(monkeypatch):
+    """Also where something still answers at the old address, and while the resolver is away the last answer counts."""
+    monkeypatch.setattr(snmp_names, "FRESH_S", 0.2)
+
+    async def run() -> None:
+        resolver = Resolver()
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver)
+        agent = PysnmpAgent({}, AgentTimeouts(0.2, 0), local_host="127.0.0.1")
+        async with serving(TRUTH_WINS["duplicated"]) as (server, port):
+            where = DeviceAddress("switch.example", port, "secret")
+            resolver.places["switch.example"] = "127.0.0.1"
+            assert await agent.get(where, OID)
+            del resolver.places["switch.example"]
+            await asyncio.sleep(0.3)
+            assert await agent.get(where, OID)
+            asked = server.requests
+            resolver.places["switch.example"] = "127.0.0.9"
+            await asyncio.sleep(0.3)
+            with pytest.raises(PortError, match="no answer"):
+                await agent.get(where, OID)
+            assert server.requests == asked
+        agent.close()
+
+    asyncio.run(run())
+
+
+def test_a_name_that_does_not_answer_over_v3_is_looked_up_again(monkeypatch):
+    """A v3 device that is silent at the address of its name is asked where the name has moved to."""
+
+    async def run() -> int:
+        resolver = Resolver()
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver)
+        user = V3User("somebody", "some passphrase")
+        agent = PysnmpAgent({}, AgentTimeouts(0.1, 0), local_host="127.0.0.1", users={"V3": user})
+        async with serving(NOTHING_KNOWN["silent"]) as (server, port):
+            where = DeviceAddress("switch.example", port, "V3")
+            for place in ("127.0.0.9", "127.0.0.1"):
+                resolver.places["switch.example"] = place
+                with pytest.raises(PortError, match="no answer"):
+                    await agent.get(where, OID)
+            asked = server.requests
+        agent.close()
+        return asked
+
+    assert asyncio.run(run()) > 0
 
 
 def test_secrets_stay_out_of_logs(caplog):
