@@ -320,8 +320,9 @@ class DeviceActor(BaseActor):
                 self._look(watched, UNKNOWN, reason)
             watched.due_s = now + watched.soon_s(options)
         if self._outage_s is not None:
-            soon = [watched.soon_s(options) for watched in self._watched.values() if watched.waits(now)]
-            if soon:  # somebody waits for it to come (contract 10.13): rare probes begin when nobody does
+            fresh = (watched for watched in self._watched.values() if watched.message.fresh)
+            soon = [watched.soon_s(options) for watched in fresh if watched.waits(now)]
+            if soon:  # a job waits for it to come (contract 10.13), which after a restart nobody does
                 self._silent = options.snmp_failures_max
             attempt = self._silent - options.snmp_failures_max + 1
             base_s, cap_s = options.snmp_probe_base_s, options.snmp_probe_cap_s

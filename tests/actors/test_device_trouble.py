@@ -78,6 +78,14 @@ def test_a_silent_device_is_probed_rarely_once_nobody_waits_for_it(world):
     assert [round(gap / 60) for gap in gaps[-2:]] == [1, 2]
 
 
+def test_after_a_restart_a_silent_device_is_probed_rarely(world):
+    """What etcd showed before is waited for by no job: dead devices cost no more than before the restart."""
+    world.tables.quiet = True
+    world.watch(port("ge1"), fresh=False)
+    world.host.advance(100)
+    assert len(world.asks()) <= 6
+
+
 def test_a_target_that_comes_during_an_outage_fails_at_the_next_probe(world):
     """The device is known to be silent: its new target need not fail twice, and is probed for at once."""
     world.tables.quiet = True
