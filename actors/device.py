@@ -122,9 +122,8 @@ class DeviceActor(BaseActor):
         if known is not None:
             known.gone = True
         self._watched[key] = watched
-        query = watched.query
-        if query.interface and query.interface not in self._indexes:
-            self._indexes[query.interface] = ()
+        if new := watched.interfaces - self._indexes.keys():
+            self._indexes.update(dict.fromkeys(new, ()))
             self._planned = None
             self._walks.fresh()
             self._late_name = bool(self._rid)
@@ -137,7 +136,7 @@ class DeviceActor(BaseActor):
     def _unwatch(self, message: UnwatchTargets) -> None:
         for key in [k for k in self._watched if k[0] == message.ref and k[1] in (message.names or (k[1],))]:
             self._watched.pop(key).gone = True
-        used = {watched.query.interface for watched in self._watched.values()}
+        used = {name for watched in self._watched.values() for name in watched.interfaces}
         self._indexes, self._planned = {n: rows for n, rows in self._indexes.items() if n in used}, None
         if not any(watched.row.readings for watched in self._watched.values()):
             self._readings_due_s = None
@@ -301,7 +300,8 @@ class DeviceActor(BaseActor):
         uptime = epoch.uptime_ticks if epoch is not None else None
         points = self._meters.points(self._measured(), self._sent.queries, answer.found, now, uptime)
         if self.desk.readings is not None and points:
-            self.tell(self.desk.readings, Readings(self.address, self.desk.wall_s(now), tuple(points)))
+            said = (self.device, self.address, self.desk.wall_s(now), tuple(points))
+            self.tell(self.desk.readings, Readings(*said))
         self._readings_due_s = next_slot_s(now, self.desk.options.snmp_readings_interval_s, self.device)
 
     # ------------------------------------------------------------------------------------------- outages

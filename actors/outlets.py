@@ -26,7 +26,7 @@ class Outlets:
             if self._spans is not None:
                 self._spans.offer(trace(message.ending))
             return
-        self._measured.take(message.device, message.at_s, message.points)
+        self._measured.take(message.source, message.device, message.at_s, message.points)
         if self._points is not None:
             self._points.offer(message.at_s, message.points)
 

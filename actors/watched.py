@@ -21,11 +21,13 @@ from actors.messages import WatchTarget
 class Watched:
     """One target of one resource, and what is believed of it. `owed`: its status is to be told at the next look
     even if it is the same (a new version wants to know). `slot_s`: its interval once it is as wanted. `calm`: the
-    status that would change nothing at the next look (None: none; see `calmed`). `gone`: not watched any more."""
+    status that would change nothing at the next look (None: none; see `calmed`). `gone`: not watched any more.
+    `interfaces`: those whose index its status and readings need."""
 
     message: WatchTarget
     row: MonitorType
     query: Query
+    interfaces: frozenset[str]
     options: ObserveOptions
     flaps: Flaps
     since_s: float
@@ -48,9 +50,10 @@ class Watched:
         options = ObserveOptions(
             rules.snmp_failures_max, rules.snmp_confirm_s, frozenset(target.positive), hold
         )
-        query, flaps = queries_of(target, row)[0], Flaps(rules.snmp_flaps)
+        (query, readings), flaps = queries_of(target, row), Flaps(rules.snmp_flaps)
+        interfaces = frozenset(q.interface for q in (query, *readings) if q.interface)
         slot_s = target.interval_s or rules.snmp_interval_s
-        return cls(message, row, query, options, flaps, now_s, slot_s, due_s=now_s)
+        return cls(message, row, query, interfaces, options, flaps, now_s, slot_s, due_s=now_s)
 
     @property
     def target(self) -> Target:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from actors.core.readings import Point
@@ -28,29 +29,32 @@ _NOT_OPENTSDB: Final = re.compile(r"[^a-zA-Z0-9\-_./]")
 class Measurements:
     """What the devices said last."""
 
-    _by_device: dict[str, tuple[float, tuple[Point, ...]]] = field(default_factory=dict)
+    _by_source: dict[str, tuple[float, str, tuple[Point, ...]]] = field(default_factory=dict)
 
-    def take(self, device: str, at_s: float, points: tuple[Point, ...]) -> None:
-        """Values of one device, replacing its older ones. `at_s`: seconds since 1970."""
-        self._by_device[device] = (at_s, points)
+    def take(self, source: str, device: str, at_s: float, points: tuple[Point, ...]) -> None:
+        """Values of one device from whoever watches it, who replaces only what it said before itself: what is
+        read under another community name has another source. `at_s`: seconds since 1970."""
+        self._by_source[source] = (at_s, device, points)
 
     def text(self, now_s: float) -> str:
         """The exposition format of Prometheus: a gauge for each metric, with its tags and the device as labels."""
         self._forget(now_s)
-        families: defaultdict[str, list[str]] = defaultdict(list)
-        for device, (_, points) in sorted(self._by_device.items()):
+        families: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        # of two with the same labels the newer one stays
+        for _, device, points in sorted(self._by_source.values(), key=itemgetter(0)):
             for point in points:
                 labels = [("device", device), *point.tags]
                 shown = ",".join(f'{_NOT_PROMETHEUS.sub("_", k)}="{_escaped(v)}"' for k, v in labels)
                 name = _NOT_PROMETHEUS.sub("_", point.metric)
-                families[name].append(f"{name}{{{shown}}} {point.value:.15g}")
+                families[name][shown] = f"{name}{{{shown}}} {point.value:.15g}"
         lines: list[str] = []
         for name in sorted(families):
-            lines += [f"# HELP {name} Measured on devices by SNMP.", f"# TYPE {name} gauge", *families[name]]
+            lines += [f"# HELP {name} Measured on devices by SNMP.", f"# TYPE {name} gauge"]
+            lines += [line for _, line in sorted(families[name].items())]
         return "".join(f"{line}\n" for line in lines)
 
     def _forget(self, now_s: float) -> None:
-        self._by_device = {k: v for k, v in self._by_device.items() if now_s - v[0] <= STALE_S}
+        self._by_source = {k: v for k, v in self._by_source.items() if now_s - v[0] <= STALE_S}
 
 
 def _escaped(value: str) -> str:

@@ -112,9 +112,10 @@ class Got:
 class Readings:
     """DeviceActor → the collector of metrics (`Desk.readings`), once per device and interval: measured values.
 
-    `at_s`: seconds since 1970. At most one message per device is of interest: a later one replaces it.
+    `at_s`: seconds since 1970. Of each `source` (a DeviceActor; never shown) only the newest message is of interest.
     """
 
+    source: str
     device: str
     at_s: float
     points: tuple[Point, ...]

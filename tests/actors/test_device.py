@@ -10,6 +10,7 @@ import pytest
 
 from actors.core.flapping import FlapRule
 from actors.core.model import Ref
+from actors.core.monitor_types import parse_types
 from actors.core.monitors import target
 from actors.device import LINGER_S
 from actors.messages import (
@@ -244,6 +245,21 @@ def test_mibs_are_measured(world):
     sent = [m for m in world.host.take(world.desk.readings) if isinstance(m, Readings)]
     assert len(sent) >= 2
     assert {p.tags for m in sent for p in m.points} == {(("direction", "in"), ("resource_id", "1"))}
+
+
+def test_an_interface_that_only_a_reading_names_is_measured():
+    """A type whose status is the device's and whose reading is an interface's gets the index of that too."""
+    reading = {"oid": "1.3.6.1.2.1.31.1.1.1.6.{ifIndex:uplink}", "metric": "traffic.bytes"}
+    box = {"host": "ip", "oid": "1.3.6.1.2.1.1.3.0", "other": "UP", "readings": {"in": reading}}
+    types = {**TYPES, **parse_types({"box": box})}
+    world = OneDevice(monitor_types=types)
+    world.watch(target("box", "box", {"ip": "10.0.0.1", "uplink": "ge3"}, "C", types))
+    world.host.advance(20)
+    readings = world.desk.readings
+    assert readings is not None
+    points = [p for m in world.host.take(readings) if isinstance(m, Readings) for p in m.points]
+    assert [point.metric for point in points] == ["traffic.bytes"]
+    world.host.close()
 
 
 def test_a_rebooted_agent_gives_no_spike(world):

@@ -110,10 +110,19 @@ def test_bodies_are_bounded():
 def test_text_for_prometheus():
     """Each metric is one family with all its labels escaped; stale devices are not shown any more."""
     known = Measurements()
-    known.take("10.0.0.1", 1000.0, (POINT,))
-    known.take("10.0.0.2", 1500.0, (Point("cpu.percents", 7.0, (("type", "user"),)),))
+    known.take("10.0.0.1|C", "10.0.0.1", 1000.0, (POINT,))
+    known.take("10.0.0.2|C", "10.0.0.2", 1500.0, (Point("cpu.percents", 7.0, (("type", "user"),)),))
     text = known.text(1000.0 + STALE_S)
     assert 'traffic_bytes{device="10.0.0.1",direction="in",resource_id="x\\"1"} 125000.5\n' in text
     assert text.count("# TYPE traffic_bytes gauge\n") == 1
     assert 'cpu_percents{device="10.0.0.2",type="user"} 7\n' in text
     assert "traffic_bytes" not in known.text(1001.0 + STALE_S)
+
+
+def test_two_community_names_of_one_device_are_shown_side_by_side():
+    """What is read under one name does not hide the other's; a series that changed over is shown once, as newest."""
+    known, moved = Measurements(), Point("cpu.percents", 2.0, (("type", "user"),))
+    known.take("10.0.0.1|A", "10.0.0.1", 1001.0, (moved,))
+    known.take("10.0.0.1|B", "10.0.0.1", 1000.0, (POINT, Point("cpu.percents", 1.0, (("type", "user"),))))
+    lines = [line for line in known.text(1002.0).splitlines() if not line.startswith("#")]
+    assert [line.rpartition(" ")[2] for line in lines] == ["2", "125000.5"]
