@@ -144,10 +144,10 @@ class MonitorBoard:
 
     def published(self, ref: Ref) -> bool:
         """Whether etcd shows what is known of the resource, or there is nothing to show."""
-        known = self._watches.get(ref)
-        if known is None or all(
-            t.name in self._desk.options.unpublished.get(ref.type, ()) for t in known.targets
-        ):
+        known, outcome = self._watches.get(ref), self._desk.world.outcome(ref)
+        if known is None or outcome is None or outcome.version != known.version or outcome.error:
+            return True
+        if all(t.name in self._desk.options.unpublished.get(ref.type, ()) for t in known.targets):
             return True
         statuses = self._members(ref, known)
         return statuses is not None and _parsed(self._desk.world.monitoring(ref)) == {

@@ -193,7 +193,10 @@ def record_failure(
     *,
     orchestration: bool,
 ) -> WriteSet:
-    """The terminal outcome of a workflow that failed, planned or not (contract 10.3, 10.4)."""
+    """The terminal outcome of a workflow that failed, planned or not (contract 10.3, 10.4).
+
+    What `/monitoring` said of the version before goes: nobody may write there what that port does from now on.
+    """
     if jobs:
         action = workflow_action([job for job, _ in jobs])
         version, guards = jobs[0][0].version, (_still_there(jobs),)
@@ -209,6 +212,7 @@ def record_failure(
             Put(p.state, keys.encode_state(state, version, error)),
             Delete(p.job_state),
             *(Delete(keys.JOBS + job.id) for job, _ in jobs),
+            *((Delete(p.monitoring),) if p.targets in read else ()),
         ),
         guards,
     )

@@ -276,6 +276,32 @@ def test_a_failed_update_keeps_the_stack(trial: Trial) -> None:
     assert trial.stacks.requests.get("delete", 0) == 0
 
 
+def test_a_failed_update_leaves_no_status_that_nobody_keeps_true(trial: Trial) -> None:
+    """Whether it fails in Heat, at its device or before its first job: `/monitoring` of the version before goes with
+    its outcome, since nobody may write there any more, and the next version brings its own."""
+    fate_of(trial, LOGICAL_PORT, Fate.FAIL, "UPDATE")
+    trial.change(LOGICAL_PORT, 2)
+    trial.settle()
+    assert error_of(trial, LOGICAL_PORT).startswith("StackFailed: ")
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) is None
+    fate_of(trial, LOGICAL_PORT, Fate.NATURAL)
+    trial.change(LOGICAL_PORT, 3)
+    trial.settle()
+    trial.host.advance(1.0)
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) == {"logical_port": "UP", "version": 3}
+    trial.change(LOGICAL_PORT, 4, name="xe-9/9/9.1")
+    trial.settle(200.0)
+    assert "MonitorTimeout: " in error_of(trial, LOGICAL_PORT)
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) is None
+    trial.change(LOGICAL_PORT, 5)
+    trial.settle()
+    trial.change(LOGICAL_PORT, 6, ese_physical_port_id=None)
+    trial.settle()
+    assert error_of(trial, LOGICAL_PORT).startswith("PlanError: ")
+    assert trial.at(keys.MONITORING, LOGICAL_PORT) is None
+    assert all(row.seen for row in trial.status().rows), "a start with --once does not wait for it"
+
+
 def test_a_stack_of_a_former_life_is_taken_over(trial: Trial) -> None:
     """Etcd has lost a resource, and it begins anew at version 1: its stack, at version 3, becomes its own again at the
     second attempt, when etcd was read after Heat showed the higher version."""
