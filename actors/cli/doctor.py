@@ -31,6 +31,7 @@ from actors.core import keys
 from actors.core.errors import PortError
 from actors.core.monitors import Target
 from actors.core.pauses import resume
+from actors.core.polling import host_and_port
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
 from config import otel_extra, tls
@@ -232,9 +233,8 @@ def devices(found: Installation) -> Iterator[Finding]:
     agent = wiring.snmp(found.settings)
 
     async def ask(target: Target) -> str:
-        place = snmp.devices.get(target.host, f"{target.host}:{snmp.port}")
-        host, _, port = place.rpartition(":")
-        address = DeviceAddress(host, int(port), target.community_name)
+        host, port = host_and_port(snmp.devices.get(target.host, target.host), snmp.port)
+        address = DeviceAddress(host, port, target.community_name)
         try:
             await agent.get(address, [SYS_UPTIME])
         except PortError as error:
@@ -242,15 +242,18 @@ def devices(found: Installation) -> Iterator[Finding]:
         return ""
 
     async def ask_all() -> list[str]:
-        return await asyncio.gather(*(ask(target) for target in chosen.values()))
+        try:
+            return await asyncio.gather(*(ask(target) for target in chosen.values()))
+        finally:
+            agent.close()
 
-    try:
-        answers = asyncio.run(ask_all())
-    finally:
-        agent.close()
-    silent = {name: answer for name, answer in zip(chosen, answers, strict=True) if answer}
-    for name, answer in silent.items():
+    answers = asyncio.run(ask_all())
+    silent = [(target, answer) for target, answer in zip(chosen.values(), answers, strict=True) if answer]
+    for target, answer in silent:
         how = "look at cabling, access lists, the community's name and snmp.devices"
-        yield Finding("device", "warn", f"{name}: {answer}", how)
+        name = target.community_name
+        listed = name in snmp.communities or name in snmp.users  # any other is the community itself: a secret
+        where = f"{target.host} ({name})" if listed else target.host
+        yield Finding("device", "warn", f"{where}: {answer}", how)
     if len(silent) < len(chosen):
         yield Finding("devices", "ok", f"{len(chosen) - len(silent)} of {len(chosen)} devices answer")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from actors.cli.doctor import heat, state
+from actors.cli.doctor import devices, heat, state
 from actors.cli.doctor_etcd import etcd
 from actors.cli.finding import Finding
 from actors.cli.reach import Installation, read_everything
+from actors.core import keys
 from actors.core.keys import TypeTable
 from actors.core.knowledge import Live
+from actors.core.monitors import Target, encode_targets
 from actors.core.ownership import VSHARDS, member_key, shard_key
 from actors.ports import Put, WriteSet
 from actors.runtime.inline import InlineHost
 from config.sections import HeatSection, Snapshot
+from config.snmp_section import SnmpSection
+from config.values import Secret
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeStore
 from tests.actors.bridge_rig import Clock
@@ -56,3 +60,19 @@ def test_a_heat_that_is_away_has_a_remedy_for_whoever_asks() -> None:
     (found,) = heat(Snapshot(heat=HeatSection(endpoint="http://127.0.0.1:1/v1")))
     assert (found.severity, "refused" in found.text) == ("error", True)
     assert found.remedy == "start Heat, or correct the section [heat] of the settings"
+
+
+def test_devices_are_asked_where_they_are_watched_and_no_community_is_shown() -> None:
+    """An address with a port of its own is asked there; of communities only names that the settings list are told."""
+    insight = Insight()
+    declared = ("127.0.0.1:9", "no-such-secret"), ("127.0.0.1:9", "LISTED")
+    targets = [
+        Target(f"m{at}", "switch", host=host, community_name=name) for at, (host, name) in enumerate(declared)
+    ]
+    insight.known.world.put(keys.TARGETS + TypeTable(TYPES).path(NET), encode_targets(1, targets), 5, 5)
+    snmp = SnmpSection(timeout_s=0.1, retries=0, communities={"LISTED": Secret("hidden")})
+    store = FakeStore(FakeEtcd(Clock(InlineHost())))
+    found = Installation(Snapshot(snmp=snmp), store, TypeTable(TYPES), insight.known, None)
+    texts = [finding.text for finding in devices(found)]
+    answer = "Timeout: 127.0.0.1:9: no answer"
+    assert sorted(texts) == [f"127.0.0.1:9 (LISTED): {answer}", f"127.0.0.1:9: {answer}"]
