@@ -212,9 +212,11 @@ class MonitorRun:
                 self._check()
             case TargetStatus() if message.version == self._job.version and self._targets is not None:
                 detail = f" ({message.detail})" if message.detail else ""
-                self._last[message.name] = message.status + detail
                 for target in self._targets:
-                    if target.name == message.name and target.wanted == message.status:
+                    if (target.name, target.device) != (message.name, message.device):
+                        continue  # late news of a device that is not asked any more
+                    self._last[target.name] = message.status + detail
+                    if target.wanted == message.status:
                         self._active[target.name] = target.active_word
                 self._check()
 

@@ -10,8 +10,9 @@ from actors.core import keys
 from actors.core.model import Ref
 from actors.core.ownership import CONTROLLERS, SHARDS
 from actors.device import DeviceActor
-from actors.messages import Mirror
+from actors.messages import Mirror, TargetStatus
 from actors.ports import Delete, WriteSet
+from actors.resource import ResourceActor
 from actors.transactions import paths
 from tests.actors.rig import TYPES
 from tests.actors.trial import (
@@ -85,6 +86,19 @@ def _doubts(trial: Trial) -> bool:
         if ref == LOGICAL_PORT
     ]
     return any(record.candidate == "DOWN" for record in records)
+
+
+def test_a_job_believes_only_the_device_that_it_asks(gateway: Trial) -> None:
+    """Late news of an address where the port was watched before, at the same version, makes nothing ACTIVE."""
+    gateway.tables[QFX].set_port("xe-0/0/3.1025", 2, gateway.host.now)
+    gateway.change(LOGICAL_PORT, 2)
+    gateway.host.advance(10.0)
+    assert "is DOWN, wanted UP" in gateway.row(LOGICAL_PORT).reason
+    news = TargetStatus(LOGICAL_PORT, 2, "logical_port", "UP", device="10.9.9.9|ESE_NODE_COMMUNITY")
+    (job,) = (actor for actor in gateway.inside(ResourceActor) if actor.ref == LOGICAL_PORT)
+    job.receive(news, gateway.member("shard"))
+    gateway.host.advance(1.0)
+    assert "is DOWN, wanted UP" in gateway.row(LOGICAL_PORT).reason
 
 
 def test_a_silent_device_fails_after_two_looks_and_comes_back(gateway: Trial) -> None:
