@@ -296,9 +296,8 @@ class DeviceActor(BaseActor):
 
     def _read(self, answer: PollAnswer) -> None:
         """Measured values: on to whoever collects them."""
-        now, epoch = self.now(), answer.epoch
-        uptime = epoch.uptime_ticks if epoch is not None else None
-        points = self._meters.points(self._measured(), self._sent.queries, answer.found, now, uptime)
+        now, asked = self.now(), self._sent.queries
+        points = self._meters.points(self._measured(), asked, answer.found, now, answer.ticks)
         if self.desk.readings is not None and points:
             said = (self.device, self.address, self.desk.wall_s(now), tuple(points))
             self.tell(self.desk.readings, Readings(*said))

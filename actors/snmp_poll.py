@@ -71,6 +71,7 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
         epoch=request.epoch if conversation.distrust else conversation.epoch,
         learned=plan.indexes if walked else None,
         found=found,
+        ticks=tuple(map(conversation.ticks.get, range(len(found)))) if request.numbers else (),
         reindexed=walked,
         walked=missing != NO_NEWS,
         chunk=conversation.next_chunk(),
@@ -102,6 +103,7 @@ class _Conversation:
     distrust: str = ""
     reason: str = ""
     values: dict[Row, Value] = field(default_factory=dict)
+    ticks: dict[int, int | None] = field(default_factory=dict)
 
     def note(self, reason: str) -> None:
         """Keep the last explanation of what is missing."""
@@ -143,6 +145,7 @@ class _Conversation:
                 return
             self.epoch = look.epoch if self.epoch is None else self.epoch.then(look.epoch)
             self.values.update(look.values)
+            self.ticks.update((row.at, look.epoch.uptime_ticks) for row in part)
             self.budget = min(_BUDGET, self.budget + 1)
             if stop < end:
                 todo.appendleft((stop, end))

@@ -102,6 +102,11 @@ class PollRequest:
         """The values that are wanted."""
         return self.plan.queries
 
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers are wanted."""
+        return any(query.states is None for query in self.queries)
+
     def after(self, answer: PollAnswer) -> PollRequest:
         """The same again, with what the answer teaches."""
         plan = self.plan if answer.learned is None else Plan(self.queries, answer.learned)
@@ -115,9 +120,9 @@ class PollAnswer:
     `reachable`: the device answered at all; if not, every status is UNKNOWN and `reason` says why. `epoch`, `learned`
     and `chunk` are for the next request (`PollRequest.after`); `learned` None: the indexes asked with are as they
     were. `found` is in the order of the queries: statuses, or numbers (None: not to be had) where no states were
-    given. `reindexed`: ifName was walked; `walked`: it was at least tried. `reason` also explains what is missing of
-    a reachable device; it holds no secret. `undone`: it was not asked at all, for reasons that are ours; that says
-    nothing of the device.
+    given; then `ticks` are in that order too: the agent's uptime when it told each. `reindexed`: ifName was walked;
+    `walked`: it was at least tried. `reason` also explains what is missing of a reachable device; it holds no secret.
+    `undone`: it was not asked at all, for reasons that are ours; that says nothing of the device.
     """
 
     reachable: bool
@@ -125,6 +130,7 @@ class PollAnswer:
     epoch: Epoch | None = None
     learned: Indexes | None = None
     found: tuple[str | int | None, ...] = ()
+    ticks: tuple[int | None, ...] = ()
     reindexed: bool = False
     walked: bool = False
     chunk: int = FULL_CHUNK

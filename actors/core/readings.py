@@ -52,14 +52,12 @@ class Meters:
         asked: Sequence[Query],
         found: Sequence[str | int | None],
         at_s: float,
-        uptime_ticks: int | None,
+        ticks: Sequence[int | None],
     ) -> list[Point]:
-        """What the answer to `plan` says. A reading that is missing, or has no baseline yet, gives no point."""
-        values = {
-            (query.oid, query.interface): value
-            for query, value in zip(asked, found, strict=True)
-            if isinstance(value, int)
-        }
+        """What the answer to `plan` says. A reading that is missing, or has no baseline yet, gives no point.
+        `ticks`: the agent's uptime at each (the PDUs of one poll may be seconds apart)."""
+        told = zip(asked, found, ticks or (None,) * len(asked), strict=True)
+        values = {(q.oid, q.interface): (value, when) for q, value, when in told if isinstance(value, int)}
         points: list[Point] = []
         samples: dict[Key, Sample] = {}
         for ref, target, row in targets:
@@ -69,12 +67,13 @@ class Meters:
                 key = (query.oid, query.interface)
                 if key not in values:
                     continue
-                value: float | None = values[key]
+                number, when = values[key]
+                value: float | None = number
                 if reading.per_second:
                     breaks = reading.discontinuity
                     broken = breaks.query(keys, None) if breaks is not None else None
                     moved = values.get((broken.oid, broken.interface)) if broken is not None else None
-                    samples[key] = Sample(values[key], at_s, uptime_ticks, moved)
+                    samples[key] = Sample(number, at_s, when, moved[0] if moved is not None else None)
                     value = rate(self._before.get(key), samples[key])
                 if value is not None:
                     points += _points(ref, target, reading.metric, reading.tags, value)

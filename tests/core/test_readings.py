@@ -77,9 +77,9 @@ def points(source: str, values: dict[str, Any]) -> list[Point]:
     measured = [(Ref("x", "r"), one, row) for one, row in rows if row is not None]
     meters = Meters()
     asked = meters.plan(measured)
-    meters.points(measured, asked, [100] * len(asked), 0.0, 1)
+    meters.points(measured, asked, [100] * len(asked), 0.0, [1] * len(asked))
     moved = [100 if "31.1.1.1.19" in query.oid else 160 for query in asked]
-    return meters.points(measured, asked, moved, 60.0, 6001)
+    return meters.points(measured, asked, moved, 60.0, [6001] * len(asked))
 
 
 def tags(found: list[Point]) -> list[dict[str, str]]:
