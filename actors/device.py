@@ -192,7 +192,11 @@ class DeviceActor(BaseActor):
         fast_s, waiting = watched.soon_s(self.desk.options), watched.waits(now)
         if not news:
             missing = not self._indexes.get(watched.query.interface, ())
-            return max(now + fast_s, self._walks.next_s(missing=missing))
+            return (
+                now + fast_s
+                if missing and waiting
+                else max(now + fast_s, self._walks.next_s(missing=missing))
+            )
         if waiting or watched.owed or watched.record.unsettled:
             return now + fast_s
         return slots[watched.slot_s]
@@ -229,6 +233,7 @@ class DeviceActor(BaseActor):
             plan=plan,
             epoch=self._epoch if plan.queries else None,
             may_walk=now >= self._walks.next_s(missing=plan.lacking),
+            may_follow=plan.lacking and now >= self._walks.next_s(missing=True, moved=True),
             chunk=self._chunk,
         )
         self._post()

@@ -49,7 +49,8 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
         answer = undone if error.failure.kind in _OURS else unreachable
         return answer(request, str(error.failure))
     walked, missing = False, NO_NEWS
-    if plan.indexes and request.may_walk and (conversation.distrust or plan.lacking):
+    follows = request.may_follow and conversation.distrust
+    if plan.indexes and (follows or (request.may_walk and (conversation.distrust or plan.lacking))):
         try:
             plan = Plan(request.queries, indexes_in(await agent.walk(device, IF_NAME), plan.indexes))
             walked, missing = True, NOT_FOUND

@@ -71,12 +71,15 @@ class WalkBudget:
         """A new name is wanted (or the device is back): the next poll may walk."""
         self.last_s, self.lookups = None, 0
 
-    def next_s(self, *, missing: bool) -> float:
-        """From when on a walk is allowed. `missing`: a wanted name has no row."""
+    def next_s(self, *, missing: bool, moved: bool = False) -> float:
+        """From when on a walk is allowed. `missing`: a wanted name has no row; `moved`: and the interface table has
+        changed since the last walk, so that it may have one now."""
         if self.last_s is None:
             return 0.0
         gap_s = WALK_GAP_S
-        if missing:
+        if missing and moved:
+            gap_s = self.lookup_base_s
+        elif missing:
             gap_s = min(WALK_GAP_S, self.lookup_base_s * 2.0 ** min(self.lookups - 1, 10))
         return self.last_s + gap_s
 

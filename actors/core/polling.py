@@ -86,6 +86,7 @@ class PollRequest:
     """One poll of one device: the values wanted, with what earlier answers taught (see `after`).
 
     `may_walk` False: what cannot be told without a walk of ifName is NO_NEWS (the asker limits the rate of walks).
+    `may_follow`: it may be walked all the same if the answer shows that the interface table has moved.
     Without queries this is the cheapest probe there is: sysUpTime and ifTableLastChange.
     """
 
@@ -95,6 +96,7 @@ class PollRequest:
     plan: Plan = PROBE
     epoch: Epoch | None = None
     may_walk: bool = True
+    may_follow: bool = False
     chunk: int = FULL_CHUNK
 
     @property
