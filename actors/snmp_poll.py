@@ -20,7 +20,6 @@ from actors.core.polling import (
     PollAnswer,
     PollRequest,
     indexes_in,
-    nothing,
     read,
     settle,
     undone,
@@ -61,10 +60,11 @@ async def poll(agent: Agent, request: PollRequest) -> PollAnswer:
     # Where no name is wanted there is nothing to index: a restarted agent is just asked again.
     if walked or (conversation.distrust and not plan.indexes):
         await _ask_again(conversation, plan)
+    rows, values = plan.rows, conversation.values
     if conversation.distrust:
-        found = nothing(request, NO_NEWS if missing == NO_NEWS else UNKNOWN)
-    else:
-        found = settle(request, plan.rows, conversation.values, missing)
+        rows = [row for row in rows if row in values]
+        missing = NO_NEWS if missing == NO_NEWS else UNKNOWN
+    found = settle(request, rows, values, missing)
     return PollAnswer(
         reachable=True,
         reason=conversation.reason,
@@ -140,13 +140,14 @@ class _Conversation:
                 continue
             self.heard = True
             look = read(part, reply, self.epoch)
+            self.ticks.update((row.at, look.epoch.uptime_ticks) for row in part)
             if look.distrust:
                 self.distrust = self.reason = look.distrust
-                self.values = {}
+                self.values = {row: value for row, value in self.values.items() if not row.name}
+                self.values.update(look.values)
                 return
             self.epoch = look.epoch if self.epoch is None else self.epoch.then(look.epoch)
             self.values.update(look.values)
-            self.ticks.update((row.at, look.epoch.uptime_ticks) for row in part)
             self.budget = min(_BUDGET, self.budget + 1)
             if stop < end:
                 todo.appendleft((stop, end))

@@ -140,7 +140,7 @@ class PollAnswer:
 
 
 class Look(NamedTuple):
-    """What one PDU said: the believed values by row. `distrust`: why there are none, "" if there are."""
+    """What one PDU said: the believed values by row. `distrust`: why there are none of interfaces, "" if there are."""
 
     epoch: Epoch
     values: Mapping[Row, Value]
@@ -182,7 +182,9 @@ def read(rows: Iterable[Row], reply: Reply, reference: Epoch | None) -> Look:
         value = reply.get(row.oid, _ABSENT)
         if value is not _ABSENT:
             values[row] = value
-    return Look(epoch, {} if distrust else values, distrust)
+    if distrust:  # an interface may have moved; what needs none is as it was told
+        values = {row: value for row, value in values.items() if not row.name}
+    return Look(epoch, values, distrust)
 
 
 #: An OID that was left out of a reply; no agent can send this object.

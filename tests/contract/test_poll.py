@@ -132,6 +132,19 @@ def test_without_a_walk_a_swap_gives_no_news(rig):
     assert poller.ports(poller.poll(may_walk=True)) == TRUTH
 
 
+def test_without_a_walk_what_needs_no_index_is_still_told(rig):
+    """Where the table has moved and no walk is allowed, ports are no news; device and peer are as they were told."""
+    device = rig.spare()
+    poller = Poller(rig, device, *PORTS, more=(bgp("10.1.2.3"), DEVICE))
+    poller.poll()
+    rig.control(f"port add xe-9/9/9 {device}")
+    rig.control(f"bgp 10.1.2.3 IDLE {device}")
+    answer = poller.poll(may_walk=False)
+    assert answer.found == (NO_NEWS, NO_NEWS, NO_NEWS, NO_NEWS, "IDLE", "UP")
+    assert "table changed" in answer.reason
+    assert poller.poll(may_walk=True).found == (*TRUTH.values(), "IDLE", "UP")
+
+
 def test_a_walk_learns_every_name_that_is_wanted_of_the_device(rig):
     """A poll of one port that has to walk learns the indexes of the others too."""
     device = rig.spare()
