@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from actors.adapters.snmp_codecs import Codec, FastCodec, PysnmpCodec, Reply, Request, Value
+from actors.adapters.snmp_codecs import WALK_ROWS, Codec, FastCodec, PysnmpCodec, Reply, Request, Value
 from actors.adapters.snmp_names import Names
 from actors.adapters.snmp_wire import SnmpSocket, closed
 from actors.core import ber
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _MAX_ROWS: Final = 100_000
 _MAX_LEFT_OUT: Final = 4
 _TOO_BIG: Final = 1
+#: Failures of a GETBULK after which fewer rows are asked for, unless it was for so few.
+_SMALLER_MAY_DO: Final = frozenset({"Timeout", "TooBig", "AgentError"})
+_FEW_ROWS: Final = 2
 #: noSuchName, genErr, noAccess, resourceUnavailable, authorizationError: of one varbind, the rest can be had.
 _ONE_AT_FAULT: Final = frozenset({2, 5, 6, 13, 16})
 
@@ -67,7 +70,7 @@ class PysnmpAgent:
         """See `ports.Agent`. An OID that the agent leaves out, or that it cannot tell, is absent."""
         wanted = tuple(dict.fromkeys(oids))
         for _ in range(_MAX_LEFT_OUT + 1):
-            reply, found = await self._ask(device, wanted, bulk=False)
+            reply, found = await self._ask(device, wanted)
             if reply.status == 0:
                 values = dict(found)
                 if tuple(values) == wanted and ber.END not in values.values():
@@ -80,14 +83,21 @@ class PysnmpAgent:
         raise _refusal(device, reply)
 
     async def walk(self, device: DeviceAddress, root: str) -> Mapping[str, Value]:
-        """See `ports.Agent`. Malformed if the OIDs do not increase or there are over 100,000 rows."""
+        """See `ports.Agent`. Malformed if the OIDs do not increase or there are over 100,000 rows. Where the network or
+        the agent loses or refuses long answers, shorter ones are asked for."""
         top = tuple(map(int, root.split(".")))
         rows: dict[str, Value] = {}
-        cursor, last = root, top
+        cursor, last, bulk = root, top, WALK_ROWS
         while True:
-            reply, found = await self._ask(device, (cursor,), bulk=True)
-            if reply.status != 0:
-                raise _refusal(device, reply)
+            try:
+                reply, found = await self._ask(device, (cursor,), bulk)
+                if reply.status != 0:
+                    raise _refusal(device, reply)
+            except PortError as error:
+                if error.failure.kind not in _SMALLER_MAY_DO or bulk <= _FEW_ROWS:
+                    raise
+                bulk //= 4
+                continue
             before = len(rows)
             for oid, value in found:
                 here = tuple(map(int, oid.split(".")))
@@ -124,9 +134,9 @@ class PysnmpAgent:
             self._v3 = None
 
     async def _ask(
-        self, device: DeviceAddress, oids: tuple[str, ...], *, bulk: bool
+        self, device: DeviceAddress, oids: tuple[str, ...], bulk: int = 0
     ) -> tuple[Reply, Iterable[tuple[str, Value]]]:
-        """One PDU: the reply, and what can be read of it. Raises PortError."""
+        """One PDU, a GETBULK of `bulk` rows or (0) a GET: the reply, and what can be read of it. Raises PortError."""
         name = device.community_name
         if name in self._users:
             pool, address = self._pool(), await self._names.address(device.host, device.port)
@@ -137,7 +147,8 @@ class PysnmpAgent:
                 raise
             return reply, pool.values(reply)
         community = self._communities.get(name, name).encode()
-        request = self._codec.bulk(oids[0], community) if bulk else self._codec.get(oids, community)
+        codec = self._codec
+        request = codec.bulk(oids[0], community, bulk) if bulk else codec.get(oids, community)
         reply = await self._request(device, request, community)
         return reply, self._codec.values(reply, oids)
 

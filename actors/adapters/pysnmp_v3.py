@@ -25,7 +25,7 @@ from pysnmp.proto import errind, rfc1902
 from pysnmp.proto.api import v2c
 
 from actors.adapters.pysnmp_codec import ERRORS, plain_value
-from actors.adapters.snmp_codecs import WALK_ROWS, Reply, Value
+from actors.adapters.snmp_codecs import Reply, Value
 from actors.core.errors import ErrorClass, PortError
 from actors.ports import AgentTimeouts
 
@@ -124,8 +124,8 @@ class _Session:
             name = self._names[address] = self._lcd.configure(self.engine, self._auth, target)[0]
         return name
 
-    async def send(self, address: Address, oids: Sequence[str], *, bulk: bool) -> tuple[Any, Any]:
-        """One PDU: (pysnmp's error indication or None, the response PDU)."""
+    async def send(self, address: Address, oids: Sequence[str], *, bulk: int) -> tuple[Any, Any]:
+        """One PDU: (pysnmp's error indication or None, the response PDU). `bulk`: rows of a GETBULK, 0: a GET."""
         name = await self.target(address)
         answer: asyncio.Future[tuple[Any, Any]] = asyncio.get_running_loop().create_future()
 
@@ -139,7 +139,7 @@ class _Session:
         if bulk:
             v2c.apiBulkPDU.set_defaults(pdu)
             v2c.apiBulkPDU.set_non_repeaters(pdu, 0)
-            v2c.apiBulkPDU.set_max_repetitions(pdu, WALK_ROWS)
+            v2c.apiBulkPDU.set_max_repetitions(pdu, bulk)
         else:
             v2c.apiPDU.set_defaults(pdu)
         v2c.apiPDU.set_varbinds(pdu, varbinds)
@@ -177,8 +177,8 @@ class V3Pool:
     def __contains__(self, name: str) -> bool:
         return name in self._users
 
-    async def request(self, name: str, address: Address, oids: Sequence[str], *, bulk: bool) -> Reply:
-        """One PDU as the user called `name`. Raises PortError."""
+    async def request(self, name: str, address: Address, oids: Sequence[str], *, bulk: int) -> Reply:
+        """One PDU as the user called `name`, a GETBULK of `bulk` rows or (0) a GET. Raises PortError."""
         where = f"{address[0]}:{address[1]}"
         key = (name, address)
         async with self._place():

@@ -17,7 +17,7 @@ from actors.core import ber
 
 Value = int | bytes | str | None
 
-#: Rows of one GETBULK.
+#: Rows of one GETBULK, as long as the agent answers to so many.
 WALK_ROWS: Final = 40
 #: Longer replies would block the loop for too long in pyasn1; what we ask for stays under 1,400 bytes.
 _MAX_DATAGRAM: Final = 16_384
@@ -58,8 +58,8 @@ class Codec(Protocol):
     def get(self, oids: tuple[str, ...], community: bytes) -> Request:
         """A GET of these OIDs."""
 
-    def bulk(self, after: str, community: bytes) -> Request:
-        """A GETBULK of the next WALK_ROWS rows after that OID."""
+    def bulk(self, after: str, community: bytes, rows: int = WALK_ROWS) -> Request:
+        """A GETBULK of the next rows after that OID."""
 
     def decode(self, datagram: bytes, asked: Asked | None = None) -> Reply:
         """Read a response. `asked`: for a codec that remembers what was answered before. Raises Unreadable."""
@@ -86,9 +86,9 @@ class FastCodec:
             self._templates.move_to_end(key)
         return template
 
-    def bulk(self, after: str, community: bytes) -> Request:
+    def bulk(self, after: str, community: bytes, rows: int = WALK_ROWS) -> Request:
         """See Codec."""
-        return ber.Template(ber.GET_BULK, (after,), community, 0, WALK_ROWS)
+        return ber.Template(ber.GET_BULK, (after,), community, 0, rows)
 
     def decode(self, datagram: bytes, asked: Asked | None = None) -> Reply:
         """See Codec."""
@@ -131,9 +131,9 @@ class PysnmpCodec:
         """See Codec."""
         return self._own.OnePdu(self._own.get_pdu(oids), community)
 
-    def bulk(self, after: str, community: bytes) -> Request:
+    def bulk(self, after: str, community: bytes, rows: int = WALK_ROWS) -> Request:
         """See Codec."""
-        return self._own.OnePdu(self._own.bulk_pdu(after, WALK_ROWS), community)
+        return self._own.OnePdu(self._own.bulk_pdu(after, rows), community)
 
     def decode(self, datagram: bytes, asked: Asked | None = None) -> Reply:
         """See Codec."""

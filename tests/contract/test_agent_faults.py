@@ -14,7 +14,7 @@ from actors.core.errors import PortError
 from actors.core.polling import PollAnswer
 from actors.ports import AgentTimeouts, DeviceAddress
 from actors.snmp_poll import poll
-from sim.snmp_agents.ber import Request
+from sim.snmp_agents.ber import GET_BULK, Request, response
 from tests.contract.agent_rig import port, request_for
 from tests.contract.fault_agent import (
     DROPS_BIG,
@@ -96,6 +96,21 @@ def test_agent_that_drops_big_requests_is_asked_for_less():
     assert answers[0].reachable
     assert answers[0].chunk == 1
     assert answers[1].found == ("UP", "UP", "UP")
+
+
+@CODECS
+@pytest.mark.parametrize("refuses", [False, True], ids=["lost", "tooBig"])
+def test_a_walk_is_made_in_smaller_steps_where_long_answers_fail(refuses, codec):
+    """Long answers to GETBULK get lost, or are refused as too big: ten rows at a time are had."""
+
+    def behave(agent: FaultAgent, request: Request, data: bytes, send: Send, _addr: tuple[str, int]) -> None:
+        if request.kind != GET_BULK or request.b <= 10:
+            send(agent.truth(data))
+        elif refuses:
+            send(response(request, [], error_status=1))
+
+    answers, _ = polls(behave, timeouts=HASTY, codec=codec)
+    assert answers[0].found == ("UP", "UP", "UP")
 
 
 def test_requests_have_unpredictable_ids_and_retries_keep_theirs():

@@ -62,10 +62,10 @@ class Counted(PysnmpAgent):
 
     gets = walks = 0
 
-    async def _ask(self, device: DeviceAddress, oids: tuple[str, ...], *, bulk: bool) -> Any:
-        self.walks += bulk
+    async def _ask(self, device: DeviceAddress, oids: tuple[str, ...], bulk: int = 0) -> Any:
+        self.walks += bulk > 0
         self.gets += not bulk
-        return await super()._ask(device, oids, bulk=bulk)
+        return await super()._ask(device, oids, bulk)
 
 
 def polled(request: PollRequest) -> tuple[PollAnswer, Counted]:
