@@ -33,7 +33,7 @@ from actors.messages import (
 )
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Timer
-from actors.watched import Shares, Watched, doubtful_last, together
+from actors.watched import Shares, Watched, doubtful_last, together, why
 
 #: Registrations that arrive together are asked together, and so is what is due within this time.
 GATHER_S = 0.002
@@ -276,7 +276,7 @@ class DeviceActor(BaseActor):
             if status == watched.calm:
                 watched.due_s = slots[watched.slot_s]  # nearly every look of nearly every port
             else:
-                self._look(watched, status, answer.reason)
+                self._look(watched, status, why(status, answer.reason))
                 watched.due_s = self._next_s(watched, status != NO_NEWS, slots)
                 watched.calmed(status)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from actors.core.asking import Query
+from actors.core.asking import UNKNOWN, Query
 from actors.core.flapping import Flaps
 from actors.core.monitor_types import MonitorType
 from actors.core.monitors import Target, queries_of
 from actors.core.observing import FAIL, FAILURES, ObserveOptions, Record, observe
 from actors.core.options import Options
+from actors.core.polling import NOT_FOUND
 from actors.messages import WatchTarget
 
 
@@ -90,6 +91,13 @@ class Watched:
         quiet = not (self.owed or self.said_flapping or self.record.unsettled) and self.settled
         same = status == self.record.published == self.record.confirmed == self.flaps.last
         self.calm = status if quiet and same and not self.record.failures else None
+
+
+def why(status: str, reason: str) -> str:
+    """Why a look failed, for people; `reason`: what the poll says of all that is missing."""
+    if status == NOT_FOUND:
+        return "the device has no such thing"
+    return (reason or "the device does not tell its status") if status == UNKNOWN else ""
 
 
 #: Who is interested in a poll, and in which of its queries.

@@ -291,7 +291,7 @@ def test_a_failed_update_leaves_no_status_that_nobody_keeps_true(trial: Trial) -
     assert trial.at(keys.MONITORING, LOGICAL_PORT) == {"logical_port": "UP", "version": 3}
     trial.change(LOGICAL_PORT, 4, name="xe-9/9/9.1")
     trial.settle(200.0)
-    assert "MonitorTimeout: " in error_of(trial, LOGICAL_PORT)
+    assert "is FAIL (the device has no such thing), wanted UP within 120 s" in error_of(trial, LOGICAL_PORT)
     assert trial.at(keys.MONITORING, LOGICAL_PORT) is None
     trial.change(LOGICAL_PORT, 5)
     trial.settle()
