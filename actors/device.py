@@ -33,7 +33,7 @@ from actors.messages import (
 )
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Timer
-from actors.watched import Shares, Watched, doubtful_last, together, why
+from actors.watched import Shares, Watched, doubtful_last, soon_for_jobs, together, why
 
 #: Registrations that arrive together are asked together, and so is what is due within this time.
 GATHER_S = 0.002
@@ -247,9 +247,9 @@ class DeviceActor(BaseActor):
     def _undone(self, reason: str) -> None:
         """The poller could not ask: that is nothing against the device. Another one is asked soon."""
         now, soon_s = self.now(), self.desk.options.snmp_interval_active_s
-        self._lost += 1
-        self.log.warning("%s: not asked: %s", self.address, reason)
-        self._probe_s = now + soon_s
+        if not self._lost:  # one line for all in a row
+            self.log.warning("%s: not asked: %s", self.address, reason)
+        self._lost, self._probe_s = self._lost + 1, now + soon_s
         for watched in self._watched.values():
             watched.due_s = max(watched.due_s, now + soon_s)
         if self._readings_due_s is not None:
@@ -284,10 +284,8 @@ class DeviceActor(BaseActor):
         """Keep what the answer teaches for the next request."""
         self._epoch, self._chunk, self._gaps = answer.epoch, answer.chunk, answer.reason != ""
         if answer.learned is not None:
-            self._indexes, self._planned = (
-                {n: answer.learned.get(n, i) for n, i in self._indexes.items()},
-                None,
-            )
+            self._indexes = {n: answer.learned.get(n, i) for n, i in self._indexes.items()}
+            self._planned = None
         if answer.walked:
             missing = any(q.interface and not self._indexes.get(q.interface) for q in self._sent.queries)
             self._walks.walked(self.now(), missing=missing)
@@ -324,9 +322,7 @@ class DeviceActor(BaseActor):
                 self._look(watched, UNKNOWN, reason)
             watched.due_s = now + watched.soon_s(options)
         if self._outage_s is not None:
-            fresh = (watched for watched in self._watched.values() if watched.message.fresh)
-            soon = [watched.soon_s(options) for watched in fresh if watched.waits(now)]
-            if soon:  # a job waits for it to come (contract 10.13), which after a restart nobody does
+            if soon := soon_for_jobs(self._watched.values(), now, options):
                 self._silent = options.snmp_failures_max
             attempt = self._silent - options.snmp_failures_max + 1
             base_s, cap_s = options.snmp_probe_base_s, options.snmp_probe_cap_s

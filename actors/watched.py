@@ -124,3 +124,9 @@ def doubtful_last(due: Sequence[Watched], turn: int) -> list[Watched]:
     failing = [watched for watched in due if watched.record.failures]
     first = turn % max(1, len(failing))
     return [*(w for w in due if not w.record.failures), *failing[first:], *failing[:first]]
+
+
+def soon_for_jobs(watched: Iterable[Watched], now_s: float, rules: Options) -> list[float]:
+    """How soon a silent device is to be asked for each that a job waits for (contract 10.13), which after a restart
+    nobody does: etcd shows a status of that version then."""
+    return [each.soon_s(rules) for each in watched if each.message.fresh and each.waits(now_s)]

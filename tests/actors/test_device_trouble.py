@@ -211,8 +211,9 @@ def test_a_poll_that_is_under_way_is_not_begun_again(world):
     assert len(world.host.take(asker)) == 1
 
 
-def test_a_poller_that_cannot_ask_says_nothing_of_the_device(world):
-    """While our own socket fails, or the poller is not ready, nothing is told; afterwards everything goes on."""
+def test_a_poller_that_cannot_ask_says_nothing_of_the_device(world, caplog):
+    """While our own socket fails, or the poller is not ready, nothing is told, but one line is logged; afterwards
+    everything goes on."""
     world.watch(port("ge1"))
     world.host.advance(40)
     world.told()
@@ -228,6 +229,7 @@ def test_a_poller_that_cannot_ask_says_nothing_of_the_device(world):
     world.desk.topology = replace(world.desk.topology, snmp=(working,))
     world.host.advance(60)
     assert world.told() == []
+    assert len([r for r in caplog.records if "not asked" in r.message]) == 1
     world.agent.get = real
     world.tables.set_port("ge1", 2, world.host.now)
     world.host.advance(40)
