@@ -3,9 +3,8 @@
 Guarantees: one timer and at most one poll under way per device, whatever the number of targets; what several
 want is asked once; the first poll at once, fast until a target is as wanted, then in slots of its interval that
 are spread over all devices (`core.cadence`), missed ones skipped. A status is told when it is confirmed
-(`core.observing`), and from silence only FAIL comes, after consecutive failures; a silent device is then only
-probed, less and less often unless a job waits for it, with one line in the log per outage, and read anew at its
-first answer.
+(`core.observing`), and from silence only FAIL comes, after consecutive failures; a silent device is then only probed,
+less and less often unless a job waits, with one line in the log per outage, and read anew at its first answer.
 """
 
 from __future__ import annotations
