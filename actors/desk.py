@@ -49,8 +49,11 @@ class Desk:
 
     def mine(self, ref: Ref) -> bool:
         """Whether this shard drives the resource: it is ours, and hashed to this process."""
-        name = str(ref)
-        return vshard(name) in self.terms and place(name, self.options.shards) == self.index
+        return vshard(str(ref)) in self.terms and self.placed(ref)
+
+    def placed(self, ref: Ref) -> bool:
+        """Whether this shard drives the resource, or would if it were ours."""
+        return place(str(ref), self.options.shards) == self.index
 
     def term(self, ref: Ref) -> int:
         """The term under which this controller owns the resource now; 0 if it does not."""

@@ -179,14 +179,21 @@ class Shard(Metered, shard.Shard):
     def _changed(self, message: Mirror) -> None:
         desk = self._desk
         assert desk is not None, "changes answer a subscription"
+        ref_of = desk.world.types.ref
         for changes in message.changes:
             for change in changes.puts_and_deletes:
-                if not change.key.startswith(keys.CONFIG) or isinstance(change, Delete):
+                if isinstance(change, Delete):
                     continue
-                ref = desk.world.types.ref(change.key, keys.CONFIG)
-                if ref is not None and desk.mine(ref) and len(self._declared) < DECLARED_MAX:
-                    self._declared[ref] = self.now()
-                    self._begun.discard(ref)
+                if change.key.startswith(keys.STATE):
+                    ref = ref_of(change.key, keys.STATE)
+                    if ref is not None and not desk.mine(ref):
+                        self._declared.pop(ref, None)  # somebody else has done it
+                elif change.key.startswith(keys.CONFIG):
+                    ref = ref_of(change.key, keys.CONFIG)
+                    # it may become ours only now: who waits for an owner waits
+                    if ref is not None and desk.placed(ref) and len(self._declared) < DECLARED_MAX:
+                        self._declared[ref] = self.now()
+                        self._begun.discard(ref)
 
     def _stage(self, report: Report) -> None:
         ref, now, meter = report.ref, self.now(), self.meter
