@@ -11,10 +11,10 @@ RESOURCES = 16
 SEEDS_MAX = 60
 #: Rare ones: a seed that has caught it. Any change of the product may call for another one.
 FIRST = {
-    "state unguarded": 180,
+    "state unguarded": 250,
     "failed left nothing": 170,
     "mirror trusted": 93,
-    "refused is committed": 32,
+    "refused is committed": 90,
     "no back-off": 23,
     "order for ever": 40,
     "gaps unnoticed": 18,
