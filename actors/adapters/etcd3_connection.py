@@ -29,7 +29,8 @@ from etcd3 import etcdrpc as rpc  # noqa: E402
 
 __all__ = ["Connection", "Login", "Tls", "grpc", "parse_endpoints", "rpc"]
 
-MESSAGE_LIMIT = 64 * 1024 * 1024
+#: A page must also fit into one message between our processes (`runtime.wire`), and arrive within a deadline.
+MESSAGE_LIMIT = 32 * 1024 * 1024
 #: gRPC notices a frozen server only with all of these together (etcd refuses pings oftener than every 5 s).
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from actors.adapters.etcd3_connection import Connection, Login, Tls
 from actors.adapters.etcd3_lease import EtcdSession, LeaseKeeper
@@ -23,6 +24,7 @@ from actors.adapters.etcd3_txn import (
     read_request,
 )
 from actors.adapters.etcd3_watch import EtcdWatch
+from actors.core.errors import PortError
 from actors.ports import CommitResult, Entry, Page, StoreStatus, WatchEvent, WriteSet
 
 __all__ = ["EtcdStore", "Login", "Tls"]
@@ -51,20 +53,30 @@ class EtcdStore:
         self._lock = threading.Lock()
 
     def page(self, prefix: str, *, after: str = "", limit: int = 2000, revision: int = 0) -> Page:
-        """See the port. Raises CONFLICT/Compacted if `revision` is no longer kept: list anew."""
-        request = page_request(prefix, after, limit, revision)
-        response = self._connection.call(self._connection.kv.Range, request, writes=False)
+        """See the port: fewer entries where those would make an answer too large. Raises CONFLICT/Compacted if
+        `revision` is no longer kept: list anew."""
+
+        def ask(count: int) -> Any:
+            request = page_request(prefix, after, count, revision)
+            return self._connection.call(self._connection.kv.Range, request, writes=False)
+
+        response, _ = _as_fits(ask, limit)
         self._connection.cluster_id = response.header.cluster_id
         entries = tuple(entry(kv) for kv in response.kvs)
         return Page(entries, revision or response.header.revision, response.more)
 
     def read(self, keys: Sequence[str]) -> tuple[int, Mapping[str, Entry]]:
         """See the port. Raises CONFLICT/Compacted if history was compacted between two chunks (rare)."""
-        revision = 0
+        revision, start, limit = 0, 0, READ_CHUNK
         entries: dict[str, Entry] = {}
-        for start in range(0, max(len(keys), 1), READ_CHUNK):
-            request = read_request(keys[start : start + READ_CHUNK], revision)
-            response = self._connection.call(self._connection.kv.Txn, request, writes=False)
+
+        def ask(count: int) -> Any:
+            request = read_request(keys[start : start + count], revision)
+            return self._connection.call(self._connection.kv.Txn, request, writes=False)
+
+        while start < len(keys) or not revision:
+            response, limit = _as_fits(ask, limit)
+            start += limit
             revision = revision or response.header.revision
             entries.update((one.key, one) for one in found(response))
         return revision, entries
@@ -108,3 +120,14 @@ class EtcdStore:
         self._connection.close()
         for watch in watches:
             watch.join(2.0)
+
+
+def _as_fits(ask: Callable[[int], Any], limit: int) -> tuple[Any, int]:
+    """The answer to `ask` for at most `limit` keys, for fewer if that of so many is too large, and how many it was."""
+    while True:
+        try:
+            return ask(limit), limit
+        except PortError as error:
+            if error.failure.kind != "TooLarge" or limit <= 1:
+                raise
+        limit = max(1, limit // 8)

@@ -54,6 +54,21 @@ def test_page_of_a_future_revision_is_refused(store: Store) -> None:
         store.page("/t/", revision=10**9)
 
 
+def test_large_values_are_read_in_as_many_answers_as_they_need(store: Store) -> None:
+    """70 MB under one prefix, each value as large as etcd takes it, can be listed and read."""
+    keys = [f"/t/{i:02}" for i in range(50)]
+    for key in keys:
+        store.commit([WriteSet((Put(key, key.encode() + b"x" * 1_400_000),))])
+    page, names = store.page("/t/"), list[str]()
+    while True:
+        names += [entry.key for entry in page.entries if entry.value.startswith(entry.key.encode())]
+        if not page.more:
+            break
+        page = store.page("/t/", after=names[-1], revision=page.revision)
+    assert names == keys
+    assert list(store.read(keys)[1]) == keys
+
+
 def test_read_gives_present_entries_of_one_revision(store: Store) -> None:
     """Reading more keys than fit one request gives those that exist, and the revision."""
     keys = [f"/t/{i:03}" for i in range(250)]
