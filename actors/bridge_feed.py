@@ -100,6 +100,7 @@ class Feed:
         revision, entries = outcome
         self.revision = revision
         self._bridge.commits.unseen(revision)
+        self._bridge.history.listed(revision)
         self._watch = self._bridge.store.watch(ROOT, revision=revision, sink=self._bridge.post)
         self._bridge.holdings.listed(entries, revision)
         self.proceed()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Without these etcd cannot be used at all.
 VITAL = ("watch", "ownership")
 NO_SPACE = "NoSpace"
+ALARM = "Alarm"
 TOO_LARGE = "TooLarge"
 #: Over-size values that are shown at once, at most.
 TOO_LARGE_MAX = 20
@@ -71,7 +72,7 @@ class Health:
 
     def alarms(self, alarms: Collection[str]) -> None:
         """What etcd itself says: all alarms that are raised now."""
-        self.note("Alarm", ", ".join(sorted(alarms)))
+        self.note(ALARM, ", ".join(sorted(alarms)))
         if NO_SPACE in self._wrong and "NOSPACE" not in alarms:
             self.note(NO_SPACE, "")
 

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.bridge_health import ALARM
 from actors.core.errors import PortError
 from actors.core.ownership import CONTROLLERS
 from actors.messages import Tick
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LOOK_S = 2.0
 #: The owner of this virtual shard compacts.
 COMPACTOR = 0
+CONDITION = "History"
 NOT_PERMITTED = (
     "etcd's history cannot be shortened: etcd 3.4.42, 3.5.28 and later permit that to root only. Give our user that "
     "role, or start etcd with --auto-compaction-mode=periodic --auto-compaction-retention=10m and set "
@@ -52,12 +54,21 @@ class History:
         """Look from now on."""
         self._bridge.after(LOOK_S, Tick("history"))
 
+    def listed(self, revision: int) -> None:
+        """The watch begins there. A store that was further before is another one, restored or wiped: what was known of
+        that says nothing of this one."""
+        if revision < max((self._compacted, *(at for _, at in self._marks))):
+            self._marks.clear()
+            self._compacted = self._floor = 0
+
     def look(self) -> None:
         """How long is the history, and who is to shorten it?"""
         if not self._bridge.holdings.owns(COMPACTOR):
             self._floor = 0
             self._target(self._bridge.now() - self._bridge.boot.options.history_s, burst=False)
             self._mark(self._bridge.feed.revision)  # without asking etcd
+            for what in (ALARM, CONDITION):  # the owner tells
+                self._bridge.note(what, "")
             self.begin()
             return
         store = self._bridge.store
@@ -92,7 +103,7 @@ class History:
     def _compact(self, revision: int) -> None:
         def done(outcome: BaseException | None) -> None:
             refused = isinstance(outcome, PortError) and outcome.failure.kind == "PermissionDenied"
-            self._bridge.note("History", NOT_PERMITTED if refused else "")
+            self._bridge.note(CONDITION, NOT_PERMITTED if refused else "")
             if refused:
                 self._compacted = revision  # the next time there is more to forget
             elif isinstance(outcome, BaseException):
