@@ -8,7 +8,7 @@ taken one of those before, and a shard that is listed for too long, while much c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ RETRY_S = 0.5
 PAGES_AHEAD = 2
 #: Changes that wait for the end of a listing, at most.
 HELD_MAX = 100_000
+#: Bytes of changes in one message, about: one that is too large for the transport could only be lost.
+MESSAGE_BYTES = 8 * 1024 * 1024
 #: A shard that has taken no page for so long is listed again (its answer was lost, or it is stuck).
 SILENCE_S = 30.0
 
@@ -192,8 +194,9 @@ class Feed:
         return all(index in known and known[index].listed for index in range(count))
 
     def _mirror(self, subscriber: Subscriber, changes: tuple[Changes, ...]) -> None:
-        subscriber.sent += bool(changes)
-        self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, subscriber.sent, changes))
+        for part in portions(changes):
+            subscriber.sent += bool(part)
+            self._bridge.tell(subscriber.address, Mirror(subscriber.epoch, subscriber.sent, part))
 
     def beat(self) -> None:
         """A sign of life, which also tells every shard how many messages it should have."""
@@ -258,6 +261,20 @@ class Feed:
                         "shard %d: too many changes during its listing", subscriber.index
                     )
                     self._list(subscriber)
+
+
+def portions(changes: Sequence[Changes]) -> Iterator[tuple[Changes, ...]]:
+    """All of these, in order, in as many messages as they need; nothing is one message, too."""
+    part: list[Changes] = []
+    size = 0
+    for one in changes:
+        weight = sum(len(c.key) + len(getattr(c, "value", b"")) for c in one.puts_and_deletes)
+        if part and size + weight > MESSAGE_BYTES:
+            yield tuple(part)
+            part, size = [], 0
+        part.append(one)
+        size += weight
+    yield tuple(part)
 
 
 def survey(store: Store) -> tuple[int, tuple[Entry, ...]]:

@@ -12,6 +12,8 @@ from actors.core.errors import ErrorClass, PortError
 from actors.core.ownership import CONTROLLERS, VSHARDS, assign, shard_key
 from actors.messages import Mirror, More
 from actors.ports import Delete, Entry, Page, Put, WriteSet
+from actors.runtime.pickling import dumps
+from actors.runtime.wire import MAX_BODY
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeSession
 from tests.actors.bridge_rig import BridgeRig
@@ -114,6 +116,21 @@ def test_too_many_changes_during_a_listing_begin_it_again(
         rig.more()
     assert listed(rig)[0] == "/config/v2.0/networks/000000"
     assert rig.pages()[-1].revision > rig.pages()[0].revision
+
+
+def test_changes_are_told_in_messages_that_can_be_sent(rig: BridgeRig) -> None:
+    """70 MB that changed during a listing, and as much at once after it, are more than the transport takes at once."""
+    rig.subscribe()
+    for turn in range(2):
+        for number in range(70):
+            rig.etcd.commit([WriteSet((Put(f"/config/v2.0/networks/{turn}{number}", b"x" * 1_000_000),))])
+        rig.run()
+        while not rig.pages()[-1].last:
+            rig.more()
+    told = rig.of(Mirror)
+    assert sum(len(changes.puts_and_deletes) for message in told for changes in message.changes) == 140
+    assert [message.number for message in told] == list(range(1, len(told) + 1))
+    assert max(len(dumps(message)) for message in told) < MAX_BODY / 2
 
 
 def test_after_a_compaction_everybody_is_listed_anew() -> None:
