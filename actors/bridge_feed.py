@@ -181,9 +181,7 @@ class Feed:
     def _release(self, subscriber: Subscriber) -> None:
         subscriber.listed, subscriber.listing = True, False
         held, subscriber.held, subscriber.held_count = subscriber.held, [], 0
-        later = tuple(c for c in held if c.revision > subscriber.revision)
-        if later:
-            self._mirror(subscriber, later)
+        self._tell_later(subscriber, held)
         if self.complete:
             self._bridge.holdings.mirrored()
 
@@ -192,6 +190,12 @@ class Feed:
         """Whether every shard has had its listing."""
         known, count = self._subscribers, self._bridge.boot.options.shards
         return all(index in known and known[index].listed for index in range(count))
+
+    def _tell_later(self, subscriber: Subscriber, changes: Sequence[Changes]) -> None:
+        """What came after its listing: the watch may be further behind than the member that was asked for that."""
+        later = tuple(c for c in changes if c.revision > subscriber.revision)
+        if later:
+            self._mirror(subscriber, later)
 
     def _mirror(self, subscriber: Subscriber, changes: tuple[Changes, ...]) -> None:
         for part in portions(changes):
@@ -252,7 +256,7 @@ class Feed:
         count = sum(len(changes.puts_and_deletes) for changes in batch)
         for subscriber in self._subscribers.values():
             if subscriber.listed:
-                self._mirror(subscriber, tuple(batch))
+                self._tell_later(subscriber, batch)
             elif subscriber.listing:
                 subscriber.held.extend(batch)
                 subscriber.held_count += count
