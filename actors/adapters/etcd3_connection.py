@@ -70,7 +70,7 @@ class Login:
 def parse_endpoints(endpoints: Sequence[str]) -> tuple[str, int]:
     """`host` and `port` for `etcd3.client`: several addresses become one gRPC target with fail-over.
 
-    Accepts `host:port`, with or without `http(s)://`. Several endpoints must be IP literals of one family.
+    Accepts `host:port`, with or without `http(s)://`; IPv6 addresses in brackets. Several endpoints must be IP literals of one family.
     Raises ValueError.
     """
     parsed = [_parse_endpoint(endpoint) for endpoint in endpoints]
@@ -94,7 +94,8 @@ def _parse_endpoint(endpoint: str) -> tuple[str, int]:
     for scheme in ("http://", "https://"):
         text = text.removeprefix(scheme)
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit():
+    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not colon or not host or bare or not port.isdigit():
         raise ValueError(f"not an etcd endpoint (host:port): {endpoint!r}")
     return host, int(port)
 

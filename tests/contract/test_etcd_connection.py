@@ -74,7 +74,7 @@ def test_endpoints_become_one_target(endpoints: list[str], target: tuple[str, in
 
 @pytest.mark.parametrize(
     "endpoints",
-    [[], ["localhost"], ["host:"], [":1"], ["a:1", "b:2"], ["10.0.0.1:1", "[::1]:1"]],
+    [[], ["localhost"], ["host:"], [":1"], ["a:1", "b:2"], ["10.0.0.1:1", "[::1]:1"], ["fd00::1:2379"]],
 )
 def test_useless_endpoints_are_refused(endpoints: list[str]) -> None:
     """A wrong address is told at once, not by a time-out later."""
