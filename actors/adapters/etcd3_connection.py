@@ -70,8 +70,8 @@ class Login:
 def parse_endpoints(endpoints: Sequence[str]) -> tuple[str, int]:
     """`host` and `port` for `etcd3.client`: several addresses become one gRPC target with fail-over.
 
-    Accepts `host:port`, with or without `http(s)://`; IPv6 addresses in brackets. Several endpoints must be IP literals of one family.
-    Raises ValueError.
+    Accepts `host:port`, with or without `http(s)://`; IPv6 addresses in brackets. Several endpoints must be IP
+    literals of one family. Raises ValueError.
     """
     parsed = [_parse_endpoint(endpoint) for endpoint in endpoints]
     if not parsed:
