@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from actors.bridge_health import OWN
 from actors.core.batching import next_batch, size_of
 from actors.core.errors import ErrorClass, Failure, PortError
 from actors.core.ownership import shard_key
 from actors.core.unchanged import Unchanged
 from actors.messages import Address, Commit, Committed, Refused, Tick
-from actors.ports import CommitResult, Delete, Entry, Guard, Put, Session, Store, WriteSet
+from actors.ports import CommitResult, Delete, Entry, Guard, Session, Store, WriteSet
 
 if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
@@ -274,6 +275,7 @@ class Commits:
         self._under_way = False
         doubtful, self._doubtful = self._doubtful, []
         taken, present = outcome
+        self._bridge.health.permitted({OWN})
         holdings, again = self._bridge.holdings, []
         holdings.took(taken)
         for pending in doubtful:
@@ -341,9 +343,3 @@ def failure_of(outcome: object) -> Failure:
 def _fenced(write_set: WriteSet, fence: Guard) -> WriteSet:
     """The fence is the last guard."""
     return WriteSet(write_set.writes, (*write_set.guards, fence))
-
-
-def keys_of(write_set: WriteSet) -> str:
-    """The first key, for people."""
-    first: Put | Delete | None = next(iter(write_set.writes), None)
-    return first.key if first is not None else "nothing"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from actors.core.errors import ErrorClass, PortError
 from actors.messages import StoreHealth
-from actors.ports import Put, WriteSet
+from actors.ports import Delete, Put, WriteSet
 
 if TYPE_CHECKING:
     from actors.etcd_bridge import EtcdBridge
@@ -21,6 +21,8 @@ VITAL = ("watch", "ownership")
 NO_SPACE = "NoSpace"
 ALARM = "Alarm"
 TOO_LARGE = "TooLarge"
+#: The part of the store that is the bridge's own: what it takes and reads itself, see `_part`.
+OWN = ""
 #: Over-size values that are shown at once, at most.
 TOO_LARGE_MAX = 20
 
@@ -32,6 +34,8 @@ class Health:
         self._bridge = bridge
         self._wrong = dict.fromkeys(VITAL, "starting")
         self._too_large: dict[str, str] = {}
+        #: kind → where something has to succeed before that is over: parts of the store, see `_part`
+        self._refused: dict[str, set[str]] = {}
         self.told = StoreHealth(up=False, since=bridge.now(), reason="starting")
 
     def note(self, what: str, text: str) -> None:
@@ -58,6 +62,8 @@ class Health:
                 self._too_large[largest] = f"{largest} ({sizes.get(largest, 0)} bytes)"
             self._show_too_large()
         elif failure.error_class is ErrorClass.TERMINAL:
+            writes = write_set.writes if write_set is not None else ()
+            self._refused.setdefault(failure.kind, set()).update(map(_part, writes) if writes else {OWN})
             self.note(failure.kind, failure.text)
 
     def wrote(self, write_set: WriteSet) -> None:
@@ -69,6 +75,15 @@ class Health:
                 self.note(NO_SPACE, "")
             if self._too_large.pop(write.key, None) is not None:
                 self._show_too_large()
+        self.permitted({_part(write) for write in write_set.writes})
+
+    def permitted(self, parts: Collection[str]) -> None:
+        """Etcd let us do something in these parts of the store."""
+        for kind, left in list(self._refused.items()):
+            left.difference_update(parts)
+            if not left:
+                del self._refused[kind]
+                self.note(kind, "")
 
     def alarms(self, alarms: Collection[str]) -> None:
         """What etcd itself says: all alarms that are raised now."""
@@ -98,3 +113,8 @@ class Health:
         for what in before.conditions.keys() - conditions.keys():
             log.info("%s is over", what)
         self._bridge.tell_shards(self.told)
+
+
+def _part(write: Put | Delete) -> str:
+    """Where permissions may begin and end: the first two names of its key, but not the last."""
+    return "/".join(write.key.split("/")[:-1][:3])

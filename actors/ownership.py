@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from actors.bridge_health import OWN
 from actors.core.errors import ErrorClass, Failure, PortError
 from actors.core.ownership import (
     CONTROLLERS,
@@ -259,6 +260,7 @@ class Holdings:
                 self._bridge.trouble(outcome)
                 self._bridge.after(RETRY_S, Tick("balance"))
             return
+        self._bridge.health.permitted({OWN})
         for key, revision in outcome.given.items():
             self._claims.learned(key, None, revision)
         for key, found in outcome.looked_up.items():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from actors.core.ownership import assign
-from actors.ports import Put, StoreStatus, WriteSet
+from actors.core.errors import ErrorClass, PortError
+from actors.core.ownership import SHARDS, VSHARDS, assign
+from actors.ports import Entry, Put, StoreStatus, WriteSet
 from sim.fake_etcd import FakeEtcd
-from tests.actors.bridge_rig import BridgeRig
+from sim.fake_store import FakeSession
+from tests.actors.bridge_rig import BridgeRig, once, ref_in
 
 
 def churn(rig: BridgeRig, revisions: int, seconds: float = 0.0) -> None:
@@ -52,3 +55,38 @@ def test_history_of_a_store_that_was_restored_is_shortened_too() -> None:
     for _ in range(20):
         churn(rig, 10, 2.0)
     assert 0 < rig.etcd.compacted < rig.etcd.revision < before
+
+
+def test_what_was_forbidden_for_a_while_is_a_condition_that_ends() -> None:
+    """A role was taken away and given back: that stands until writes succeed wherever they were refused."""
+    rig, ref = BridgeRig(), ref_in(3)
+    rig.store.before = once(ErrorClass.TERMINAL, "PermissionDenied")
+    rig.commit("a", Put("/jobs/a", b"1"), Put("/state/v2.0/a", b"1"), ref=ref)
+    rig.run()
+    assert "PermissionDenied" in rig.health.conditions
+    rig.commit("b", Put("/state/v2.0/b", b"1"), ref=ref)
+    rig.run()
+    assert "PermissionDenied" in rig.health.conditions
+    rig.commit("c", Put("/jobs/c", b"1"), ref=ref)
+    rig.run()
+    assert rig.health.conditions == {}
+
+
+def test_shards_that_could_not_be_taken_for_a_while_are_a_condition_that_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next round of moves that succeeds proves that it is over."""
+    take, refused = FakeSession.take, list[bool]()
+
+    def refuse_once(self: FakeSession, names: Sequence[str], owner: str) -> Mapping[str, Entry]:
+        if names[0].startswith(SHARDS) and not refused:
+            refused.append(True)
+            raise PortError(ErrorClass.TERMINAL, "PermissionDenied", "permission denied")
+        return take(self, names, owner)
+
+    monkeypatch.setattr(FakeSession, "take", refuse_once)
+    rig = BridgeRig()
+    assert "PermissionDenied" in rig.health.conditions
+    rig.run(1.0)
+    assert len(rig.terms) == VSHARDS
+    assert rig.health.conditions == {}
