@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from actors.core.knowledge import settled
 from actors.core.model import Ref
+from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Report, ResourceStatus, StatusReply, StoreHealth
 
@@ -25,8 +26,12 @@ class Progress:
     def __init__(self) -> None:
         self._reports: dict[Ref, tuple[Report, float]] = {}
 
-    def report(self, report: Report, now: float) -> None:
-        """Keep the newest; the time in a stage goes on while the stage stays."""
+    def report(self, report: Report, now: float, version: int) -> None:
+        """Keep the newest; the time in a stage goes on while the stage stays. `version`: as it is declared; of what is
+        not (0) the last report is the last that anybody hears."""
+        if report.stage == "settled" and not version:
+            self.forget(report.ref)
+            return
         old = self._reports.get(report.ref)
         same = old is not None and (old[0].stage, old[0].version) == (report.stage, report.version)
         self._reports[report.ref] = (report, old[1] if same and old is not None else now)
@@ -40,9 +45,17 @@ class Progress:
         known = self._reports.get(ref)
         return known[0].awaits if known is not None else ()
 
-    def forget(self, ref: Ref) -> None:
-        """It is not declared any more."""
+    def forget(self, ref: Ref) -> tuple[Ref, ...]:
+        """It is not declared any more. Returns for whom it waited."""
+        awaited = self.awaits(ref)
         self._reports.pop(ref, None)
+        return awaited
+
+    def lost(self, numbers: Collection[int]) -> None:
+        """What lies in these virtual shards is not ours any more, or ours anew."""
+        if numbers:
+            kept = self._reports.items()
+            self._reports = {ref: report for ref, report in kept if vshard(str(ref)) not in numbers}
 
     def rows(
         self, desk: Desk, board: MonitorBoard, live: Collection[Ref], now: float, limit: int

@@ -234,7 +234,7 @@ class Shard(BaseActor):
         stays, desk.leaving = desk.leaving - told.leaving - changed, told.leaving
         for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
             self.stop_child(self._release(ref))
-            self._progress.forget(ref)
+        self._progress.lost(changed)
         self._queue = {ref: since for ref, since in self._queue.items() if desk.mine(ref)}
         self._board.release()
         if self._ready and (changed or stays):
@@ -265,8 +265,7 @@ class Shard(BaseActor):
             self._queue.setdefault(ref, self.now())
             self._admit()
         elif not desk.world.version(ref):
-            self._unwait(ref)
-            self._progress.forget(ref)
+            self._waiters.remove(ref, self._progress.forget(ref))
 
     def _admit(self) -> None:
         desk = self._desk
@@ -283,12 +282,12 @@ class Shard(BaseActor):
             self.tell(address, Begin(ref, desk))
 
     def _reported(self, report: Report) -> None:
+        assert self._desk is not None, "an actor reported"
         self._unwait(report.ref)
-        self._progress.report(report, self.now())
+        self._progress.report(report, self.now(), self._desk.world.version(report.ref))
         self._rest(self._recordings.reported(report))
         if report.ref in self._live:
             self._waiters.add(report.ref, report.awaits)
-        assert self._desk is not None, "an actor reported"
         if report.awaits and report.revision < self._desk.world.revision:
             self._nudge(report.ref)  # what it waits for may have come while the report was on its way
         if not report.awaits:
