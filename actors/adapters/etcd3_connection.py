@@ -44,6 +44,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 _isolated = itertools.count()
+#: What gRPC begins for a stream: one that sends, one that reads for all streams.
+_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Connection:
 
     def _open(self, method: Callable[..., Any], requests: Any) -> Any:
         metadata = self.metadata()
+        _need_threads()
         try:
             return method(requests, metadata=metadata)
         except ValueError as error:
@@ -239,6 +242,19 @@ class Connection:
         """Close the channel; calls under way fail."""
         self._closed = True
         self._client.close()
+
+
+def _need_threads() -> None:
+    """Raises PortError if the system lets us have no more threads: where gRPC finds that out by itself in opening a
+    stream, it serves no stream of that channel ever after."""
+    enough = threading.Event()
+    try:
+        for _ in range(_THREADS):
+            threading.Thread(target=enough.wait, daemon=True).start()
+    except RuntimeError as error:
+        raise PortError(ErrorClass.TRANSIENT, "NoThread", str(error)) from error
+    finally:
+        enough.set()
 
 
 def _closed_error() -> PortError:

@@ -167,6 +167,8 @@ class LeaseKeeper:
                 _log.debug("lease stream: %s", error)
             except grpc.RpcError as error:
                 _log.debug("lease stream: %s", from_rpc(error, writes=False))
+            except Exception:  # noqa: BLE001 - without this thread no lease is kept
+                _log.exception("the lease stream failed")
             answered = self._forget_asked()
             pause = 0.1 if answered else min(pause * 2, _LONGEST_PAUSE_S)
             self._stop.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret

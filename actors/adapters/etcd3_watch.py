@@ -131,6 +131,9 @@ class EtcdWatch:
                 self._report_down(str(error))
             except grpc.RpcError as error:
                 self._report_down(self._silence or str(from_rpc(error, writes=False)))
+            except Exception as error:  # noqa: BLE001 - nobody is told of a thread that ended
+                _log.exception("the watch on %s failed", self._prefix)
+                self._report_down(f"{type(error).__name__}: {error}")
             if time.monotonic() - began > _GOOD_STREAM_S and self._up:
                 pause = _FIRST_PAUSE_S
             self._stop.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret

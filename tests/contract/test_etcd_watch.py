@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
-from actors.ports import Changes, Down
+import pytest
+
+from actors.ports import Changes, Down, Put, Up, WriteSet
 from tests.contract.etcd_worlds import Recorder, until
 
 BEAT_S = 0.05
@@ -108,3 +110,79 @@ def test_a_progress_notice_before_a_stream_is_created_is_not_believed() -> None:
     first = Stream((0.0, CREATED), (0.0, PROGRESS))
     second = Stream((0.0, replace(PROGRESS, revision=20)), (0.0, CREATED), (0.0, EVENT))
     watched(Server(lambda number: first if number == 1 else second))
+
+
+def test_what_nobody_foresaw_is_told_and_does_not_end_the_watch() -> None:
+    """A stream that cannot be opened, for whatever reason, is opened again later."""
+    server = Server(lambda _number: Stream((0.0, CREATED), (0.0, EVENT)))
+    opened = server.open_watch
+
+    def not_at_first(_requests: queue.SimpleQueue[Any]) -> Stream:
+        stream = opened(_requests)
+        if server.streams == 1:
+            raise RuntimeError("nobody foresaw this")
+        return stream
+
+    server.open_watch = not_at_first  # type: ignore[method-assign]
+    recorder = watched(server)
+    assert Down("RuntimeError: nobody foresaw this") in recorder.events
+
+
+def test_what_nobody_foresaw_does_not_end_the_keeping_of_leases() -> None:
+    """The stream of keepalives could not be opened, for whatever reason; the next try keeps the lease."""
+    from actors.adapters.etcd3_lease import LeaseKeeper
+
+    opened = list[int]()
+
+    def grant(_method: object, request: Any, **_options: Any) -> Any:
+        return SimpleNamespace(ID=getattr(request, "ID", 0), TTL=600)
+
+    def open_keepalive(requests: Iterator[Any]) -> Stream:
+        opened.append(len(opened))
+        if len(opened) == 1:
+            raise RuntimeError("nobody foresaw this")
+        return Stream()
+
+    connection: Any = SimpleNamespace(
+        call=grant,
+        open_keepalive=open_keepalive,
+        lease=SimpleNamespace(LeaseGrant=None, LeaseRevoke=None),
+        timeout_s=1.0,
+    )
+    keeper = LeaseKeeper(connection)
+    keeper.grant(600)
+    try:
+        until(lambda: len(opened) > 1)
+    finally:
+        keeper.close()
+
+
+def test_a_time_without_new_threads_is_outlived(etcd_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system lets us begin no thread while the streams break: the watch tells what it missed, the lease lives."""
+    from actors.adapters.etcd3_store import EtcdStore
+
+    store, recorder, refused = (
+        EtcdStore([etcd_endpoint], timeout_s=1.0, heartbeat_s=0.5),
+        Recorder(),
+        list[str](),
+    )
+
+    def refuse(thread: threading.Thread) -> None:
+        refused.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    try:
+        watch = store.watch("/threads/", revision=store.page("/threads/").revision, sink=recorder)
+        session = store.session(6)
+        until(lambda: Up in recorder.kinds() and store._keeper._call is not None)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            watch._call.cancel()
+            store._keeper._call.cancel()
+            until(lambda: Down in recorder.kinds() and len(refused) > 4)
+            store.commit([WriteSet((Put("/threads/a", b"1"),))])
+        until(lambda: Changes in recorder.kinds())
+        left_s = session.left_s()
+        until(lambda: session.left_s() > left_s)
+    finally:
+        store.close()
