@@ -87,9 +87,20 @@ class _Pool:
             self._unfinished += 1
             needed = self._threads < min(self._lane.threads, self._unfinished)
             self._threads += needed
-        self._work.put((work, then))
         if needed:
+            self._begin()
+        self._work.put((work, then))
+
+    def _begin(self) -> None:
+        """One more thread; without it those that there are do its work, too, and the next piece of work tries again."""
+        try:
             threading.Thread(target=self._run, name=f"{self._name}-{self._threads}", daemon=True).start()
+        except RuntimeError as error:  # the system lets us have no more
+            with self._lock:
+                self._threads -= 1
+                if not self._threads:
+                    self._unfinished -= 1
+                    raise Busy(f"lane {self._name!r} has no thread: {error}") from error
 
     def _run(self) -> None:
         while True:
