@@ -156,7 +156,8 @@ class Shard(Metered, shard.Shard):
         self._declared: dict[Ref, float] = {}
         self._begun: set[Ref] = set()
         self._entered: dict[Ref, tuple[str, float]] = {}
-        self._drifted: dict[tuple[Ref, str], float] = {}
+        #: target → since when it is not as wanted, and what it is
+        self._drifted: dict[tuple[Ref, str], tuple[float, str]] = {}
 
     def noticed(self, message: object) -> None:
         """What tells of times."""
@@ -229,17 +230,26 @@ class Shard(Metered, shard.Shard):
         self._target(message)
         super()._status(message)
 
+    def _release(self, ref: Ref) -> Address:
+        """As ever, and it is in no stage any more, whether it has ended or goes to another owner."""
+        self._entered.pop(ref, None)
+        return super()._release(ref)
+
     def _target(self, message: TargetStatus) -> None:
-        desk = self._desk
-        registered = desk.world.targets(message.ref) if desk is not None else None
-        wanted = {t.name: t.wanted for t in registered[1]} if registered is not None else {}
         key, now = (message.ref, message.name), self.now()
-        if message.name not in wanted or message.status == wanted[message.name]:
-            since = self._drifted.pop(key, None)
-            if since is not None:
-                self.meter.observe("drift_seconds", now - since)
-        else:
-            self._drifted.setdefault(key, now)
+        since, _ = self._drifted.get(key, (None, ""))
+        if self._amiss(*key, message.status):
+            self._drifted[key] = (now if since is None else since, message.status)
+        elif since is not None:
+            del self._drifted[key]
+            self.meter.observe("drift_seconds", now - since)
+
+    def _amiss(self, ref: Ref, name: str, status: str) -> bool:
+        """Whether a target is watched for a resource of ours, and that is not what it should be."""
+        desk = self._desk
+        registered = desk.world.targets(ref) if desk is not None and desk.mine(ref) else None
+        wanted = {t.name: t.wanted for t in registered[1]} if registered is not None else {}
+        return name in wanted and status != wanted[name]
 
     def gauges(self) -> tuple[Sample, ...]:
         """How things stand."""
@@ -251,6 +261,8 @@ class Shard(Metered, shard.Shard):
         oldest: dict[str, float] = {}
         for stage, since in self._entered.values():
             oldest[stage] = max(oldest.get(stage, 0.0), round(now - since, 3))
+        # nobody tells of a target that is not watched any more, or by another owner
+        self._drifted = {k: one for k, one in self._drifted.items() if self._amiss(*k, one[1])}
         paused = Counter(map(kind_of, desk.world.pauses))
         up = 1.0 if self._store.up else 0.0
         return (
