@@ -12,6 +12,7 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,7 @@ class Server:
         app.router.add_get("/openapi.json", self._openapi)
         for path, view in PATHS.items():
             app.router.add_get(path, self._ask(view.name))
+        logging.getLogger("aiohttp.server").addFilter(_no_http)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
@@ -136,7 +138,8 @@ class Server:
         if request.path in OPEN:
             return None
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        right = hmac.compare_digest(given.encode(), self._token.encode())
+        # a header may hold any bytes: those that are no UTF-8 have become lone surrogates
+        right = hmac.compare_digest(given.encode(errors="surrogateescape"), self._token.encode())
         return None if right else (401, "a token is needed: Authorization: Bearer <http.token>")
 
     # ------------------------------------------------------------------------------------------ answering
@@ -171,6 +174,13 @@ class Server:
             )
 
         return handle
+
+
+def _no_http(record: logging.LogRecord) -> bool:
+    """Whether to log it: what is no HTTP (TLS, a scanner) is answered with 400, and is no error of ours."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def local(host: str) -> bool:

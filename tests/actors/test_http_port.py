@@ -1,4 +1,4 @@
-"""Where the HTTP port opens if any will do: where it was before, as long as nobody else is there."""
+"""The HTTP port by itself: where it opens if any will do, and what it makes of bytes that are no request."""
 
 from __future__ import annotations
 
@@ -55,3 +55,40 @@ def test_a_port_that_people_know_is_taken_again() -> None:
         if opened(first) == first:
             return
     raise AssertionError(f"port {first} is free and was not taken")
+
+
+def answers(token: str, *requests: bytes) -> list[bytes]:
+    """What a server says to each of these, byte for byte, on a connection of its own."""
+    posted: list[object] = []
+    said = []
+
+    async def ask() -> None:
+        await Server("127.0.0.1", 0, token, posted.append).start()
+        (place,) = posted
+        assert isinstance(place, HttpAt), place
+        for request in requests:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(place.address.rpartition(":")[2]))
+            writer.write(request)
+            said.append(await reader.read())
+            writer.close()
+            await writer.wait_closed()
+        await RUNNERS.pop().cleanup()
+
+    asyncio.run(ask())
+    return said
+
+
+def test_a_token_of_any_bytes_is_a_wrong_one() -> None:
+    """Bytes that are no text are refused as any other wrong token is."""
+    head = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %b\r\n\r\n"
+    for said in answers("right", head % b"wrong", head % b"\xff\xfe", head % "ö".encode()):
+        assert said.startswith(b"HTTP/1.1 401 "), said
+
+
+def test_what_is_no_http_is_refused_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever speaks TLS to the port, or sends what cannot be read, gets 400 and leaves no traceback in the log."""
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64)
+    long = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 9000)
+    for said in answers("", hello, long, b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n"):
+        assert said.startswith(b"HTTP/1.0 400 "), said
+    assert not caplog.records
