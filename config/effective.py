@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
 
+from actors.core.redact import without_login
 from config import settings as reading
 from config.sections import Snapshot
 from config.settings import PREFIX, SECTIONS
@@ -130,7 +131,7 @@ def _shown(value: Any) -> str:
     if dataclasses.is_dataclass(value):
         parts = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
         return "{" + ", ".join(f"{name} = {_shown(part)}" for name, part in parts) + "}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else without_login(str(value))
 
 
 def _kind(hint: Any) -> tuple[str, str]:

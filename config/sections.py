@@ -143,6 +143,8 @@ class TypesSection:
     def __post_init__(self) -> None:
         if self.file is not None and self.gohan:
             raise ValueError("file and gohan exclude each other")
+        if re.match(r"https?://[^/]*@", self.gohan):
+            raise ValueError(f"gohan: {_seen(self.gohan)}: no login can be given in the address")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ OTHERS = frozenset(
 )
 #: What Kubernetes puts into every container for a Service that is called `gatewright…`.
 _SERVICE = re.compile(r".*_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-_SECRET = re.compile(r"password|communit|token|header")
+_SECRET = re.compile(r"password|communit|token|header|users|opentsdb_url")
 
 
 class SettingsError(ValueError):

@@ -16,7 +16,7 @@ from requests import exceptions as http_exc
 from urllib3 import exceptions as pool_exc
 
 from actors.core.errors import ErrorClass, PortError, classify_heat
-from actors.core.redact import redact
+from actors.core.redact import redact, without_login
 
 _KEYSTONE = ("keystoneauth1.identity.", "keystoneauth1.access.", "keystoneauth1.discover")
 #: Longest text shown to people, in characters.
@@ -121,6 +121,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _tidy(text: str, secrets: frozenset[str]) -> str:
     """One short line without markup or noise; masked before it is cut, so that no half of a secret remains."""
-    line = " ".join(_MARKUP.sub(" ", redact(text, secrets)[:_LOOKED_AT]).split())
+    masked = without_login(redact(text, secrets))  # a library names the address that it could not reach
+    line = " ".join(_MARKUP.sub(" ", masked[:_LOOKED_AT]).split())
     line = "".join(char if char.isprintable() else "?" for char in line)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -32,6 +32,7 @@ from actors.core.errors import PortError
 from actors.core.monitors import Target
 from actors.core.pauses import resume
 from actors.core.polling import host_and_port
+from actors.core.redact import without_login
 from actors.core.remedies import remedy
 from actors.ports import DeviceAddress
 from config import otel_extra, tls
@@ -214,7 +215,7 @@ def heat(settings: Snapshot) -> Iterator[Finding]:
         yield Finding("heat", "error", str(error), "correct the section [heat] of the settings")
         return
     took = time.monotonic() - began
-    where = settings.heat.endpoint or settings.heat.cloud or "OS_* variables"
+    where = without_login(settings.heat.endpoint) or settings.heat.cloud or "OS_* variables"
     yield Finding("heat", "ok", f"{where} answers and lets us in (a list of stacks takes {took:.2f} s)")
 
 

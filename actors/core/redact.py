@@ -15,6 +15,7 @@ from actors.core.model import Json, JsonObject
 
 MASK = "***"
 _SECRET_NAME = re.compile(r"passw|secret|token|community|credential|private_key", re.IGNORECASE)
+_LOGIN = re.compile(r"(?<=://)[^/\s]*@")
 #: Shorter values are common words and numbers: they are masked only as a whole word.
 _SHORT = 4
 
@@ -59,3 +60,8 @@ def redact(text: str, secrets: frozenset[str]) -> str:
         else:
             text = text.replace(form, MASK)
     return text
+
+
+def without_login(text: str) -> str:
+    """`text` with what stands before the host in addresses masked: `http://user:password@host` logs in."""
+    return _LOGIN.sub(f"{MASK}@", text)

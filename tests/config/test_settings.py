@@ -12,7 +12,7 @@ import pytest
 from actors.core.options import Options
 from config.bootstrap import ROOT
 from config.documents import DocumentError
-from config.effective import reference
+from config.effective import effective, reference
 from config.monitor_types import load_monitor_types
 from config.sections import Snapshot
 from config.settings import SettingsError, load
@@ -177,6 +177,11 @@ def test_a_file_that_is_named_must_be_there(tmp_path):
         ("[heat]\nendpoint = 'ftp://u:hunter2@host'", {}),
         ("", {"GATEWRIGHT_SNMP__COMMUNITIES": "hunter2"}),
         ("[etcd]\npassword = 'hunter2'", {}),
+        ("[snmp.users]\nR = 'hunter2'", {}),
+        ("[snmp.users.R]\nauth_key = ['hunter2']", {}),
+        ("", {"GATEWRIGHT_SNMP__USERS": '{"R": {"auth_key": "hunter2"'}),
+        ("", {"GATEWRIGHT_SNMP__USERS__R": '{"auth_key": "hunter2"}'}),
+        ("[types]\ngohan = 'http://u:hunter2@host/schemas'", {}),
     ],
 )
 def test_an_error_shows_no_secret(read, text, environ):
@@ -197,6 +202,13 @@ def test_secrets_are_masked_and_survive_pickling(read):
     assert again == settings
     assert again.etcd.password.reveal() == "hunter2"
     assert again.etcd.password != Secret("other")
+
+
+def test_settings_are_shown_without_a_login_in_an_address(read, tmp_path):
+    """`config show` masks what stands before the host of Heat's endpoint, as it masks secrets."""
+    settings = read("[heat]\nendpoint = 'http://u:hunter2@heat:8004/v1'")
+    rows = effective(settings, tmp_path / "gatewright.toml", {}, {})
+    assert [row.value for row in rows if row.key == "endpoint"][0] == "http://***@heat:8004/v1"
 
 
 def test_a_snapshot_needs_no_pydantic():

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from keystoneauth1 import exceptions as auth_exc
 
+from actors.adapters.heat_errors import port_error
 from actors.core.errors import HEAT_BY_TYPE, ErrorClass, PortError
 from sim.heat_server.launch import RunningHeat
 from sim.heat_server.launch import start as start_embedded
@@ -237,3 +239,15 @@ def test_recorded_answers_are_sorted(embedded: HttpWorld, label: str) -> None:
         assert failure(error)[0] is expected
         assert error.value.failure.text
         assert "<" not in error.value.failure.text
+
+
+def test_an_address_that_cannot_be_reached_is_told_without_its_login() -> None:
+    """The libraries name the whole address in their errors: user and password of it stay out of ours."""
+    lost = auth_exc.ConnectFailure(
+        "Unable to establish connection to http://u:hunter2@heat:8004/v1/t/stacks: refused"
+    )
+    told = port_error(lost, write=False, secrets=frozenset())
+    assert (
+        str(told)
+        == "ConnectFailure: Unable to establish connection to http://***@heat:8004/v1/t/stacks: refused"
+    )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from actors.core.redact import redact, secret_values
+from actors.core.redact import redact, secret_values, without_login
 
 
 def test_secret_by_name_or_because_hidden() -> None:
@@ -41,3 +41,19 @@ def test_quoted_and_escaped_forms_are_masked(secret: str, form: object) -> None:
 def test_short_values_are_masked_as_whole_words_only() -> None:
     """A secret of three characters or less does not make other words unreadable."""
     assert redact("vlan 7 of 70: '7'", frozenset({"7"})) == "vlan *** of 70: '***'"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "no connection to http://u:pass@word@heat:8004/v1/a@b",
+            "no connection to http://***@heat:8004/v1/a@b",
+        ),
+        ("https://token@[::1]/ and http://host/x", "https://***@[::1]/ and http://host/x"),
+        ("by root@host, see http://host", "by root@host, see http://host"),
+    ],
+)
+def test_an_address_is_shown_without_its_login(text: str, shown: str) -> None:
+    """What stands before the host is masked wherever an address is in a text; nothing else is."""
+    assert without_login(text) == shown
