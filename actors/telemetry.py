@@ -81,7 +81,7 @@ class Telemetry(IoActor):
         self._known: Knowledge | None = None
         self._subscription = Subscription(self, SUBSCRIBER)
         self._complete, self._stale = False, set[str]()
-        self._wanting: list[Callable[[], None]] = []
+        self._wanting: list[Request] = []
         self._replies: dict[Address, MetricsReply] = {}
         self._past: list[Sample] = []  # counted by processes that are gone
         self._metrics: Collecting | None = None
@@ -89,8 +89,7 @@ class Telemetry(IoActor):
         self._status: StatusReply | None = None
         self._status_waiting: list[Callable[[], None]] = []
         self._reads: dict[str, Callable[[], None]] = {}
-        self._number = 0
-        self._unanswered = 0
+        self._number = self._unanswered = 0
         self._outlets: Outlets | None = None
 
     def receive(self, message: object, sender: Address) -> None:
@@ -158,7 +157,8 @@ class Telemetry(IoActor):
         elif kind == "metrics" and self._metrics is not None and self._metrics.rid == rid:
             self._collected()
         elif kind == "status":
-            self._status_due(rid)
+            if self.now() - self._status_at >= STATUS_WAIT_S:
+                self._go_on()  # nobody answered: what is known of before must do
         else:
             self._subscription.ticked(what)
 
@@ -168,6 +168,7 @@ class Telemetry(IoActor):
         dead = [self._replies.pop(address) for address in [*self._replies] if address not in alive]
         self._past = merge([*self._past, *(s for reply in dead for s in lasting(reply.samples))])
         if old is not None and old.bridge != topology.bridge and self._known is not None:
+            self._reads.clear()  # the one before will not answer any more
             self._subscribe()
 
     def _rid(self, what: str) -> str:
@@ -190,7 +191,7 @@ class Telemetry(IoActor):
                     lambda: request.reply(*api.status(self._status, self._controller, request.query))
                 )
             case _:
-                self._with_world(lambda: self._with_status(lambda: self._view(request)))
+                self._with_world(request)
 
     @property
     def _controller(self) -> str:
@@ -223,16 +224,12 @@ class Telemetry(IoActor):
 
     def _told(self, reply: StatusReply) -> None:
         self._status, self._status_at = reply, self.now()
+        self._go_on()
+
+    def _go_on(self) -> None:
         waiting, self._status_waiting = self._status_waiting, []
         for then in waiting:
             then()
-
-    def _status_due(self, _rid: str) -> None:
-        """Nobody answered: what is known of before must do."""
-        if self.now() - self._status_at >= STATUS_WAIT_S:
-            waiting, self._status_waiting = self._status_waiting, []
-            for then in waiting:
-                then()
 
     def _with_metrics(self, then: Callable[[], None]) -> None:
         if self._metrics is not None:
@@ -290,11 +287,12 @@ class Telemetry(IoActor):
 
     # ---------------------------------------------------------------------------------------- the mirror
 
-    def _with_world(self, then: Callable[[], None]) -> None:
+    def _with_world(self, request: Request) -> None:
         if self._complete:
-            then()
+            self._with_status(lambda: self._view(request))
             return
-        self._wanting.append(then)
+        # etcd may be away for a night: of who has asked since then only those are answered who still wait
+        self._wanting = [*(one for one in self._wanting if not one.abandoned), request]
         if self._known is None and self._boot is not None and self._topology is not None:
             self._known = Knowledge(self._boot.options.types, limited=alarm.limited)
             self._subscribe()
@@ -316,8 +314,8 @@ class Telemetry(IoActor):
                 known.delete(key)
             known.world.revision, self._complete = page.revision, True
             wanting, self._wanting = self._wanting, []
-            for then in wanting:
-                then()
+            for request in wanting:
+                self._with_world(request)
 
     def _mirror(self, message: Mirror) -> None:
         known = self._known

@@ -36,6 +36,8 @@ FILES = {
 #: What needs no token: probes, and files without data.
 OPEN = frozenset({*FILES, "/healthz", "/readyz", "/openapi.json"})
 ANSWER_S = 10.0
+#: Of more connections at once the oldest is closed: descriptors are few, and the process needs some itself.
+CONNECTIONS_MAX = 200
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -56,6 +58,11 @@ class Request:
     query: Mapping[str, str]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Answer] = field(repr=False)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.future.done()
 
     def reply(self, status: int, body: Any) -> None:
         """Answer it."""
@@ -88,6 +95,7 @@ class Server:
         logging.getLogger("aiohttp.server").addFilter(_no_http)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
+        _bound(runner.server)
         try:
             await self._listen(runner)
         except OSError as error:
@@ -174,6 +182,18 @@ class Server:
             )
 
         return handle
+
+
+def _bound(server: Any) -> None:
+    """Let a server of aiohttp have no more than CONNECTIONS_MAX."""
+    made = server.connection_made
+
+    def bounded(handler: Any, transport: asyncio.Transport) -> None:
+        if len(server.connections) >= CONNECTIONS_MAX:
+            server.connections[0].force_close()
+        made(handler, transport)
+
+    server.connection_made = bounded
 
 
 def _no_http(record: logging.LogRecord) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from actors.http import server
 from actors.http.server import Server
 from actors.messages.telemetry import HttpAt
 
@@ -92,3 +93,29 @@ def test_what_is_no_http_is_refused_and_not_logged(caplog: pytest.LogCaptureFixt
     for said in answers("", hello, long, b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n"):
         assert said.startswith(b"HTTP/1.0 400 "), said
     assert not caplog.records
+
+
+def test_more_connections_than_there_may_be_end_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens connections and says nothing keeps nobody out, and not more of them than there may be."""
+    monkeypatch.setattr(server, "CONNECTIONS_MAX", 5)
+    posted: list[object] = []
+
+    async def flood() -> list[bool]:
+        await Server("127.0.0.1", 0, "right", posted.append).start()
+        (place,) = posted
+        assert isinstance(place, HttpAt), place
+        port = int(place.address.rpartition(":")[2])
+        idle = []
+        for _ in range(20):
+            idle.append(await asyncio.open_connection("127.0.0.1", port))
+            await asyncio.sleep(0.005)  # so that they come in this order
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        ended = [one.at_eof() for one, _ in idle]
+        for _, one in [*idle, (reader, writer)]:
+            one.close()
+        await RUNNERS.pop().cleanup()
+        return ended
+
+    assert asyncio.run(flood()) == [True] * 16 + [False] * 4

@@ -208,7 +208,7 @@ def test_settings_are_shown_without_a_login_in_an_address(read, tmp_path):
     """`config show` masks what stands before the host of Heat's endpoint, as it masks secrets."""
     settings = read("[heat]\nendpoint = 'http://u:hunter2@heat:8004/v1'")
     rows = effective(settings, tmp_path / "gatewright.toml", {}, {})
-    assert [row.value for row in rows if row.key == "endpoint"][0] == "http://***@heat:8004/v1"
+    assert next(row.value for row in rows if row.key == "endpoint") == "http://***@heat:8004/v1"
 
 
 def test_a_snapshot_needs_no_pydantic():
