@@ -185,15 +185,22 @@ class Server:
 
 
 def _bound(server: Any) -> None:
-    """Let a server of aiohttp have no more than CONNECTIONS_MAX."""
-    made = server.connection_made
+    """Let a server of aiohttp have no more than CONNECTIONS_MAX, however fast they come."""
+    made, lost, living = server.connection_made, server.connection_lost, dict[Any, None]()
 
-    def bounded(handler: Any, transport: asyncio.Transport) -> None:
-        if len(server.connections) >= CONNECTIONS_MAX:
-            server.connections[0].force_close()
+    def begun(handler: Any, transport: asyncio.Transport) -> None:
         made(handler, transport)
+        living[handler] = None
+        if len(living) > CONNECTIONS_MAX:
+            oldest = next(iter(living))
+            del living[oldest]  # it is lost in a moment; who comes until then ends another
+            oldest.force_close()
 
-    server.connection_made = bounded
+    def ended(handler: Any, error: BaseException | None = None) -> None:
+        living.pop(handler, None)
+        lost(handler, error)
+
+    server.connection_made, server.connection_lost = begun, ended
 
 
 def _no_http(record: logging.LogRecord) -> bool:
