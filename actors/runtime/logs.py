@@ -1,8 +1,8 @@
 """Logging of one process: straight to a descriptor, never through another process.
 
-Guarantees: one record is one `write` of whole lines, so lines of several processes do not mix; loggers made
-at import time before the fork speak here too; a storm of like lines is cut short (`log_limits`). A full pipe
-delays the process, as any write does.
+Guarantees: one record is one `write` of whole lines, so lines of several processes do not mix; as JSON each is an
+object, as text none steers a terminal, whatever others put into it; loggers made at import time before the fork
+speak here too; a storm of like lines is cut short (`log_limits`). A full pipe delays the process, as any write does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from thespian.system.utilis import thesplog_control
 
 from actors.core.model import Ref
+from actors.core.printable import printable
 from actors.core.stackdrive import request_id
 from actors.runtime.log_limits import StormFilter
 
@@ -45,20 +46,28 @@ class _Formatter(logging.Formatter):
         if not self._as_json:
             head = f"{when} {record.levelname:<7} {self._process}[{record.process}] {record.name}"
             head += f" {correlation}" if correlation else ""
-            return f"{head}: {record.getMessage()}" + (f"\n{trace}" if trace else "")
+            return printable(f"{head}: {_message(record)}" + (f"\n{trace}" if trace else ""))
         fields = {
             "time": when,
             "level": record.levelname,
             "process": self._process,
             "pid": record.process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if correlation:
             fields["request_id"] = correlation
         if trace:
             fields["traceback"] = trace
         return json.dumps(fields, ensure_ascii=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Its text; that it has none, where its arguments cannot be put into words: they do that themselves."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - whatever they raise
+        return f"unprintable log record of {record.name}: {type(error).__name__}"
 
 
 def correlation_id(record: logging.LogRecord) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.runtime import logs
 from actors.runtime.actor import BaseActor
 from actors.runtime.host import Address
 from actors.runtime.logs import LogConfig
@@ -52,6 +53,38 @@ def test_json_lines(tmp_path: Path) -> None:
     assert ours[3000]["message"] == "with ümlauts\nand a second line"
     assert ours[3000]["process"] == "Scribe"
     assert "hidden" not in path.read_text(encoding="utf-8")
+
+
+class Mute:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def shown(as_json: bool) -> list[str]:
+    """The lines of records that are hard to write."""
+    reader, writer = os.pipe()
+    handler = logs._Descriptor(writer)
+    handler.setFormatter(logs._Formatter("p", as_json))
+    for text, arguments in (("value %s", (Mute(),)), ("one of %s %s", (1,)), ("\x1b[31mof a device\x07", ())):
+        handler.handle(logging.LogRecord("name", logging.INFO, "", 0, text, arguments, None))
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def test_a_record_without_a_text_is_json_too() -> None:
+    """Arguments that cannot be put into words cost the text of their line, never its form."""
+    messages = [json.loads(line)["message"] for line in shown(as_json=True)]
+    assert messages[:2] == [
+        f"unprintable log record of name: {kind}" for kind in ("RuntimeError", "TypeError")
+    ]
+
+
+def test_a_line_for_people_does_not_steer_their_terminal() -> None:
+    """What would is shown as its number."""
+    assert shown(as_json=False)[2].endswith("\\u001b[31mof a device\\u0007")
 
 
 def test_thespian_leaves_no_log_file(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
