@@ -37,6 +37,8 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "gateway.yaml"
 #: How often a person is told.
 STATUS_EVERY_S = 0.25
 STATUS_TIMEOUT_S = 5.0
+#: A source of types that does not answer is not asked again at a reload.
+RELOAD_PATIENCE_S = 1.0
 #: How long a declaration may go unanswered until it is asked again; doubled each time.
 DECLARE_FIRST_S = 2.0
 DECLARE_CAP_S = 60.0
@@ -265,7 +267,9 @@ class Run:
         self._reload = False
         try:
             fresh = load(self._parsed.config, overrides=overrides_of(self._parsed))
-            self._types = types_of(fresh.types, self._display.say)
+            # asked once: who waits for a source that is away does not watch, and is ended by the watchdog
+            once = replace(fresh.types, patience_s=RELOAD_PATIENCE_S)
+            self._types = types_of(once, self._display.say)
         except (SettingsError, TypesError) as error:
             self._display.say(f"settings stay as they were: {error}")
             return

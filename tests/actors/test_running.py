@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,3 +143,21 @@ def test_a_death_during_a_reload_does_not_end_it(run: main_job.Run) -> None:
     Tree.deaths = [DEAF]
     run._take_settings()
     assert Tree.started == 3
+
+
+def test_a_reload_does_not_wait_for_types_that_are_away(
+    run: main_job.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGHUP while Gohan does not answer: the settings stay, and the watching goes on before a watchdog ends it."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        where = f"http://127.0.0.1:{closed.getsockname()[1]}/schemas"
+        (tmp_path / "away.toml").write_text(
+            f"[types]\ngohan = '{where}'\npatience_s = 20\n", encoding="utf-8"
+        )
+        run._parsed.config = tmp_path / "away.toml"
+        began = time.monotonic()
+        run._take_settings()
+    assert "settings stay as they were" in capsys.readouterr().out
+    assert time.monotonic() - began < 10
+    assert Tree.started == 0
