@@ -75,6 +75,17 @@ def _explain(context: Context) -> int:
 
 def moment_of(text: str, now_s: float) -> float:
     """A TIME argument as seconds since 1970. Raises UsageError."""
+    try:
+        seconds = _moment(text, now_s)
+        datetime.fromtimestamp(seconds).astimezone()
+        return seconds
+    except (ValueError, OverflowError):  # no time, or in a year that no calendar here has
+        raise UsageError(
+            f"--at {text[:40]!r} is no time: 2026-11-23T15:04:05, 15:04:05, or 5m (ago)"
+        ) from None
+
+
+def _moment(text: str, now_s: float) -> float:
     ago = _AGO.fullmatch(text.strip())
     if ago:
         return now_s - float(ago[1]) * _UNITS[ago[2]]
@@ -86,11 +97,7 @@ def moment_of(text: str, now_s: float) -> float:
             continue
         parts = {name: getattr(clock, name) for name in ("hour", "minute", "second", "microsecond")}
         return today.replace(**parts).timestamp()
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--at {text!r} is no time: 2026-11-23T15:04:05, 15:04:05, or 5m (ago)") from None
-    return when.astimezone().timestamp()
+    return datetime.fromisoformat(text).astimezone().timestamp()
 
 
 def explanation_text(explanation: Explanation) -> Text:

@@ -32,6 +32,7 @@ from actors.styles import STYLES
 
 ROWS_SHOWN = 40
 PROBLEMS_SHOWN = 10
+PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 86_400.0
 #: Lines of the counts that are shown at least, however small the terminal is.
 MATRIX_MIN = 4
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -48,7 +49,7 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     status.add_argument("--stage", metavar="STAGE", choices=sorted(STAGES), help="only this stage")
     status.add_argument("--watch", action="store_true", help="a live table; Ctrl-C ends it")
     status.add_argument(
-        "--interval", type=float, default=1.0, metavar="S", help="seconds between two looks (1)"
+        "--interval", type=seconds, default=1.0, metavar="S", help="seconds between two looks (1)"
     )
     status.add_argument("--times", type=int, default=0, metavar="N", help="end --watch after N looks")
     status.set_defaults(run=_status)
@@ -57,6 +58,14 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     )
     history.add_argument("resource", metavar="RESOURCE", help="type:id, id, beginning of an id, or name")
     history.set_defaults(run=_history)
+
+
+def seconds(text: str) -> float:
+    """Seconds between two looks. Raises ValueError."""
+    pause = float(text)
+    if not 0 <= pause <= PAUSE_MAX_S:
+        raise ValueError(text)
+    return max(PAUSE_MIN_S, pause)
 
 
 # ------------------------------------------------------------------------------------------------- status
@@ -90,7 +99,7 @@ def _watch(context: Context, found: Installation) -> int:
             looks += 1
             if looks == parsed.times:
                 return 1 if view.counts.get("failed") else 0
-            time.sleep(max(0.1, parsed.interval))
+            time.sleep(parsed.interval)
             found.known, found.status = read_everything(found.store, found.types), None
             ask_controller(found)
     except KeyboardInterrupt:
