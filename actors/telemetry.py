@@ -158,7 +158,7 @@ class Telemetry(IoActor):
             self._collected()
         elif kind == "status":
             if self.now() - self._status_at >= STATUS_WAIT_S:
-                self._go_on()  # nobody answered: what is known of before must do
+                self._go_on()  # nobody answered, and that is what is told
         else:
             self._subscription.ticked(what)
 
@@ -188,7 +188,7 @@ class Telemetry(IoActor):
                 self._with_status(lambda: request.reply(*api.readiness(self._fresh())))
             case "status":
                 self._with_status(
-                    lambda: request.reply(*api.status(self._status, self._controller, request.query))
+                    lambda: request.reply(*api.status(self._fresh(), self._controller, request.query))
                 )
             case _:
                 self._with_world(request)
@@ -205,7 +205,7 @@ class Telemetry(IoActor):
         assert known is not None, "the mirror was asked for"
         assert boot is not None, "Boot comes first"
         known.now_s = self.now() + boot.wall_offset_s
-        known.live, known.asked = api.live(self._status), True
+        known.live, known.asked = api.live(self._fresh()), self._fresh() is not None
         view = api.View(known, boot.options.heat_tick_s)
         wanted = view.histories(request.name, request.query)[:HISTORIES_MAX]
         self._with_histories(wanted, lambda: request.reply(*view.answer(request.name, request.query)))

@@ -62,7 +62,7 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 
 def _apply(context: Context) -> int:
     parsed = context.parsed
-    types = types_of(context.settings.types)
+    types = types_of(context.settings.types, output.fail)
     documents = [
         one._replace(delete=one.delete or (parsed.delete and not _is_template(one.key)))
         for one in read_documents(parsed.files, types)

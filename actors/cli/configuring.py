@@ -38,7 +38,7 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
 
 
 def _check(context: Context) -> int:
-    types = types_of(context.settings.types)  # what the settings point to must be usable too
+    types = types_of(context.settings.types, output.fail)  # what the settings point to must be usable too
     otel_extra.check(context.settings)
     tls.check(context.settings)
     origin, number = context.settings.origin, len(list(types))

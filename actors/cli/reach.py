@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from actors import wiring
-from actors.cli import rendezvous
+from actors.cli import output, rendezvous
 from actors.cli.context import Context, UsageError
 from actors.cli.rendezvous import Running
 from actors.core.errors import ErrorClass, PortError
@@ -100,7 +100,7 @@ def effective(settings: Snapshot) -> tuple[Snapshot, Running | None]:
 def installation(context: Context, *, live: bool = True) -> Iterator[Installation]:
     """etcd as it is now, with live stages where a controller can be asked. Raises UnreachableError."""
     with connected(context) as (settings, store, running):
-        types = types_of(context.settings.types)
+        types = types_of(context.settings.types, output.fail)
         known = read_everything(store, types)
         found = Installation(settings, store, types, known, running)
         if live:
@@ -153,7 +153,9 @@ def read_everything(store: Store, types: TypeTable) -> Knowledge:
 def ask_controller(found: Installation) -> None:
     """Add live stages, if a controller answers."""
     answer = get(found.running, f"/api/v1/status?limit={ROWS_MAX}")
-    if not isinstance(answer, dict):
+    if (
+        not isinstance(answer, dict) or "controller" not in answer
+    ):  # its port is there, and it is silent itself
         return
     found.status = answer
     found.known.asked = True
