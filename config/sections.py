@@ -221,6 +221,8 @@ class HttpSection:
     token: Secret = Secret()  # noqa: RUF009 - immutable; asked for as "Authorization: Bearer <token>"
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[!-~]*", self.token.reveal()):
+            raise ValueError("token: must be printable ASCII without spaces: it is sent in a header")
         if self.host not in ("127.0.0.1", "::1", "localhost") and not self.token:
             raise ValueError(f"host: {self.host!r} can be reached by others, so a token is needed")
 

@@ -204,6 +204,14 @@ def test_secrets_are_masked_and_survive_pickling(read):
     assert again.etcd.password != Secret("other")
 
 
+@pytest.mark.parametrize("token", ["tökén", "two words", "line\nbreak", "\udcff"])
+def test_a_token_that_no_header_can_hold_is_refused(read, token):
+    """Those who ask could not send it, or each would send other bytes."""
+    with pytest.raises(SettingsError, match=r"http\.token: must be printable ASCII") as caught:
+        read(environ={"GATEWRIGHT_HTTP__TOKEN": token})
+    assert token not in str(caught.value)
+
+
 def test_settings_are_shown_without_a_login_in_an_address(read, tmp_path):
     """`config show` masks what stands before the host of Heat's endpoint, as it masks secrets."""
     settings = read("[heat]\nendpoint = 'http://u:hunter2@heat:8004/v1'")
