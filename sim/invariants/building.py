@@ -127,14 +127,15 @@ class Dependencies(Invariant):
 
     def _waited(self, ref: Ref, action: str, version: int | None) -> None:
         """No job of others that the recorded job depends on is left; a deletion waits only for who uses it, and an
-        update not for a user that has come to wait for it. A request of a process that stood still is that of its
-        version, whose job may have been replaced since."""
+        update not for a user that has come to wait for it. A request of a process that stood still, or whose asker is
+        dead, is that of its version, whose job may have been replaced since: of what vanished by a deletion of it."""
         values = self.world.truth.values
         for value in self.world.truth.jobs[ref].values():
             handler, body = value[0], value[1]
             if handler != Handler.HEAT.value:
                 continue
-            if version is not None and version < body["version"]:
+            going = body["action"] == Action.LOGICAL_DELETE.value
+            if (version is not None and version < body["version"]) or (going and action != "delete"):
                 continue
             for needed in body["dependency"]:
                 other = values.get(keys.JOBS + needed)
@@ -143,7 +144,7 @@ class Dependencies(Invariant):
                 uses = any(ref.to_json() in param["resources"] for param in other[1]["params"])
                 if uses and body["action"] == Action.MODIFY.value and self._waits_for(needed, ref):
                     continue
-                if uses or body["action"] != Action.LOGICAL_DELETE.value:
+                if uses or not going:
                     self.fail(f"{action} although {needed} is not finished", ref)
 
     def _waits_for(self, job: str, ref: Ref) -> bool:

@@ -148,3 +148,16 @@ def test_an_update_goes_first_only_where_its_user_waits_for_it(world: World) -> 
         Dependencies(world).asked("update", spec.name, spec)
     job(world, third, Action.CREATE, update, uses=mesh)
     Dependencies(world).asked("update", spec.name, spec)
+
+
+def test_what_a_dead_asker_left_may_be_begun_while_a_deletion_of_it_waits(world: World) -> None:
+    """Its declaration vanished, so both are of one version (tangle seed 127 with 40 resources); the deletion itself
+    waits for its users."""
+    mesh, user = Ref("mesh", "mesh0"), Ref("mesh", "mesh1")
+    world.truth.bodies[mesh][2] = {"up_ids": []}
+    deletion = job(world, user, Action.LOGICAL_DELETE, uses=mesh)
+    job(world, mesh, Action.LOGICAL_DELETE, deletion)
+    spec = StackSpec("t0", keys.stack_name(mesh), {}, {}, 1, tags(2))
+    Dependencies(world).asked("create", spec.name, spec)
+    with pytest.raises(Violation, match=f"delete although {deletion} is not finished"):
+        Dependencies(world).asked("delete", spec.name, None)
