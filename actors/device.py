@@ -191,11 +191,8 @@ class DeviceActor(BaseActor):
         fast_s, waiting = watched.soon_s(self.desk.options), watched.waits(now)
         if not news:
             missing = not self._indexes.get(watched.query.interface, ())
-            return (
-                now + fast_s
-                if missing and waiting
-                else max(now + fast_s, self._walks.next_s(missing=missing))
-            )
+            walk_s = now if missing and waiting else self._walks.next_s(missing=missing)
+            return max(now + fast_s, walk_s)
         if waiting or watched.owed or watched.record.unsettled:
             return now + fast_s
         return slots[watched.slot_s]

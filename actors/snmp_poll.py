@@ -172,9 +172,8 @@ class _Conversation:
             return True
         self.note(str(error.failure))
         self.budget -= 1 if error.failure.kind in _SAID else _SILENCE
-        if (
-            self.budget <= 0
-        ):  # so many at once are no accident: the next poll isolates those that are to blame
+        # so many at once are no accident: the next poll isolates those that are to blame
+        if self.budget <= 0:
             self.chunk, self.shrunk = max(1, asked // 2), True
         return False
 

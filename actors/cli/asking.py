@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from actors.core.keys import CONFIG, TEMPLATES, decode_declared, encode_declared
 from actors.core.model import Ref
 from actors.core.past import explain_at
 from actors.styles import STYLES
-from config.examples import read_documents
+from config.examples import Document, read_documents
 
 RESOURCE = "type:id, id, beginning of an id, or name"
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d)(?:\s+ago)?")
@@ -175,7 +176,8 @@ def _plan(context: Context) -> int:
     parsed = context.parsed
     with installation(context, live=False) as found:
         durations = Durations(found.known)
-        plans = _plans(found, parsed)
+        read = read_documents(_files(parsed), found.types)
+        plans = _plans(found, parsed, read)
         expected = _expected_s(plans, durations)
         if parsed.json:
             plan = [planned.to_json() for planned in plans]
@@ -191,7 +193,7 @@ def _plan(context: Context) -> int:
                 print(done if left else f"{done}: nothing is to be done")
             if expected is not None and left:
                 print(f"expected to take {duration(expected)} (median of what it took before)")
-        broken = _broken_templates(found, parsed)
+        broken = _broken_templates(read)
         for problem in broken:
             output.fail(problem)
         return 1 if broken or any(planned.error for planned in plans) else 0
@@ -205,7 +207,7 @@ def _has_failed(planned: Planned) -> bool:
     return not planned.action and planned.outcome.endswith("_FAILED")
 
 
-def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
+def _plans(found: Installation, parsed: argparse.Namespace, read: Sequence[Document]) -> list[Planned]:
     for name in parsed.type:
         found.check_type(name)
     if parsed.live == bool(parsed.what) or (parsed.live and parsed.delete):
@@ -215,7 +217,6 @@ def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
         plans = dry_run(known, tuple(known.refs()))
     else:
         files = _files(parsed)
-        read = read_documents(files, found.types)
         declared = [ref for one in read if (ref := found.types.ref(one.key, CONFIG)) is not None]
         named = [find(known, one) for one in parsed.what if Path(one) not in files]
         if parsed.delete:
@@ -227,10 +228,10 @@ def _plans(found: Installation, parsed: argparse.Namespace) -> list[Planned]:
     return [planned for planned in plans if not parsed.type or planned.ref.type in parsed.type]
 
 
-def _broken_templates(found: Installation, parsed: argparse.Namespace) -> list[str]:
+def _broken_templates(read: Sequence[Document]) -> list[str]:
     """What is wrong with the templates in the files."""
-    read = [one for one in read_documents(_files(parsed), found.types) if one.key.startswith(TEMPLATES)]
-    return [f"{one.where}: {why}" for one in read if (why := template_problem(one.key, one.value))]
+    given = [one for one in read if one.key.startswith(TEMPLATES)]
+    return [f"{one.where}: {why}" for one in given if (why := template_problem(one.key, one.value))]
 
 
 def _files(parsed: argparse.Namespace) -> list[Path]:
