@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from actors.core import keys
 from actors.core.model import Json, JsonObject, Ref
 from actors.core.monitors import Target, hold_left_s, statuses_to_write, watched
-from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Commit, TargetStatus, Tick, UnwatchTargets, WatchTarget
 from actors.owed import Owed
@@ -247,7 +246,7 @@ class MonitorBoard:
         value = keys.encode_monitoring(statuses, known.version)
         p, targets_revision = paths(world.types, ref), world.targets_revision(ref)
         write_set = publish_monitoring(p, value, outcome.revision, targets_revision)
-        commit = Commit(rid, write_set, vshard(str(ref)), self._desk.term(ref))
+        commit = Commit(rid, write_set, self._desk.vshard(ref), self._desk.term(ref))
         self._shard.tell(self._desk.bridge, commit)
         self._look_again(ref, RETRY_S)
 

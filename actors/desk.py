@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from zlib import crc32
 
 from actors.core.model import Ref
@@ -17,13 +18,16 @@ from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.messages import Address, Topology
 
+#: Of so many resources it is remembered where they belong: every change of any resource asks for it.
+PLACES_MAX = 1 << 16
+
 
 def place(text: str, count: int) -> int:
     """Which of `count` places a name belongs to: the same on every machine."""
     return crc32(text.encode()) % count
 
 
-@dataclass(slots=True)
+@dataclass
 class Desk:
     """One per shard. `terms`: the virtual shards that this controller owns, `leaving`: those of them that it is
     about to give away (`messages.Owned`)."""
@@ -37,6 +41,17 @@ class Desk:
     terms: Mapping[int, int] = field(default_factory=dict)
     leaving: frozenset[int] = frozenset()
 
+    def __post_init__(self) -> None:
+        self._place = lru_cache(PLACES_MAX)(self._find_place)
+
+    def _find_place(self, ref: Ref) -> tuple[int, bool]:
+        name = str(ref)
+        return vshard(name), place(name, self.options.shards) == self.index
+
+    def vshard(self, ref: Ref) -> int:
+        """The virtual shard of the resource."""
+        return self._place(ref)[0]
+
     def remark(self, log: logging.Logger) -> None:
         """Log what is remarkable of the mirror: all shards have the same, so the first one tells it."""
         remarks, self.world.remarks = self.world.remarks, []
@@ -49,19 +64,20 @@ class Desk:
 
     def mine(self, ref: Ref) -> bool:
         """Whether this shard drives the resource: it is ours, and hashed to this process."""
-        return vshard(str(ref)) in self.terms and self.placed(ref)
+        number, here = self._place(ref)
+        return here and number in self.terms
 
     def placed(self, ref: Ref) -> bool:
         """Whether this shard drives the resource, or would if it were ours."""
-        return place(str(ref), self.options.shards) == self.index
+        return self._place(ref)[1]
 
     def term(self, ref: Ref) -> int:
         """The term under which this controller owns the resource now; 0 if it does not."""
-        return self.terms.get(vshard(str(ref)), 0)
+        return self.terms.get(self.vshard(ref), 0)
 
     def held(self, ref: Ref) -> str:
         """Why no new job of the resource may be begun; "" if it may."""
-        if self.leaving and vshard(str(ref)) in self.leaving:
+        if self.leaving and self.vshard(ref) in self.leaving:
             return "goes to another controller"
         scope = self.world.paused(ref)
         return f"paused ({scope})" if scope else ""

@@ -18,7 +18,6 @@ from actors.core.drift import Drift, Expected, Finding
 from actors.core.json_text import compact
 from actors.core.model import Ref
 from actors.core.outcome import CREATE_COMPLETED, MODIFY_COMPLETED
-from actors.core.ownership import vshard
 from actors.core.spans import Spans
 from actors.desk import Desk, place
 from actors.messages import Commit, HeatCompare, HeatCompared, Read, ReadDone, Tick
@@ -234,4 +233,6 @@ class DriftWatch:
         self._requests += 1
         rid = f"drift:{ref}/{self._requests}"
         write_set = WriteSet(writes, (stands,))
-        self._shard.tell(self._desk.bridge, Commit(rid, write_set, vshard(str(ref)), self._desk.term(ref)))
+        self._shard.tell(
+            self._desk.bridge, Commit(rid, write_set, self._desk.vshard(ref), self._desk.term(ref))
+        )

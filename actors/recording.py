@@ -21,7 +21,6 @@ from actors.core.outcome import (
     failed_state,
     workflow_action,
 )
-from actors.core.ownership import vshard
 from actors.core.plan import Jobless
 from actors.core.resume import Fresh
 from actors.core.spans import Spans
@@ -181,7 +180,7 @@ class Recorder(Requester):
         state = self.read.get(self.paths.state)
         stands = Guard(self.paths.state, state.mod_revision if state is not None else 0)
         write_set = WriteSet((Put(self.paths.attempts, value),), (stands, lives))
-        number = vshard(str(self.ref))
+        number = self.desk.vshard(self.ref)
         self.tell(self.desk.bridge, Commit(f"{self.ref} attempts", write_set, number, self.term))
 
     def _lives(self) -> Guard | None:

@@ -7,7 +7,6 @@ forgets the former.
 from __future__ import annotations
 
 from actors.core.model import Ref
-from actors.core.ownership import vshard
 from actors.desk import Desk
 from actors.messages import Commit, Read, Tick
 from actors.ports import WriteSet
@@ -64,5 +63,5 @@ class Requester(BaseActor):
 
     def commit(self, write_set: WriteSet) -> None:
         """Have the bridge write; the deadline is armed."""
-        self.tell(self.desk.bridge, Commit(self.rid(), write_set, vshard(str(self.ref)), self.term))
+        self.tell(self.desk.bridge, Commit(self.rid(), write_set, self.desk.vshard(self.ref), self.term))
         self.arm(self.desk.options.request_timeout_s, "overdue")

@@ -14,7 +14,6 @@ from actors import devices, owed, traced
 from actors.board import MonitorBoard
 from actors.core import keys
 from actors.core.model import Ref
-from actors.core.ownership import vshard
 from actors.core.world import World
 from actors.desk import Desk
 from actors.devices import Devices
@@ -232,17 +231,17 @@ class Shard(BaseActor):
         old, desk.terms = desk.terms, told.terms
         changed = {n for n, _ in old.items() ^ desk.terms.items()} if old != desk.terms else set[int]()
         stays, desk.leaving = desk.leaving - told.leaving - changed, told.leaving
-        for ref in [ref for ref in self._live if vshard(str(ref)) in changed]:
+        for ref in [ref for ref in self._live if desk.vshard(ref) in changed]:
             self.stop_child(self._release(ref))
         self._progress.lost(changed)
         self._queue = {ref: since for ref, since in self._queue.items() if desk.mine(ref)}
         self._board.release()
         if self._ready and (changed or stays):
             for ref in (*desk.world.refs(), *desk.world.leftovers()):
-                if vshard(str(ref)) in changed or vshard(str(ref)) in stays:
+                if desk.vshard(ref) in changed or desk.vshard(ref) in stays:
                     self._consider(ref)
                     self._board.changed(ref)
-        for address in [address for ref, address in self._live.items() if vshard(str(ref)) in stays]:
+        for address in [address for ref, address in self._live.items() if desk.vshard(ref) in stays]:
             self.tell(address, PoolChanged())  # what it had asked of Heat was let go of
         self._admit()
         self._rest(self._recordings.begin(told, self._progress.reports(self._live)))

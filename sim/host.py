@@ -96,7 +96,9 @@ class SimHost(Mortals):
 
     def record(self, *what: object) -> None:
         """Make something part of the digest."""
-        self._lines.append(f"{self._time()} {what}\n")
+        if self.now != self._stamped:
+            self._stamped, self._stamp = self.now, f"{self.now:.9f}"
+        self._lines.append(f"{self._stamp} {what}\n")
 
     def root(self, cls: type[BaseActor], controller: str) -> Cell:
         """Start a process that nobody in the simulation supervises."""
@@ -211,11 +213,6 @@ class SimHost(Mortals):
 
     # ------------------------------------------------------------------------------------------------ inside
 
-    def _time(self) -> str:
-        if self.now != self._stamped:
-            self._stamped, self._stamp = self.now, f"{self.now:.9f}"
-        return self._stamp
-
     def _network_s(self) -> float:
         low, high = NETWORK_S
         return low + (high - low) * self._dice.unit()
@@ -255,7 +252,9 @@ class SimHost(Mortals):
         kind = type(message)
         if to.gone or (kind is TimerFired and not message.timer.pending):  # type: ignore[attr-defined]
             return
-        self._lines.append(f"{self._time()} {to.name} {kind.__name__}\n")
+        if self.now != self._stamped:
+            self._stamped, self._stamp = self.now, f"{self.now:.9f}"
+        self._lines.append(f"{self._stamp} {to.name} {kind.__name__}\n")
         if kind is Posted:
             message = Posted(to.inbox)
             to.inbox = []

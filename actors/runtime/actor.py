@@ -28,6 +28,19 @@ else:
 
 #: Longest text that is sent back to the sender of a message that failed.
 MAX_DETAIL = 2000
+#: What the runtime itself makes; everything else is the subclass's. Nothing derives from these.
+OF_THE_RUNTIME = frozenset(
+    {
+        PoisonMessage,
+        DeadEnvelope,
+        ChildActorExited,
+        ActorExitRequest,
+        TimerFired,
+        Started,
+        Posted,
+        Finished,
+    }
+)
 
 
 class BaseActor(_ThespianActor):
@@ -130,6 +143,9 @@ class BaseActor(_ThespianActor):
 
     def dispatch(self, message: object, sender: Address) -> None:
         """The table of what calls what."""
+        if type(message) not in OF_THE_RUNTIME:
+            self.receive(message, sender)
+            return
         match message:
             case TimerFired():
                 timer = message.timer
@@ -146,8 +162,6 @@ class BaseActor(_ThespianActor):
                 self.dead_letter(message.deadAddress, message.deadMessage)
             case Started():
                 self.started()
-            case _:
-                self.receive(message, sender)
 
     def receiveMessage(self, msg: object, sender: Address) -> None:  # noqa: N802 - Thespian's name
         """Thespian's entry point. No ThespianWatch is ever needed: the host owns its descriptors."""
@@ -156,16 +170,4 @@ class BaseActor(_ThespianActor):
 
 def reportable(message: object) -> bool:
     """Whether the sender of `message` is told that it failed (never for what the runtime itself made)."""
-    return not isinstance(
-        message,
-        (
-            PoisonMessage,
-            DeadEnvelope,
-            ChildActorExited,
-            ActorExitRequest,
-            TimerFired,
-            Started,
-            Posted,
-            Finished,
-        ),
-    )
+    return type(message) not in OF_THE_RUNTIME

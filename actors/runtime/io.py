@@ -58,10 +58,9 @@ class IoActor(BaseActor):
 
     def dispatch(self, message: object, sender: Address) -> None:
         """As BaseActor, and what threads hand over."""
-        match message:
-            case Posted():
-                self.posted(message.items)
-            case Finished():
-                message.then(message.outcome)
-            case _:
-                super().dispatch(message, sender)
+        if isinstance(message, Finished):
+            message.then(message.outcome)
+        elif isinstance(message, Posted):
+            self.posted(message.items)
+        else:
+            super().dispatch(message, sender)

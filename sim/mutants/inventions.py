@@ -233,7 +233,7 @@ def early_monitoring() -> Iterable[Change]:
             self._look_again(ref, 5.0)
             value = keys.encode_monitoring(statuses, known.version)
             where = paths(self._desk.world.types, ref)
-            number = board.vshard(str(ref)) if hasattr(board, "vshard") else self._desk.vshard(ref)
+            number = self._desk.vshard(ref)
             term = self._desk.terms.get(number, 0)
             self._shard.tell(self._desk.bridge, Commit(rid, publish(where, value), number, term))
 
