@@ -1,9 +1,10 @@
 """`python run.py test`: every check of the project, with a summary.
 
 Guarantees: standard library only; the exit code is 0 only if all passed; arguments go to pytest. The quiet
-checks run side by side; pytest comes after them, and spreads its files over PROCESSES where all are run: most
-tests wait for real parts. With arguments it is one process, so that a debugger can be used. Bytecode is kept in the
-tree, whatever the environment says: hundreds of processes of ours are started, and none shall compile anew.
+checks run side by side. After them comes the simulator, which has all cores for itself, and then pytest, which
+spreads its files over PROCESSES: most tests wait for real parts. With arguments there is no simulator, and pytest is
+one process, so that a debugger can be used. Bytecode is kept in the tree, whatever the environment says: hundreds of
+processes of ours are started, and none shall compile anew.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from config.installer import die_with_parent
 
 #: Of pytest, where everything is run. A file stays in one process: its tests share what they started.
 PROCESSES = 3
+#: What the simulator plays where everything is run: two minutes on two cores, six at most.
+SIMULATED = ("--seeds", "1..500", "--resources", "40", "--minutes", "6")
 _LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One tool: what it is called in the summary and what is run. `quiet`: output only if it failed."""
+    """One tool: what it is called in the summary and what is run. `quiet`: beside others, output only if it failed."""
 
     name: str
     command: tuple[str, ...]
@@ -33,7 +36,7 @@ class Check:
 
 
 def checks(pytest_arguments: list[str]) -> list[Check]:
-    """All checks: the quiet ones, which run side by side, and pytest."""
+    """All checks: the quiet ones, which run side by side, and the others, one after the other."""
     python = (sys.executable, "-m")
     lint_imports = (
         "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
@@ -42,6 +45,7 @@ def checks(pytest_arguments: list[str]) -> list[Check]:
     everything = ("-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
     # rewriting and compiling the tests takes longer than importing them; each of the processes would do it
     collection = Check("collection", (*python, "pytest", "--collect-only", "-q"))
+    simulator = Check("simulator", (sys.executable, "run.py", "sim", *SIMULATED), quiet=False)
     return [
         Check("ruff check", (*python, "ruff", "check", ".")),
         Check("ruff format", (*python, "ruff", "format", "--check", ".")),
@@ -49,7 +53,7 @@ def checks(pytest_arguments: list[str]) -> list[Check]:
         Check("import-linter", (sys.executable, "-c", lint_imports)),
         # a real Heat for the contract tests, which skip themselves where none can be had
         Check("real Heat", (*python, "sim.real_heat.environment")),
-        *([] if pytest_arguments else [collection]),
+        *([] if pytest_arguments else [collection, simulator]),
         Check("pytest", (*python, "pytest", *(pytest_arguments or everything)), quiet=False),
     ]
 
@@ -59,8 +63,8 @@ def run_checks(pytest_arguments: list[str]) -> int:
     listed = checks(pytest_arguments)
     results: list[tuple[Check, int, float]] = []
     try:
-        for quiet in (True, False):
-            running = [_Running(check) for check in listed if check.quiet is quiet]
+        for stage in ([c for c in listed if c.quiet], *([c] for c in listed if not c.quiet)):
+            running = [_Running(check) for check in stage]
             while running:
                 time.sleep(_LOOK_S)
                 ended = [one for one in running if one.ended()]

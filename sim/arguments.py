@@ -16,6 +16,8 @@ from sim.catalog import TYPES
 from sim.faults import KINDS, PROFILES
 
 SEEDS = "1..50"
+#: With a time, and without an end of the seeds.
+ENDLESS = f"1..{10**9}"
 
 
 def positive(text: str) -> int:
@@ -97,7 +99,7 @@ def parse(arguments: Sequence[str], about: str) -> argparse.Namespace:
             parser.error(f"{name} tells of one run: give its --seed")
     if parsed.only is not None and not parsed.mutants:
         parser.error("--only names one of the --mutants: give that, too")
-    parsed.seeds = parsed.seeds or seeds(SEEDS)
+    parsed.seeds = parsed.seeds or seeds(SEEDS if parsed.minutes is None else ENDLESS)
     return parsed
 
 
@@ -107,7 +109,9 @@ def _parser(about: str) -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=seeds, metavar="A..B", help=f"many seeds (default: {SEEDS})")
     parser.add_argument("--resources", type=positive, default=20, metavar="N", help="resources of each run")
     parser.add_argument("--profile", choices=PROFILES, default="swarm")
-    parser.add_argument("--minutes", type=duration, help="go on with further seeds for so long")
+    parser.add_argument(
+        "--minutes", type=duration, help="end after so long; without --seeds: go on for so long"
+    )
     parser.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="do not end at the first failure")
     parser.add_argument(

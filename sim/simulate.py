@@ -101,7 +101,7 @@ def _seeds(parsed: argparse.Namespace) -> Iterable[int]:
     first, last = parsed.seeds
     if parsed.minutes is not None:
         # handed out in bounded portions: a pool takes whatever there is at once
-        return range(first, first + max(1, int(parsed.minutes * 60 * 40)))
+        last = min(last, first + int(parsed.minutes * 60 * 40))
     return range(first, last + 1)
 
 

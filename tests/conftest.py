@@ -30,7 +30,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: Where all tests are run, files are dealt to processes in this order, then all others: what takes longest is begun
 #: first, so that no process is left alone with it in the end. Seconds are those of the processor, on 2 cores.
 LONGEST = (
-    "sim/test_seeds.py",  # 240 and more
     "e2e/test_sim_real.py",  # waits most of its 150 to 250 s
     "sim/test_mutants.py",  # 70
     "e2e/test_tour.py",
@@ -43,6 +42,7 @@ LONGEST = (
     "controllers/test_ownership.py",
     "e2e/test_troubles.py",
     "sim/test_simulation.py",
+    "sim/test_seeds.py",
     "config/test_bootstrap.py",
     "actors/test_crash_equivalence.py",
     "e2e/test_replay.py",

@@ -86,11 +86,26 @@ def test_all_checks_run_and_one_failure_fails(monkeypatch, capfd):
     ]
 
 
+def test_what_takes_all_cores_runs_alone(monkeypatch, tmp_path):
+    """The simulator has ended before pytest begins."""
+    mark = tmp_path / "ended"
+    first = f"import time, pathlib; time.sleep(0.3); pathlib.Path({str(mark)!r}).touch()"
+    second = f"import pathlib; raise SystemExit(not pathlib.Path({str(mark)!r}).exists())"
+    commands = [(sys.executable, "-c", text) for text in (first, second)]
+    monkeypatch.setattr(
+        checks, "checks", lambda _arguments: [checks.Check("x", one, quiet=False) for one in commands]
+    )
+    assert checks.run_checks([]) == 0
+
+
 def test_pytest_gets_the_arguments():
-    """What follows `test` goes to pytest, and only there."""
+    """What follows `test` goes to pytest, and only there; the simulator is for where everything is run."""
     commands = {check.name: check.command for check in checks.checks(["-k", "seed"])}
     assert commands["pytest"][-2:] == ("-k", "seed")
     assert [name for name, command in commands.items() if "seed" in command] == ["pytest"]
+    assert "simulator" not in commands
+    names = [check.name for check in checks.checks([])]
+    assert names[-2:] == ["simulator", "pytest"]
 
 
 def test_what_is_begun_first_is_there(request):

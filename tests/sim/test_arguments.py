@@ -47,6 +47,7 @@ def test_a_wrong_argument_is_one_line_and_exit_code_2(
 def test_what_is_printed_for_a_failure_and_what_ci_says_is_taken() -> None:
     """A range, a first seed with minutes, one seed alone, and what shrinking left."""
     assert parse(["--seeds", "3..9", "--minutes", "2"], "").seeds == (3, 9)
+    assert parse(["--minutes", "2"], "").seeds == (1, 10**9)
     assert parse(["--seeds", "3"], "").seeds == (3, 3)
     assert parse([], "").seeds == (1, 50)
     words = ["--seed", "3", "--only-refs", "net:net1", "--only-faults", "crash.restart@c1.2/Shard5#1"]
