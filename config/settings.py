@@ -38,7 +38,6 @@ OTHERS = frozenset(
         "REAL_HEAT_REQUIRED",
         "RESOURCE_SECONDS",
         "PYTHONS",
-        "SIM_SEEDS",
         "DEPLOY_TRIALS",
         "DEPLOY_BASE",
         "SHOTS",
