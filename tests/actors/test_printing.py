@@ -40,6 +40,20 @@ def test_a_console_shows_them_in_text_and_tables_and_keeps_its_colours() -> None
     assert "\\u001b[2J" in told
 
 
+@pytest.mark.parametrize(
+    "text", ["port:a: refused", "x [/] y", "[bold]x[/bold]", "[link=http://h]x", ":warning:"]
+)
+def test_a_console_shows_what_looks_like_markup_as_it_is(text: str) -> None:
+    """A tag of Rich's or an emoji by name stays text: in a line, in a cell, in a title."""
+    file = io.StringIO()
+    console = PlainConsole(file=file, width=80, highlight=False)
+    table = Table("name", title=text)
+    table.add_row(text)
+    console.print(text)
+    console.print(table)
+    assert file.getvalue().count(text) == 3
+
+
 def test_lines_json_and_errors_show_them(capsys: pytest.CaptureFixture[str]) -> None:
     """And JSON says the same value as before."""
     output.say(EVIL)
