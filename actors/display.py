@@ -1,10 +1,12 @@
 """What a person sees of a run: a live table on a terminal, plain lines on a pipe; then a bill and the changes.
 
-Guarantees: says only what the last StatusReply said; no secrets, since status rows hold none.
+Guarantees: says only what the last StatusReply said; no secrets, since status rows hold none. That it cannot be
+written any more (the disk is full, nobody reads the pipe) is one line of the log, and ends nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from actors.messages import ResourceStatus, StatusReply
 from actors.printing import PlainConsole
 from actors.styles import STYLES
 
+_log = logging.getLogger("gatewright.Display")
 #: A table that is longer than this says how much it leaves out.
 ROWS_MAX = 40
 
@@ -46,7 +49,8 @@ class Display:
     """Either of the two forms. Use as a context manager; `show` after every status."""
 
     def __init__(self) -> None:
-        self._console = PlainConsole(width=None if sys.stdout.isatty() else 150)
+        self._lost = False
+        self._console = PlainConsole(self._unwritten, width=None if sys.stdout.isatty() else 150)
         self._began = time.monotonic()
         self._stages: dict[str, tuple[int, str, str]] = {}
         self._monitoring: dict[str, dict[str, str]] = {}
@@ -68,7 +72,7 @@ class Display:
         """One line, above the table if there is one."""
         console = self._live.console if self._live is not None else self._console
         console.print(Text(f"{time.monotonic() - self._began:7.1f} s  {text}"), soft_wrap=True)
-        sys.stdout.flush()
+        self._console.file.flush()
 
     def show(self, reply: StatusReply, *, building: bool) -> None:
         """A new status: the table while building, changes of ports always."""
@@ -113,6 +117,11 @@ class Display:
         self.say(counts)
 
     # ------------------------------------------------------------------------------------------- inside
+
+    def _unwritten(self, error: OSError) -> None:
+        if not self._lost:
+            self._lost = True
+            _log.warning("what happens cannot be shown any more, and goes on: %s", error.strerror or error)
 
     def _row(self, row: ResourceStatus, building: bool) -> None:
         ref = str(row.ref)
