@@ -1,7 +1,8 @@
 """The command line: one file per group of commands.
 
 Guarantees: a wrong argument or setting is one line and exit code 2; exit codes are in `EXIT_CODES`; a command
-that only asks or steers never starts anything. Each group adds its own arguments and says what runs them.
+that only asks or steers never starts anything. Each group adds its own arguments and says what runs them. Ctrl-C, and
+an output that cannot be written, are one line, too.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn, TextIO, cast
 
 from actors.cli import applying, asking, configuring, controller, doctor, output, running, seeing, steering
 from actors.cli.context import EXIT_CODES, Context, MakeServices, Services, UsageError, overrides_of
 from actors.cli.reach import RefusedError, UnreachableError
 from actors.core.find import NotFoundError
+from actors.printing import Spout
 from config.documents import DocumentError
 from config.settings import SettingsError, load
 from config.types import TypesError
 
 __all__ = ["EXIT_CODES", "Context", "MakeServices", "Services", "main"]
 
-#: As a shell reports a process that SIGPIPE ended.
-PIPE_CLOSED = 141
+#: As a shell reports a process that SIGPIPE or SIGINT ended.
+PIPE_CLOSED, INTERRUPTED = 141, 130
 GROUPS = (running, controller, applying, seeing, asking, steering, doctor, configuring)
 
 #: What `run.py` does without us.
@@ -34,8 +37,21 @@ ELSEWHERE = {
 }
 
 
+class OutputError(OSError):
+    """The output cannot be written: its disk is full."""
+
+
 def main(arguments: Sequence[str], make_services: MakeServices) -> int:
     """Parse and run one command; returns the exit code."""
+    stdout = sys.stdout
+    sys.stdout = cast("TextIO", Spout(stdout, _unwritten))
+    try:
+        return _main(arguments, make_services)
+    finally:
+        sys.stdout = stdout
+
+
+def _main(arguments: Sequence[str], make_services: MakeServices) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         settings = load(parsed.config, overrides=overrides_of(parsed))
@@ -45,6 +61,11 @@ def main(arguments: Sequence[str], make_services: MakeServices) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OutputError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _failed(error, 1)
+    except KeyboardInterrupt:
+        return _failed(KeyboardInterrupt("interrupted"), INTERRUPTED)
     except (SettingsError, TypesError, DocumentError, UsageError) as error:
         return _failed(error, 2)
     except RefusedError as error:
@@ -55,7 +76,13 @@ def main(arguments: Sequence[str], make_services: MakeServices) -> int:
         return _failed(error, 4)
 
 
-def _failed(error: Exception, code: int) -> int:
+def _unwritten(error: OSError) -> NoReturn:
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise OutputError(f"the output cannot be written: {error.strerror or error}")
+
+
+def _failed(error: BaseException, code: int) -> int:
     output.fail(str(error))
     return code
 

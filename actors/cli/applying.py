@@ -94,7 +94,8 @@ def _emit(written: list[Written]) -> None:
 
 
 def _write_all(store: Store, documents: list[Document], written: list[Written], *, quiet: bool) -> None:
-    """One after the other. Raises PortError if nobody answers."""
+    """One after the other. Raises PortError if nobody answers; in the end OSError, if what was done cannot be told."""
+    untold: OSError | None = None
     for where, key, value, delete in documents:
         try:
             one = _write(store, key, value, delete=delete)
@@ -105,10 +106,15 @@ def _write_all(store: Store, documents: list[Document], written: list[Written], 
                 raise
             one = Written(key, 0, f"not written: {error}: {remedy(str(error))}")
         written.append(one)
-        if one.change.startswith("not"):
-            output.fail(f"{where}: {one.key} {one.change}")
-        elif not quiet:
-            output.say(f"{one.key} {one.change}")
+        try:
+            if one.change.startswith("not"):
+                output.fail(f"{where}: {one.key} {one.change}")
+            elif not (quiet or untold):
+                output.say(f"{one.key} {one.change}")
+        except OSError as error:  # `apply FILE | head` declares all that the file holds
+            untold = error
+    if untold is not None:
+        raise untold
 
 
 def _write(store: Store, key: str, wanted: bytes, *, delete: bool) -> Written:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,9 +34,11 @@ class Failing(FakeStore):
     """Raises this for every commit, if there is one."""
 
     failure: PortError | None = None
+    commits = 0
 
     def commit(self, sets: Any) -> Any:
         """As the port."""
+        self.commits += 1
         if self.failure is not None:
             raise self.failure
         return super().commit(sets)
@@ -119,6 +124,48 @@ def test_an_end_in_the_middle_says_how_far_it_came(
     with pytest.raises(reach.UnreachableError):
         applied.parsed.run(applied)
     assert f"{path}: document 1: here it ends, 0 of 3 are done" in capsys.readouterr().err
+
+
+class Unread(io.StringIO):
+    """A pipe whose reader has left (`| head`)."""
+
+    def flush(self) -> None:
+        """No."""
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_all_is_declared_though_nobody_reads_on(
+    store: Failing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that leaves after the first line has the file declared as a whole, not its beginning."""
+    path = tmp_path / "three.yaml"
+    path.write_text(FILE)
+    applied = context(path)
+    monkeypatch.setattr(sys, "stdout", Unread())
+    with pytest.raises(BrokenPipeError):
+        applied.parsed.run(applied)
+    assert store.commits == 3
+
+
+def test_an_output_on_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And exit code 1, no traceback."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["config", "check"], lambda *_: None) == 1  # type: ignore[arg-type]
+    assert capsys.readouterr().err == ("gatewright: the output cannot be written: No space left on device\n")
+
+
+def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the exit code of a process that SIGINT ended."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("actors.cli.load", interrupted)
+    assert main(["config", "check"], lambda *_: None) == 130  # type: ignore[arg-type]
+    assert capsys.readouterr().err == "gatewright: interrupted\n"
 
 
 def test_what_etcd_refuses_is_exit_code_1(
