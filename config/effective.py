@@ -19,8 +19,9 @@ from annotated_types import Ge, Gt, Le
 
 from actors.core.redact import without_login
 from config import settings as reading
+from config.places import PREFIX
 from config.sections import Snapshot
-from config.settings import PREFIX, SECTIONS
+from config.settings import SECTIONS
 from config.values import Secret
 
 _FIELD = re.compile(r"    (\w+): ")

@@ -23,7 +23,7 @@ from actors.core.keys import ResourceType
 from actors.core.options import Options
 from config.monitor_types import load_monitor_types
 from config.snmp_section import SnmpSection
-from config.values import Count, Seconds, Secret
+from config.values import Count, Seconds, Secret, web_address
 
 _ENDPOINT = re.compile(r"(https?://[^\s/:]+|https?://\[[0-9a-fA-F:]+\]):\d{1,5}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -59,7 +59,7 @@ class EtcdSection:
 
     def __post_init__(self) -> None:
         for endpoint in self.endpoints:
-            if not _ENDPOINT.fullmatch(endpoint):
+            if not (_ENDPOINT.fullmatch(endpoint) and web_address(endpoint)):
                 raise ValueError(f"endpoints: {_seen(endpoint)} is not http(s)://host:port")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together")
@@ -117,7 +117,7 @@ class HeatSection:
     def __post_init__(self) -> None:
         if sum(map(bool, (self.endpoint, self.cloud, self.use_os_variables))) > 1:
             raise ValueError("endpoint, cloud and use_os_variables exclude each other")
-        if self.endpoint and not re.match(r"https?://[^\s/]+", self.endpoint):
+        if self.endpoint and not web_address(self.endpoint):
             raise ValueError(f"endpoint: {_seen(self.endpoint)} is not an http or https address")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together")
@@ -241,7 +241,8 @@ class OtelSection:
     queue_max: Count = 1000  # versions whose spans wait to be sent; what comes beyond is dropped
 
     def __post_init__(self) -> None:
-        if self.endpoint and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.endpoint):
+        like = re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.endpoint)
+        if self.endpoint and not (like and web_address(self.endpoint)):
             seen = _seen(self.endpoint.partition("?")[0])
             raise ValueError(f"endpoint: {seen} is not http(s)://host:port; a login belongs into headers")
         for name, value in self.headers.items():

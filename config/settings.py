@@ -25,10 +25,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config import sections
+from config.places import PREFIX, Where, has
 from config.sections import Snapshot
-from config.snmp_section import SnmpSection
+from config.snmp_section import SnmpSection, SnmpUser
 
-PREFIX = "GATEWRIGHT_"
 FILE_NAME = "gatewright.toml"
 #: Variables that are no settings: of the start, of the tests, of what the tests start.
 OTHERS = frozenset(
@@ -114,6 +114,7 @@ def load(
     from_environ = _from_environ(environ)
     given = dict(overrides or {})
     sources = (given, from_environ, from_file)
+    _refuse_booleans(sources, Where(given, from_environ, path, text))
     fallbacks = _fallbacks(environ, sources)
 
     class Loaded(Settings):
@@ -131,7 +132,7 @@ def load(
     try:
         return Loaded().to_plain(str(path) if path else "defaults")
     except ValidationError as error:
-        where = _Where(given, from_environ, path, text)
+        where = Where(given, from_environ, path, text)
         raise SettingsError(_explain(error, where)) from None
 
 
@@ -145,16 +146,16 @@ def origins(
     path = _find(config_file, environ, directory or Path.cwd())
     from_file, text = _read(path) if path else ({}, "")
     from_environ = _from_environ(environ)
-    where = _Where(dict(overrides), from_environ, path, text)
+    where = Where(dict(overrides), from_environ, path, text)
     fallbacks = _fallbacks(
         {k: v for k, v in environ.items() if k.startswith("OS_")}, (from_environ, from_file)
     )
 
     def origin(section: str, key: str) -> str:
         location = (section, key)
-        if any(_has(source, location) for source in (overrides, from_environ, from_file)):
+        if any(has(source, location) for source in (overrides, from_environ, from_file)):
             return where.of(location)
-        return "environment OS_*" if section == "heat" and _has(fallbacks, location) else "default"
+        return "environment OS_*" if section == "heat" and has(fallbacks, location) else "default"
 
     return origin
 
@@ -217,10 +218,7 @@ def _check_foreign(name: str, raw: str) -> None:
 
 
 def _decode(section: str, key: str, raw: str) -> Any:
-    kinds = (
-        {f.name: str(f.type) for f in dataclasses.fields(SECTIONS[section])} if section in SECTIONS else {}
-    )
-    kind = kinds.get(key, "")
+    kind = _kinds(section).get(key, "")
     if not kind.startswith(("tuple", "Mapping")):
         return raw
     if raw.lstrip().startswith(("[", "{")):
@@ -229,6 +227,22 @@ def _decode(section: str, key: str, raw: str) -> Any:
         except ValueError:
             return raw
     return [part.strip() for part in raw.split(",") if part.strip()] if kind.startswith("tuple") else raw
+
+
+def _kinds(section: str) -> dict[str, str]:
+    return {f.name: str(f.type) for f in dataclasses.fields(SECTIONS[section])} if section in SECTIONS else {}
+
+
+def _refuse_booleans(sources: tuple[Mapping[str, Any], ...], where: Where) -> None:
+    """Pydantic takes true for the number 1. Raises SettingsError."""
+    for section, keys in ((name, keys) for source in sources for name, keys in source.items()):
+        for key, kind in _kinds(section).items() if isinstance(keys, Mapping) else ():
+            value = keys.get(key)
+            wrong = "must be a number or text, not true or false" if isinstance(value, bool) else ""
+            if isinstance(value, Mapping) and any(isinstance(one, bool) for one in value.values()):
+                wrong = "must not hold true or false"
+            if wrong and kind != "bool":
+                raise SettingsError(f"{where.of((section, key))}: {section}.{key}: {wrong}")
 
 
 def _fallbacks(environ: Mapping[str, str], sources: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
@@ -244,56 +258,11 @@ def _fallbacks(environ: Mapping[str, str], sources: tuple[Mapping[str, Any], ...
     return values
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Where:
-    """Finds the place at which a setting was given."""
-
-    overrides: Mapping[str, Any]
-    environ: Mapping[str, Any]
-    path: Path | None
-    text: str
-
-    def of(self, location: tuple[str, ...]) -> str:
-        """Words for the place of `section.key.entry`."""
-        if _has(self.overrides, location):
-            return "command line"
-        if _has(self.environ, location):
-            name = "__".join(location[:2]).upper()
-            return f"environment {PREFIX}{name}" + ("__*" if len(location) == 1 else "")
-        line = self._line(location)
-        return f"{self.path}:{line}" if line else str(self.path or "settings")
-
-    def _line(self, location: tuple[str, ...]) -> int:
-        """The line of the deepest part of the setting that can be seen in the file; 0 if none."""
-        found, depth = 0, 0
-        table: tuple[str, ...] = ()
-        for number, line in enumerate(self.text.splitlines(), 1):
-            header = re.match(r"\s*\[([^\[\]]+)\]", line)
-            key = re.match(r"\s*(?:\"([^\"]+)\"|([^\s\"=#]+))\s*=", line)
-            if header:
-                table = tuple(part.strip(' "') for part in header[1].split("."))
-                seen = table
-            elif key:
-                seen = (*table, key[1]) if key[1] else (*table, *key[2].split("."))
-            else:
-                continue
-            if len(seen) > depth and location[: len(seen)] == seen:
-                found, depth = number, len(seen)
-        return found
-
-
-def _has(values: Any, location: tuple[str, ...]) -> bool:
-    for part in location[:2]:
-        if not isinstance(values, Mapping) or part not in values:
-            return False
-        values = values[part]
-    return True
-
-
-def _explain(error: ValidationError, where: _Where) -> str:
+def _explain(error: ValidationError, where: Where) -> str:
     """The first problem, in one line; the number of further ones."""
     problems = error.errors(include_url=False)
-    first = problems[0]
+    unknown = (one for one in problems if one["type"] in _UNKNOWN)
+    first = next(unknown, problems[0])  # a name that is misspelt, before the one that is missing for it
     location = tuple(str(part) for part in first["loc"] if part != "[key]")
     message = _message(first, location)
     key, colon, rest = message.partition(": ")
@@ -303,6 +272,7 @@ def _explain(error: ValidationError, where: _Where) -> str:
     return f"{where.of(location)}: {'.'.join(location)}: {message}{more}"
 
 
+_UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 #: pydantic's words → those of a TOML file.
 _WORDS = {
     "Value error, ": "",
@@ -314,7 +284,7 @@ _WORDS = {
 
 
 def _message(problem: Any, location: tuple[str, ...]) -> str:
-    if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+    if problem["type"] in _UNKNOWN:
         return _unknown(location)
     message = str(problem["msg"])
     for theirs, ours in _WORDS.items():
@@ -327,7 +297,7 @@ def _message(problem: Any, location: tuple[str, ...]) -> str:
 
 
 def _keys(section: str) -> list[str]:
-    return [f.name for f in dataclasses.fields(SECTIONS[section])] if section in SECTIONS else []
+    return list(_kinds(section))
 
 
 def _unknown(location: tuple[str, ...]) -> str:
@@ -335,7 +305,11 @@ def _unknown(location: tuple[str, ...]) -> str:
     if len(location) == 1:
         kind, allowed = "section", list(SECTIONS)
     else:
-        kind, allowed = "setting", _keys(location[0])
+        in_user = location[:2] == ("snmp", "users") and len(location) > 3
+        kind, allowed = (
+            "setting",
+            [f.name for f in dataclasses.fields(SnmpUser)] if in_user else _keys(location[0]),
+        )
     close = difflib.get_close_matches(name, allowed, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"no such {kind}; {hint}there are: {', '.join(allowed)}"

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from config.values import Port, Seconds, Secret
+from config.values import Port, Seconds, Secret, web_address
 
 _HOST_PORT = re.compile(r"([^\s:]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
@@ -70,12 +70,12 @@ class SnmpSection:
     default_community_name: str = "EDGE_ROUTER_COMMUNITY"  # where a monitor names none (vrrp, bgp)
 
     def __post_init__(self) -> None:
-        if self.opentsdb_url and not re.match(r"https?://[^\s/]+", self.opentsdb_url.reveal()):
+        if self.opentsdb_url and not web_address(self.opentsdb_url.reveal()):
             raise ValueError("opentsdb_url: must be an http or https address")
         if self.probe_cap_s < self.probe_base_s:
             raise ValueError("probe_cap_s must not be less than probe_base_s")
         for address, place in self.devices.items():
-            if not _HOST_PORT.fullmatch(place):
+            if not (_HOST_PORT.fullmatch(place) and web_address(f"http://{place}")):
                 raise ValueError(f"devices: {address!r} must map to host:port, not {place!r}")
 
     def community(self, name: str) -> Secret:

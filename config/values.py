@@ -5,13 +5,24 @@ Guarantees: a Secret is masked in every text form and comes out by `reveal()` on
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le
 
 Seconds = Annotated[float, Gt(0), Le(86_400)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Port = Annotated[int, Ge(1), Le(65_535)]
+
+
+def web_address(text: str) -> bool:
+    """Whether it is http(s)://host[:port]/…, with a port that there is."""
+    try:
+        parts = urlsplit(text)
+        return bool(re.match(r"https?://\S+$", text) and parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 class Secret:

@@ -65,6 +65,7 @@ class Run:
     def __init__(self, settings: Snapshot, make_services: MakeServices, parsed: argparse.Namespace) -> None:
         otel_extra.check(settings)
         tls.check(settings)
+        settings.options(())  # what cannot be taken is known before anything is started
         self._settings = settings
         self._display = Display()
         self._services = make_services(settings, self._display.say)

@@ -101,6 +101,40 @@ def test_where_heat_is_found(read, text, environ, source):
 
 
 WRONG = [
+    ("[snmp]\ninterval_s = true", {}, ":2: snmp.interval_s: must be a number or text, not true or false"),
+    ("[snmp]\nretries = false", {}, ":2: snmp.retries: must be a number or text, not true or false"),
+    ("[snmp]\nintervals = { router = true }", {}, ":2: snmp.intervals: must not hold true or false"),
+    (
+        '[snmp]\ndevices = { "10.0.0.1" = "1.1.1.1:99999" }',
+        {},
+        ":2: snmp.devices: '10.0.0.1' must map to host:port",
+    ),
+    (
+        "[snmp]\nopentsdb_url = 'http://h:99999'",
+        {},
+        ":2: snmp.opentsdb_url: must be an http or https address",
+    ),
+    ("[snmp]\nopentsdb_url = 'http://u:p@/x'", {}, ":2: snmp.opentsdb_url: must be an http or https address"),
+    (
+        "[etcd]\nendpoints = ['http://h:99999']",
+        {},
+        ":2: etcd.endpoints: 'http://h:99999' is not http(s)://host:port",
+    ),
+    (
+        "[heat]\nendpoint = 'http://h:99999/v1'",
+        {},
+        ":2: heat.endpoint: 'http://h:99999/v1' is not an http or https",
+    ),
+    (
+        "[otel]\nendpoint = 'http://h:99999'",
+        {},
+        ":2: otel.endpoint: 'http://h:99999' is not http(s)://host:port",
+    ),
+    (
+        "[snmp.users.A]\nauth_kye = 'abcdefgh'",
+        {},
+        ":2: snmp.users.A.auth_kye: no such setting; did you mean 'auth_key'? there are: auth_key, user, ",
+    ),
     ("[snmp]\n\ninterval_s = -1", {}, ":3: snmp.interval_s: must be greater than 0; it is -1"),
     ("[snmp]\nintervall_s = 1", {}, ":2: snmp.intervall_s: no such setting; did you mean 'interval_s'?"),
     ("[snpm]\nport = 1", {}, ":1: snpm: no such section; did you mean 'snmp'?"),
