@@ -20,6 +20,7 @@ from annotated_types import Ge, Le
 
 from actors.core.flapping import FlapRule
 from actors.core.keys import ResourceType
+from actors.core.monitor_types import MonitorType
 from actors.core.options import Options
 from config.monitor_types import load_monitor_types
 from config.snmp_section import SnmpSection
@@ -281,7 +282,19 @@ class Snapshot:
     log: LogSection = field(default_factory=LogSection)
     origin: str = "defaults"
 
-    def options(self, types: tuple[ResourceType, ...], *, terminal: bool = False) -> Options:
+    def monitor_types(self) -> Mapping[str, MonitorType]:
+        """The kinds of monitors. Raises DocumentError."""
+        return load_monitor_types(
+            self.snmp.monitor_types_file, self.snmp.intervals, self.snmp.intervals_active
+        )
+
+    def options(
+        self,
+        types: tuple[ResourceType, ...],
+        monitor_types: Mapping[str, MonitorType] | None = None,
+        *,
+        terminal: bool = False,
+    ) -> Options:
         """What the actors read (no secrets). `terminal`: whether logs go to one (decides `auto`)."""
         return Options(
             types=types,
@@ -316,9 +329,7 @@ class Snapshot:
             snmp_probe_base_s=self.snmp.probe_base_s,
             snmp_probe_cap_s=self.snmp.probe_cap_s,
             snmp_flaps=FlapRule(self.snmp.flap_changes, self.snmp.flap_window_s, self.snmp.flap_write_s),
-            monitor_types=load_monitor_types(
-                self.snmp.monitor_types_file, self.snmp.intervals, self.snmp.intervals_active
-            ),
+            monitor_types=self.monitor_types() if monitor_types is None else monitor_types,
             default_community_name=self.snmp.default_community_name,
             devices=dict(self.snmp.devices),
             heartbeat_s=self.supervision.heartbeat_s,

@@ -41,7 +41,7 @@ def _check(context: Context) -> int:
     types = types_of(context.settings.types, output.fail)  # what the settings point to must be usable too
     otel_extra.check(context.settings)
     tls.check(context.settings)
-    context.settings.options(tuple(types))  # kinds of monitors, too
+    context.settings.monitor_types()
     origin, number = context.settings.origin, len(list(types))
     if context.parsed.json:
         output.emit_json({"origin": origin, "types": number})

@@ -27,6 +27,7 @@ from actors.runtime.notify import Notifier
 from actors.supervisor import Supervisor
 from actors.wiring import wiring
 from config import otel_extra, tls
+from config.documents import DocumentError
 from config.examples import load_declarations, load_templates
 from config.sections import Snapshot
 from config.settings import SettingsError, load
@@ -65,8 +66,8 @@ class Run:
     def __init__(self, settings: Snapshot, make_services: MakeServices, parsed: argparse.Namespace) -> None:
         otel_extra.check(settings)
         tls.check(settings)
-        settings.options(())  # what cannot be taken is known before anything is started
         self._settings = settings
+        self._monitors = settings.monitor_types()
         self._display = Display()
         self._services = make_services(settings, self._display.say)
         self._once = bool(parsed.once)
@@ -142,7 +143,7 @@ class Run:
         self._starts.append(time.monotonic())
         self._unheard = 0
         options = self._settings.options(
-            tuple(self._types), terminal=self._log is None and sys.stderr.isatty()
+            tuple(self._types), self._monitors, terminal=self._log is None and sys.stderr.isatty()
         )
         before = rendezvous.port_before(self._settings.paths.state_dir)
         options = replace(options, http_port_before=before)
@@ -270,8 +271,10 @@ class Run:
             fresh = load(self._parsed.config, overrides=overrides_of(self._parsed))
             # asked once: who waits for a source that is away does not watch, and is ended by the watchdog
             once = replace(fresh.types, patience_s=RELOAD_PATIENCE_S)
-            self._types = types_of(once, self._display.say)
-        except (SettingsError, TypesError) as error:
+            types = types_of(once, self._display.say)
+            self._monitors = self._settings.monitor_types()
+            self._types = types
+        except (SettingsError, TypesError, DocumentError) as error:
             self._display.say(f"settings stay as they were: {error}")
             return
         self._settings = replace(

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from actors.core.model import Ref
 from actors.messages import ResourceStatus, StatusReply
 from actors.runtime.system import NoAnswerError, SystemGoneError
 from config.sections import EtcdSection, HeatSection, PathsSection, Snapshot
+from config.snmp_section import SnmpSection
 
 
 class Tree:
@@ -143,6 +145,25 @@ def test_a_death_during_a_reload_does_not_end_it(run: main_job.Run) -> None:
     Tree.deaths = [DEAF]
     run._take_settings()
     assert Tree.started == 3
+
+
+def test_a_table_of_monitors_that_was_spoilt_meanwhile_ends_no_controller(
+    run: main_job.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a reload nor the death of the tree while somebody edits it: what was read at the start counts on."""
+    table = tmp_path / "monitors.yaml"
+    table.write_text("own: {host: ip, oid: 1.3.6.1.2.1.1.3.0, states: {}, other: UP}", encoding="utf-8")
+    settings = replace(run._settings, snmp=SnmpSection(monitor_types_file=table))
+    (tmp_path / "empty.toml").touch()
+    parsed = argparse.Namespace(once=False, declare=None, state_dir=None, config=tmp_path / "empty.toml")
+    run = main_job.Run(settings, lambda known, _say: NoServices(known), parsed)
+    run._begin()
+    table.write_text("- [", encoding="utf-8")
+    run._take_settings()
+    assert f"settings stay as they were: {table}:1: not YAML" in capsys.readouterr().out
+    assert Tree.started == 1
+    run._restart()
+    assert Tree.started == 2
 
 
 def test_a_reload_does_not_wait_for_types_that_are_away(
