@@ -26,6 +26,7 @@ from actors.core.plan_view import (
     references,
     template_ids,
 )
+from actors.core.tenants import wrong_tenant
 
 __all__ = [
     "CompiledTemplate",
@@ -119,6 +120,9 @@ class _Planner:
             steps = self._delete()
         else:
             steps = self._create() if self.action is Action.CREATE else self._modify()
+            wrong = wrong_tenant(self.declared.body)
+            if wrong and any(step.handler is Handler.HEAT for step in steps):
+                raise PlanError(f"{ref}: {wrong}")
         if not steps:
             gone = self.action is Action.LOGICAL_DELETE
             return Jobless(ref, version, DELETE_COMPLETED if gone else READ_COMPLETE, self._missing())
@@ -164,6 +168,9 @@ class _Planner:
             after = template_ids(self.view, new)
         except (PlanError, MissingResource):
             after = {}
+        named = {*after, *before}
+        if wrong_tenant(new.body):
+            named.discard(Handler.HEAT)  # no stack can be there; one that is recorded is where it was built
         return [
             _Step(
                 Action.LOGICAL_DELETE,
@@ -173,7 +180,7 @@ class _Planner:
                 lenient=True,
             )
             for handler in (Handler.MONITORING, Handler.HEAT)
-            if handler in after or handler in before or handler in built
+            if handler in named or handler in built
         ]
 
     def _templates_before(self) -> dict[Handler, str]:
