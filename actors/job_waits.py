@@ -105,7 +105,7 @@ class Waits:
             outcome = self._world.outcome(ref)
             if outcome is None or not outcome.error or outcome.version < version:
                 continue
-            if early and self._is_built_anew(ref):
+            if (early and self._is_built_anew(ref)) or self._is_tried_again(ref, outcome.version):
                 continue
             if stack_was_built(outcome.error, ref, outcome.version):
                 continue  # monitoring jobs of others are not waited for
@@ -118,6 +118,10 @@ class Waits:
         """Whether what failed is tried again, in this version or a newer one, or soon will be."""
         world = self._world
         return world.needs_work(ref) and not (world.marked(ref) or world.vanished(ref))
+
+    def _is_tried_again(self, ref: Ref, version: int) -> bool:
+        """Whether jobs of the version that failed are recorded: its outcome is of the time before them."""
+        return any(job.version == version for job in self._world.jobs_of(ref))
 
     def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
         """Whose stack records must be read before the job can run: none for what takes something away, so that

@@ -128,9 +128,12 @@ def _mentioned_in(view: OrderedView, declared: Declared, parameter: str) -> str:
 
 def is_unplanned(world: World, ref: Ref) -> bool:
     """Whether a stack of `ref` is to be expected, but no job of its declared version is recorded. Of what is marked for
-    deletion none is: it may wait for whoever would wait for it here."""
+    deletion none is: it may wait for whoever would wait for it here. What failed and is tried once more is as if it had
+    no outcome."""
     declared = world.declaration(ref)
-    if declared is None or declared.marked_for_deletion or world.is_final(ref):
+    if declared is None or declared.marked_for_deletion:
+        return False
+    if world.is_final(ref) and not _is_tried_once_more(world, ref):
         return False
     if any(job.version == declared.version for job in world.jobs_of(ref)):
         return False
@@ -138,6 +141,11 @@ def is_unplanned(world: World, ref: Ref) -> bool:
         return Handler.HEAT in template_ids(OrderedView(world, declared), declared)
     except (PlanError, MissingResource):
         return True
+
+
+def _is_tried_once_more(world: World, ref: Ref) -> bool:
+    outcome = world.outcome(ref)
+    return outcome is not None and bool(outcome.error) and world.requested(ref)
 
 
 def awaits(world: World, declared: Declared, ref: Ref) -> bool:

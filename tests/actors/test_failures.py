@@ -8,8 +8,10 @@ import pytest
 
 from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
+from actors.core.model import Ref
 from actors.ports import Delete, Put, WriteSet
 from sim.heat.engine import Fate, Settings
+from tests.actors.rig import TYPES
 from tests.actors.trial import (
     CHAIN,
     LOGICAL_PORT,
@@ -100,6 +102,21 @@ def test_a_producer_that_only_the_monitoring_template_names_is_one(trial: Trial)
     assert f"dependency failed: create:heat_worker:{NETWORK}:1:" in error_of(trial, PORT)
     assert keys.stack_name(PORT) not in trial.living()
     assert nothing_in_flight(trial)
+
+
+@pytest.mark.parametrize("order", [CHAIN, CHAIN[::-1]], ids=["root first", "root last"])
+def test_a_failed_chain_is_built_by_one_retry(trial: Trial, order: tuple[Ref, ...]) -> None:
+    """`retry` asks for all that failed at once: none dies of the failure that is being mended."""
+    fate_of(trial, NETWORK, Fate.FAIL)
+    trial.declare_example()
+    trial.settle()
+    failed = [ref for ref in order if error_of(trial, ref)]
+    assert set(failed) == {NETWORK, SUBNET, PORT, LOGICAL_PORT}
+    fate_of(trial, NETWORK, Fate.NATURAL)
+    asked = [WriteSet((Put(keys.RECONCILE + TYPES.path(ref), b"{}"),)) for ref in failed]
+    trial.client.commit(asked)
+    trial.settle()
+    assert [error_of(trial, ref) for ref in failed] == [""] * len(failed)
 
 
 def test_dependents_are_told_at_once(trial: Trial) -> None:

@@ -101,6 +101,17 @@ def test_a_failed_producer_does_not_hold(mirror: Mirror) -> None:
     assert planned(mirror, mirror.declare(PORT)).external == ()
 
 
+def test_what_failed_and_is_to_be_tried_once_more_is_unplanned(mirror: Mirror) -> None:
+    """`retry` of a chain: who needs it would fail with the failure that is being mended; who is built needs no wait."""
+    mirror.declare(NET)
+    mirror.settle(NET, error="StackFailed: x")
+    port = mirror.declare(PORT)
+    mirror.put(keys.RECONCILE + mirror.world.types.path(NET), {"by": "me"})
+    assert plan(mirror, port) == Held("net:n is not planned yet", (NET,), bounded=False)
+    mirror.settle(NET)
+    assert planned(mirror, port).external == ()
+
+
 def test_a_producer_at_a_newer_version_is_unplanned_again(mirror: Mirror) -> None:
     """An outcome or job of an older version does not count."""
     mirror.declare(NET)
