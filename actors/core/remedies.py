@@ -82,6 +82,11 @@ REMEDIES: Final[tuple[tuple[str, str], ...]] = (
         "after the other, `etcdctl alarm disarm`. What waits is written by itself after that",
     ),
     (
+        "RequestEntityTooLarge",
+        "Heat, or what stands before it, takes no request of that size, or not so many: make the template and its "
+        "values smaller, or raise that limit; it is tried again by itself, slowly",
+    ),
+    (
         "TooLarge",
         "the document is larger than etcd takes (1.5 MB): make it smaller, or raise --max-request-bytes",
     ),

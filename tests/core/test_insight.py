@@ -177,6 +177,8 @@ def test_who_waits_for_many_users_follows_what_is_recorded_as_well(insight: Insi
         ("NotOurs: a stack of this name exists", "somebody else's stack"),
         ("MonitorTimeout: monitor 'port' is DOWN", "look at the port"),
         ("MissingOutput: port:p template port: no output", "whose output is missing"),
+        ("TooLarge: /jobs/all/x", "larger than etcd takes"),
+        ("RequestEntityTooLarge: template 'port': over limit", "Heat, or what stands before it"),
         ("SomethingNew: nobody knows", GENERAL),
     ],
 )
