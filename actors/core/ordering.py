@@ -66,6 +66,10 @@ def try_plan(
             where = _mentioned_in(view, declared, late.parameter)
             raise PlanError(f"{where}parameter {late.parameter!r} takes too long to be evaluated") from late
         except MissingResource as missing:
+            if missing.ref.type not in world.types:
+                where = f"{declared.ref}: {_mentioned_in(view, declared, missing.parameter)}"
+                unknown = f"resource type {missing.ref.type!r} is not known"
+                raise PlanError(f"{where}parameter '{missing.parameter}': {unknown}") from missing
             if missing.ref in forced or world.body(missing.ref) is None:
                 where = _mentioned_in(view, declared, missing.parameter)
                 reason = (
