@@ -120,7 +120,11 @@ def templates_of(world: World, declared: Declared) -> dict[Handler, Template]:
     except (PlanError, MissingResource):
         return {}
     found = {handler: world.template(name) for handler, name in ids.items()}
-    return {handler: compiled.template for handler, compiled in found.items() if compiled is not None}
+    return {
+        handler: compiled.template
+        for handler, compiled in found.items()
+        if compiled is not None and compiled.readable
+    }
 
 
 def _mentioned_in(view: OrderedView, declared: Declared, parameter: str) -> str:

@@ -34,11 +34,13 @@ class PlanError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A template document, parsed once per revision. `error` tells why it cannot be used ("": it can)."""
+    """A template document, parsed once per revision. `error` tells why it cannot be used ("": it can). Of one that is
+    not `readable` nothing but the id is known."""
 
     template: Template
     mappings: Mapping[str, Expression]
     error: str = ""
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,16 @@ from actors.core.job_index import JobIndex
 from actors.core.keys import BadValue, ResourceType, TypeTable
 from actors.core.limiting import CpuLimit, unlimited
 from actors.core.members import QUOTED_MAX, quoted
-from actors.core.model import Declared, Handler, JsonObject, Ref
+from actors.core.model import Declared, JsonObject, Ref
 from actors.core.monitors import Target, decode_targets
 from actors.core.outcome import Outcome
 from actors.core.packing import Packing
 from actors.core.pending import Pending
-from actors.core.plan import CompiledTemplate, compile_template
+from actors.core.plan import CompiledTemplate
 from actors.core.recorded_job import RecordedJob, read_job
 from actors.core.ref_keys import RefKeys
 from actors.core.referrals import Referrals
+from actors.core.template_book import TemplateBook
 
 #: The root of keys, and what is done with a put and with a delete of one.
 _Feed = tuple[str, Callable[[str, bytes, int, int], Ref | None], Callable[[str], Ref | None]]
@@ -63,7 +64,7 @@ class World:
         self.remarks: list[str] = []
         self._config: dict[Ref, _Config] = {}
         self._packing, self._decoded = Packing(), lru_cache(DECODED_MAX)(self._decode)
-        self._templates: dict[str, CompiledTemplate] = {}
+        self._templates = TemplateBook()
         self._jobs = JobIndex()
         self._outcomes: dict[Ref, Outcome] = {}
         self._monitoring = Family(self.types, keys.MONITORING, self._ref, bytes)
@@ -119,7 +120,7 @@ class World:
         """Every key that is mirrored: what a resync compares with."""
         return frozenset(
             [keys.CONFIG + self.types.path(r) for r in self._config]
-            + [keys.TEMPLATES + t for t in self._templates]
+            + [keys.TEMPLATES + t for t in self._templates.ids()]
             + [keys.JOBS + job_id for job_id in self._jobs.ids()]
             + [keys.STATE + self.types.path(r) for r in self._outcomes]
             + self._monitoring.keys()
@@ -132,20 +133,19 @@ class World:
         )
 
     def _put_template(self, key: str, value: bytes, revision: int, _created: int) -> None:
-        template = keys.decode_template(key, value, revision)
-        compiled = compile_template(template)
+        name = key[len(keys.TEMPLATES) :]
+        known = self._templates.get(name)
+        self.referrals.changed(name)
+        compiled = self._templates.put(key, value, revision)
         if compiled.error:
             self.problems[key] = f"{key}: {shortened(compiled.error)}"
-        known = self._templates.get(template.id)
         # not where it is only listed once more
-        if template.watch and (known is None or known.template.revision != revision):
+        if compiled.template.watch and (known is None or known.template.revision != revision):
             self.remarks.append(f"{key}: member 'watch' is ignored, only declarations are followed")
-        self._templates[template.id] = compiled
         self.late.clear()
-        self.referrals.changed(template.id)
 
     def _delete_template(self, key: str) -> None:
-        self._templates.pop(key[len(keys.TEMPLATES) :], None)
+        self._templates.drop(key[len(keys.TEMPLATES) :])
         self.referrals.changed(key[len(keys.TEMPLATES) :])
 
     def _put_config(self, key: str, value: bytes, revision: int, created: int) -> Ref | None:
@@ -281,7 +281,7 @@ class World:
     @property
     def monitors_by_job(self) -> bool:
         """Whether this deployment has monitoring templates of its own (generation G1, contract 0.2)."""
-        return any(t.template.handler is Handler.MONITORING for t in self._templates.values())
+        return self._templates.monitoring
 
     def outcome(self, ref: Ref) -> Outcome | None:
         """What was realised last."""
