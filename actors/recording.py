@@ -13,7 +13,7 @@ from actors.core.errors import Failure
 from actors.core.json_text import compact
 from actors.core.members import whole
 from actors.core.model import Action, Declared, Handler, Job, JsonObject, Template, Workflow
-from actors.core.ordering import templates_of
+from actors.core.ordering import templates_of, without_document
 from actors.core.outcome import (
     DELETE_COMPLETED,
     completed_state,
@@ -101,6 +101,9 @@ class Recorder(Requester):
             self._do_record_forget(self.fresh.stale)
             return
         state = self.made.worker_state
+        if state != DELETE_COMPLETED and (absent := without_document(self.desk.world, self.fresh.declared)):
+            text = "%s version %d: nothing is built, as there is no template %s"
+            self.log.warning(text, self.ref, self.fresh.declared.version, " and ".join(absent))
         write_set = record_jobless(self.paths, self.fresh.declared, state, self.fresh.stale, self.read)
         if state == DELETE_COMPLETED:  # nothing was built and nothing will remind us of it: leave nothing
             gone = tuple(Delete(k) for k in (self.paths.history, self.paths.attempts, self.paths.drift))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from actors.core.durations import Durations
 from actors.core.knowledge import Knowledge, Status, ref_of, ref_of_job
 from actors.core.model import Handler, Json, Ref
+from actors.core.ordering import without_document
+from actors.core.outcome import READ_COMPLETE
 from actors.core.pauses import resume
 from actors.core.remedies import remedy
 from actors.core.stages import FINAL
@@ -210,6 +212,13 @@ def _held(status: Status) -> bool:
 
 def _final_facts(known: Knowledge, status: Status) -> list[str]:
     facts = []
+    declared, outcome = known.world.declaration(status.ref), known.world.outcome(status.ref)
+    if declared is not None and outcome is not None and outcome.worker_state == READ_COMPLETE:
+        absent = " and ".join(without_document(known.world, declared))
+        if absent:
+            facts.append(
+                f"nothing was to be built, as there is no template {absent}; `reconcile` builds it once there is"
+            )
     found = known.world.drift(status.ref)
     if found is not None:
         noticed = duration(max(0.0, known.now_s - found.found_s))

@@ -19,6 +19,7 @@ from actors.core.outcome import DELETE_COMPLETED
 from actors.core.plan import (
     Jobless,
     PlanError,
+    named_templates,
     plan,
     template_ids,
 )
@@ -125,6 +126,16 @@ def templates_of(world: World, declared: Declared) -> dict[Handler, Template]:
         for handler, compiled in found.items()
         if compiled is not None and compiled.readable
     }
+
+
+def without_document(world: World, declared: Declared) -> tuple[str, ...]:
+    """The templates that it names and that are not there, of the kinds that this deployment has (contract 0.2)."""
+    try:
+        named = named_templates(OrderedView(world, declared), declared)
+    except (PlanError, MissingResource):
+        return ()
+    absent = (h for h, name in named.items() if world.template(name) is None)
+    return tuple(named[h] for h in absent if h is Handler.HEAT or world.monitors_by_job)
 
 
 def _mentioned_in(view: OrderedView, declared: Declared, parameter: str) -> str:

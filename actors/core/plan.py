@@ -39,6 +39,7 @@ __all__ = [
     "choose_action",
     "compile_template",
     "job_id",
+    "named_templates",
     "plan",
     "references",
     "template_ids",

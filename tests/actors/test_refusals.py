@@ -105,6 +105,20 @@ def test_a_template_that_is_corrected_is_built_when_it_is_tried_again(
     assert trial.at(keys.HEAT_STACKS, NETWORK)["stack_status"] == "UPDATE_COMPLETE"
 
 
+def test_a_template_that_is_not_there_is_told_in_the_log(
+    trial: Trial, caplog: pytest.LogCaptureFixture
+) -> None:
+    """READ_COMPLETE (contract 2.2), with a line that names what was not found; and built once that is there."""
+    trial.declare([document(NETWORK)])
+    trial.settle()
+    assert trial.state(NETWORK)["state"] == {"worker_state": "READ_COMPLETE"}
+    assert f"{NETWORK} version 1: nothing is built, as there is no template network" in caplog.text
+    trial.declare([one for one in templates() if one[0].endswith("/network")])
+    trial.put(keys.RECONCILE + TYPES.path(NETWORK), {"by": "me"})
+    trial.settle()
+    assert keys.stack_name(NETWORK) in trial.living()
+
+
 def test_a_declaration_that_cannot_be_read_is_a_problem_and_nothing_else(trial: Trial) -> None:
     """A broken `/config` value: shown with its key; others go on; a readable one is built."""
     trial.declare_example([])
