@@ -43,6 +43,8 @@ class Watch:
     flapping: set[str] = field(default_factory=set)
     #: etcd holds these targets: when they go from there, nothing is watched any more
     recorded: bool = False
+    #: What the mirror shows of targets up to this revision is of the past.
+    since: int = 0
 
 
 class MonitorBoard:
@@ -56,11 +58,12 @@ class MonitorBoard:
         self._ticking = False
         self._writes = 0
 
-    def register(self, ref: Ref, version: int, targets: tuple[Target, ...]) -> None:
+    def register(self, ref: Ref, version: int, targets: tuple[Target, ...], since: int = 0) -> None:
         """Watch these; targets of the same name keep what is known of them."""
         looked_at = watched(targets)
         known = self._watches.get(ref)
         if known is not None and known.version == version and known.targets == looked_at:
+            known.since = max(known.since, since)
             self._watch(ref)  # who registers again has not heard the statuses: the devices repeat them
             self._publish(ref, known)
             return
@@ -72,7 +75,7 @@ class MonitorBoard:
             return
         kept = known.statuses if known is not None else {}
         names = {t.name for t in looked_at}
-        fresh = Watch(version, looked_at, self._shard.now())
+        fresh = Watch(version, looked_at, self._shard.now(), since=since)
         fresh.statuses = {n: s for n, s in kept.items() if n in names}
         if known is not None and known.targets == looked_at:
             fresh.since_s, fresh.held = known.since_s, known.held
@@ -109,9 +112,11 @@ class MonitorBoard:
         """Targets, outcome or `/monitoring` of `ref` changed in etcd."""
         if not self._desk.mine(ref):
             return
-        recorded = self._desk.world.targets(ref)
-        known = self._watches.get(ref)
-        if recorded is not None and (known is None or recorded[0] >= known.version):
+        world, known = self._desk.world, self._watches.get(ref)
+        recorded = world.targets(ref)
+        if known is not None and world.revision <= known.since:
+            self._publish(ref, known)
+        elif recorded is not None and (known is None or recorded[0] >= known.version):
             self.register(ref, *recorded)
             if ref in self._watches:
                 self._watches[ref].recorded = True

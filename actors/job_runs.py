@@ -203,9 +203,8 @@ class MonitorRun:
                     self._actor.fail(Failure(ErrorClass.INVALID, message.failure.kind, text))
                     return
                 self._targets = message.targets
-                self._actor.tell(
-                    self._actor.desk.shard, Register(self._job.ref, self._job.version, message.targets)
-                )
+                asked = (self._job.ref, self._job.version, message.targets, self._actor.seen)
+                self._actor.tell(self._actor.desk.shard, Register(*asked))
                 self._active = {
                     t.name: "ACTIVE" for t in message.targets if t not in watched(message.targets)
                 }

@@ -107,7 +107,7 @@ class Recorder(Requester):
         write_set = record_jobless(self.paths, self.fresh.declared, state, self.fresh.stale, self.read)
         if state == DELETE_COMPLETED:  # nothing was built and nothing will remind us of it: leave nothing
             gone = tuple(Delete(k) for k in (self.paths.history, self.paths.attempts, self.paths.drift))
-            self.commit(WriteSet((*write_set.writes, *gone), write_set.guards))
+            self.commit(WriteSet((*write_set.writes, *gone, *self._taken_up()), write_set.guards))
         else:
             self._commit_outcome(write_set, state)
 

@@ -59,7 +59,7 @@ class ResourceActor(Recorder):
         self.state = State.NEW
         self.ref = Ref("", "")
         self.awaits: tuple[Ref, ...] = ()
-        self.mirror_revision = self.pauses = 0
+        self.mirror_revision = self.pauses = self.seen = 0
         self._entered = self.now()
         self._events: deque[Event] = deque()
         self._busy = False
@@ -161,6 +161,7 @@ class ResourceActor(Recorder):
     # ------------------------------------------------------------------------------------------- answers
 
     def _committed(self, revision: int) -> None:
+        self.seen = revision
         if self.state is State.RECORDING_PLAN and isinstance(self.made, Workflow):
             self.jobs = tuple((job, revision) for job in self.made.jobs)
             self.results = {}
@@ -201,13 +202,13 @@ class ResourceActor(Recorder):
         self.read_keys(record_keys(self.paths, (job.id for job in self.desk.world.jobs_of(self.ref))))
 
     def _loaded(self, message: ReadDone) -> None:
+        self.seen = message.revision
         if is_behind(self.paths, message, self.desk.world, self.mirror_revision):
             self.reason = "waiting for the mirror of etcd to catch up"
             self.pauses += 1
             self.arm(backoff.delay_s(self.pauses, *MIRROR_PAUSE_S, str(self.ref)), "overdue")
             return
-        self.pauses = 0
-        self.read, world = message.entries, self.desk.world
+        self.pauses, self.read, world = 0, message.entries, self.desk.world
         self.declared, self.created = world.declaration(self.ref), world.created(self.ref)
         try:
             decision = resume.resume(read_records(self.ref, self.paths, self.declared, message.entries))
@@ -322,8 +323,7 @@ class ResourceActor(Recorder):
             self.event(Event.HELD)
         else:
             job = self.jobs[0][0]
-            kind = HeatRun if job.handler is Handler.HEAT else MonitorRun
-            self.run = kind(self, job, found)
+            self.run = (HeatRun if job.handler is Handler.HEAT else MonitorRun)(self, job, found)
             self.event(Event.FETCHED)
 
     def _do_run(self) -> None:

@@ -101,7 +101,7 @@ class Shard(BaseActor):
             case Settled() if self._live.get(message.ref) == sender:
                 self._settled(message)
             case Register():
-                self._board.register(message.ref, message.version, message.targets)
+                self._board.register(message.ref, message.version, message.targets, message.since)
             case Unregister():
                 self._board.unregister(message.ref)
             case WatchTarget() | UnwatchTargets() | DeviceHeard():

@@ -20,6 +20,7 @@ from actors.ports import CommitResult, Delete, Entry, Put, WriteSet
 from sim import catalog
 from sim.dice import Dice
 from sim.fake_etcd import Change
+from sim.steering import Operator
 from sim.workload import Op
 
 TYPES = TypeTable(catalog.TYPES)
@@ -84,6 +85,7 @@ class ApiServer:
         self.reborn: set[Ref] = set()
         #: Who is to be declared, and as what, as soon as nothing is in the way: somebody tries again and again.
         self.asked: list[tuple[Ref, dict[str, Json]]] = []
+        self.operator = Operator(host, etcd, self.declared)
         #: How many versions were declared.
         self.versions = 0
 
@@ -271,6 +273,10 @@ class ApiServer:
         """A key of a type that nobody knows, and one that is no key at all."""
         self._put("/config/v9/strangers/x1", keys.encode_declared({"id": "x1"}, 1))
         self._put("/config/", b"\xff\xfe")
+
+    def _steer(self, ref: Ref, body: dict[str, Json]) -> None:
+        """An operator's command."""
+        self.operator.steer(ref, **body)
 
     def _add_template(self, _ref: Ref, body: dict[str, Json]) -> None:
         self._put(catalog.template_key(body["name"]), catalog.template_value(body["name"]))

@@ -128,7 +128,7 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 
-PROFILES = ("calm", "swarm", "storm", "rough", "tangle")
+PROFILES = ("calm", "swarm", "storm", "rough", "tangle", "steered")
 
 
 def draw(seed: int, profile: str) -> dict[str, float]:

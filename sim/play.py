@@ -25,7 +25,7 @@ from sim.api_server import TYPES
 from sim.dice import Dice
 from sim.disasters import Disasters
 from sim.host import Busied
-from sim.invariants import Crashed, Stuck, Violation
+from sim.invariants import Crashed, Paused, Stuck, Violation
 from sim.workload import Op
 from sim.world import Case, World
 
@@ -98,12 +98,16 @@ class Player:
     def _calm(self) -> None:
         world = self.world
         world.faults.active = False
-        world.phase = "calm"
+        world.phase, world.calm_since = "calm", world.host.now
         self._disasters.end_all()
         world.heal_stacks()
         world.api.mend()
         self._run(60.0)
         self._recover()
+        if world.api.operator.paused:
+            self._run(2 * Paused.HEARD_S)
+            world.api.operator.resume_all()
+            self._run(LOOK_S)
         world.lagging = False
         self._converge("after the faults")
         self._once_more()
@@ -234,7 +238,7 @@ class Player:
         if free := truth.unowned():
             return None, free
         for key in truth.values:
-            if key.startswith(keys.JOBS):
+            if key.startswith((keys.JOBS, keys.RECONCILE)):
                 return None, f"{key} is left"
             if key.startswith(keys.ACCEPTED):
                 known = TYPES.ref(key, keys.ACCEPTED) in world.api.declared

@@ -26,12 +26,12 @@ from sim.heat.records import Record
 
 _ROOTS = (
     keys.TEMPLATES, keys.CONFIG, keys.JOBS, keys.STATE, keys.MONITORING, keys.HEAT_STACKS, keys.JOB_STATE,
-    keys.ACCEPTED, keys.TARGETS, keys.HISTORY, keys.ATTEMPTS, SHARDS, CONTROLLERS,
+    keys.ACCEPTED, keys.TARGETS, keys.HISTORY, keys.ATTEMPTS, keys.RECONCILE, SHARDS, CONTROLLERS,
 )  # fmt: skip
 #: Their values are no JSON.
 _TEXT = frozenset({SHARDS, CONTROLLERS})
 #: What only the product may write.
-OURS = frozenset(_ROOTS) - {keys.TEMPLATES, keys.CONFIG} - _TEXT
+OURS = frozenset(_ROOTS) - {keys.TEMPLATES, keys.CONFIG, keys.RECONCILE} - _TEXT
 
 
 class Write(NamedTuple):

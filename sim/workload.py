@@ -4,21 +4,25 @@ Guarantees: a list of operations with times that does not depend on how the run 
 leaving resources out; all shapes of D.3 occur over a few seeds: chains, fan-out, churn, floods, ten updates in
 a millisecond, delete while creating, dependants before their dependency, cycles, broken values and templates. A rough
 one adds people who write past the API server: what is in use is marked or removed, and watches come and go. A tangled
-one is rough, and adds what refers to one another in every way (`sim.tangle`).
+one is rough, and adds what refers to one another in every way (`sim.tangle`); a steered one is rough, and adds an
+operator's commands (`sim.steering`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from actors.core.model import Json, Ref
 from sim import catalog
 from sim.dice import Dice
+from sim.steering import Steering
 from sim.tangle import Tangle
 
 #: Most resources of one kind hang on few others; this is how likely each type is.
 _WEIGHTS = (("net", 4), ("port", 5), ("link", 3), ("chain", 4), ("group", 1), ("box", 2), ("memo", 1))
 _TENANTS = ("t0", "t1", "t2")
+ADDITIONS = ("rough", "tangle", "steered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,17 @@ class Workload:
         return tuple(dict.fromkeys(op.ref for op in self.ops if op.ref.id))
 
 
-def draw(seed: int, resources: int, *, rough: bool = False, tangle: bool = False) -> Workload:
-    """The workload of a seed. `rough` and `tangle` add to it, and change nothing of what is there without them."""
-    more = Dice(seed, "rough") if rough else None, Dice(seed, "tangle") if tangle else None
+def draw(seed: int, resources: int, adds: Collection[str] = ()) -> Workload:
+    """The workload of a seed. What `adds` to it (ADDITIONS) changes nothing of what is there without that."""
+    more = [Dice(seed, what) if what in adds else None for what in ADDITIONS]
     return _Draw(Dice(seed, "workload"), resources, *more).run()
 
 
 class _Draw:
-    def __init__(self, dice: Dice, resources: int, rough: Dice | None, tangle: Dice | None) -> None:
-        self._dice, self._rough, self._tangle = dice, rough, tangle
+    def __init__(
+        self, dice: Dice, resources: int, rough: Dice | None, tangle: Dice | None, steered: Dice | None
+    ) -> None:
+        self._dice, self._rough, self._tangle, self._steered = dice, rough, tangle, steered
         self._count = resources
         self._bodies: dict[Ref, dict[str, Json]] = {}
         self._ops: list[Op] = []
@@ -91,6 +97,10 @@ class _Draw:
             tangle = Tangle(self._tangle, 3 + self._count // 2, self.duration, self._tenants)
             tangle.run()
             self._ops += [Op(*op) for op in tangle.ops]
+        if self._steered is not None:
+            steering = Steering(self._steered, refs, self.duration, self._tenants)
+            steering.run()
+            self._ops += [Op(*op) for op in steering.ops]
         self._ops.sort(key=lambda op: op.at)
         last = max((op.at for op in self._ops), default=0.0)  # what was born late is changed later still
         return Workload(tuple(self._ops), max(self.duration, last), frozenset(self._hopeless))

@@ -44,6 +44,8 @@ from sim.workload import draw as draw_workload
 REST_S, SHORT_REST_S = 400.0, 100.0
 
 
+#: What each profile adds to a workload.
+ADDS = {"rough": ("rough",), "tangle": ("rough", "tangle"), "steered": ("rough", "steered")}
 #: So often are two words repeated in a reason that is longer than etcd takes.
 WORDS = 200_000
 
@@ -106,12 +108,12 @@ class World:
         #: How often Heat was asked for something by a controller that did not own the resource any more.
         self.former_owners = 0
         self.phase = "faults"
+        #: When all faults ended; None: they have not.
+        self.calm_since: float | None = None
         self.invariants = [each(self) for each in _invariants()]
 
     def _workload(self) -> Workload:
-        profile = self.case.profile
-        rough, tangle = profile in ("rough", "tangle"), profile == "tangle"
-        workload = draw_workload(self.case.seed, self.case.resources, rough=rough, tangle=tangle)
+        workload = draw_workload(self.case.seed, self.case.resources, ADDS.get(self.case.profile, ()))
         return workload if self.case.only_refs is None else workload.only(self.case.only_refs)
 
     def _controllers(self) -> int:

@@ -61,7 +61,7 @@ def try_plan(
     while True:
         view = OrderedView(world, declared, forced, built)
         try:
-            work = partial(plan, view, declared, previous, action, salt=str(declared.revision))
+            work = partial(plan, view, declared, previous, action, salt=_salt(world, declared))
             made = limited(world, declared.ref, work)
         except TookTooLong as late:
             where = _mentioned_in(view, declared, late.parameter)
@@ -85,6 +85,16 @@ def try_plan(
     producers = {ref for job in made.jobs for param in job.params for ref in param.resources} - {declared.ref}
     held = _held(world, declared, action, producers)
     return made if held is None or (held.ordered and not ordered) else held
+
+
+def _salt(world: World, declared: Declared) -> str:
+    """What makes the ids of its jobs: the same as long as nothing has come of them, and others for the same version
+    once more, as others may have waited for the jobs before."""
+    outcome = world.outcome(declared.ref)
+    again = outcome is not None and outcome.version == declared.version
+    return (
+        f"{declared.revision} {outcome.revision}" if outcome is not None and again else str(declared.revision)
+    )
 
 
 def _held(world: World, declared: Declared, action: Action, producers: Collection[Ref]) -> Held | None:

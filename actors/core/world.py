@@ -236,7 +236,8 @@ class World:
 
     def leftovers(self) -> Iterable[Ref]:
         """Resources that are not declared any more, but of which something is recorded."""
-        return sorted(filter(self.vanished, {*self._jobs.refs(), *self._accepted.refs, *self._outcomes}))
+        recorded = {*self._jobs.refs(), *self._accepted.refs, *self._outcomes, *self._requested.refs}
+        return sorted(filter(self.vanished, recorded))
 
     def vanished(self, ref: Ref) -> bool:
         """Whether no declaration stands in etcd of what can have one: what cannot be read has not vanished."""
@@ -345,5 +346,5 @@ class World:
         if config is None:
             # an outcome may be all there is: of a deletion without jobs, of a failure before the plan
             recorded = ref in self._jobs.refs() or ref in self._accepted.refs or ref in self._outcomes
-            return recorded and self.vanished(ref)
+            return (recorded or ref in self._requested.refs) and self.vanished(ref)
         return not self.is_final(ref) or ref in self._jobs.refs() or ref in self._requested.refs

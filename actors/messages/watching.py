@@ -38,11 +38,13 @@ class MonitorsRendered:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """ResourceActor → Shard: watch these targets in the name of `ref` at `version`, replacing older ones."""
+    """ResourceActor → Shard: watch these targets in the name of `ref` at `version`, replacing older ones. What etcd
+    held of its targets up to revision `since` is of the past."""
 
     ref: Ref
     version: int
     targets: tuple[Target, ...]
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

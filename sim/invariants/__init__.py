@@ -9,6 +9,7 @@ from __future__ import annotations
 from sim.invariants.base import Crashed, Invariant, Stuck, Violation
 from sim.invariants.building import Dependencies, OneStack, Patience
 from sim.invariants.resting import Bounds, Explained, NoOrphan, Outcomes
+from sim.invariants.steering import Paused, Requested
 from sim.invariants.writing import (
     Fencing,
     FewWrites,
@@ -34,6 +35,8 @@ ALL: tuple[type[Invariant], ...] = (
     Patience,
     FewWrites,
     Explained,
+    Paused,
+    Requested,
 )
 
-__all__ = ["ALL", "Crashed", "Invariant", "Stuck", "Violation"]
+__all__ = ["ALL", "Crashed", "Invariant", "Paused", "Stuck", "Violation"]

@@ -83,10 +83,24 @@ class Dependencies(Invariant):
     """Nothing is planned before what it needs and was declared before; a stack is built only from what the stacks it
     needs have given out, and not deleted while one that needs it, and that was to be deleted before, still stands."""
 
+    #: So long ago a ring may have ended, in which order gave way, when Heat is asked: requests wait for their turn.
+    RING_S = 60.0
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        #: resource → when a job of it ended last, and for whom that and those before it had waited.
+        self._ended: dict[Ref, tuple[float, frozenset[Ref]]] = {}
+
     def revised(self, writes: Sequence[Write], writer: Writer | None) -> None:
-        """Each plan of a creation."""
+        """Each plan of a creation, and each end of a job."""
         for write in writes if writer is not None else ():
-            if write.root != keys.JOBS or write.ref is None or write.deleted or write.old is not None:
+            if write.root != keys.JOBS or write.ref is None:
+                continue
+            if write.deleted and write.old is not None:
+                named = (resource_of(name) for name in write.old[1]["dependency"])
+                waited = {*self._lately(write.ref), *(other for other, _ in filter(None, named))}
+                self._ended[write.ref] = (self.world.host.now, frozenset(waited))
+            if write.deleted or write.old is not None:
                 continue
             handler, body = write.value[0], write.value[1]
             if (handler, body["action"]) == (Handler.HEAT.value, Action.CREATE.value):
@@ -160,11 +174,16 @@ class Dependencies(Invariant):
                 todo += self._waited_for(here)
         return ref in todo
 
+    def _lately(self, ref: Ref) -> frozenset[Ref]:
+        """For whom jobs of it have waited that ended lately."""
+        at, waited = self._ended.get(ref, (0.0, frozenset[Ref]()))
+        return waited if self.world.host.now - at <= self.RING_S else frozenset()
+
     def _waited_for(self, ref: Ref) -> list[Ref]:
         truth, declared = self.world.truth, self.world.api.declared.get(ref)
         jobs, state = truth.jobs.get(ref, {}).values(), truth.state(ref)
         named = (resource_of(name) for value in jobs for name in value[1]["dependency"])
-        found = [other for other, _ in filter(None, named)]
+        found = [*self._lately(ref), *(other for other, _ in filter(None, named))]
         final = declared is None or (state is not None and state["version"] >= declared.version)
         return found if final or declared is None else [*found, *declared.parents]
 

@@ -90,7 +90,8 @@ class VersionOrder(Invariant):
             self._last[write.ref] = version
             if version > declared["version"]:
                 self.fail(f"/state is at {version}, /config at {declared['version']}", write.ref)
-            if version == last and write.value != write.old:
+            asked = write.ref in self.world.api.operator.asked
+            if version == last and write.value != write.old and not asked:
                 self.fail(f"/state of version {version} was written twice, with another value", write.ref)
             if version < last:
                 self.fail(f"/state went back from version {last} to {version}", write.ref)
@@ -197,12 +198,13 @@ class FewWrites(Invariant):
 
     def revised(self, writes: Sequence[Write], writer: Writer | None) -> None:
         """Each revision of ours."""
-        if writer is None:
-            return
         for write in writes:
-            if write.root == keys.ACCEPTED and write.deleted:
+            asked = write.root == keys.RECONCILE and not write.deleted
+            if asked or (write.root == keys.ACCEPTED and write.deleted):
                 for place in [known for known in self._count if known[0] == write.ref]:
                     del self._count[place]
+        if writer is None:
+            return
         apart = (keys.MONITORING, keys.ATTEMPTS)
         ours = (write.ref for write in writes if write.root in OURS and write.root not in apart)
         limit = self.WITH_FAULTS if self.world.faults.hits else self.LIMIT

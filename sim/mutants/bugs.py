@@ -7,15 +7,28 @@ from actors import job_runs, job_waits, recording
 from actors.bridge_feed import Feed
 from actors.core import backoff, ordering, resume, stackdrive
 from actors.core.machine import TABLE, Event, State
+from actors.core.world import World
 from actors.device import DeviceActor
 from actors.ownership import Holdings
 from actors.ports import Delete, Put
+from actors.recording import Recorder
 from actors.requester import Requester
 from actors.shard import Shard
 from actors.subscription import Subscription
 from actors.supervisor import Supervisor
 from sim.mutants import inventions as made
-from sim.mutants.planting import ROUGH, TANGLE, Bug, decide, nothing, swap, table, unguarded, without
+from sim.mutants.planting import (
+    ROUGH,
+    STEERED,
+    TANGLE,
+    Bug,
+    decide,
+    nothing,
+    swap,
+    table,
+    unguarded,
+    without,
+)
 
 BUGS: tuple[Bug, ...] = (
     Bug("no fence", "writes do not carry the fence", swap(commits, "_fenced", lambda one, _fence: one)),
@@ -121,6 +134,19 @@ BUGS: tuple[Bug, ...] = (
         "what failed leaves its stack when it vanishes",
         made.failed_left_nothing,
         ROUGH,
+    ),
+    Bug("pauses ignored", "what is paused goes on", swap(World, "paused", lambda *_: ""), STEERED),
+    Bug(
+        "requests stay",
+        "what was asked for is done, and the request stays",
+        swap(Recorder, "_taken_up", lambda _: ()),
+        STEERED,
+    ),
+    Bug(
+        "same ids",
+        "jobs of a version once more are called as those before",
+        swap(ordering, "_salt", lambda _, declared: str(declared.revision)),
+        STEERED,
     ),
     Bug(
         "last words stand",

@@ -34,6 +34,8 @@ class Bug:
 ROUGH = ("rough",)
 #: Where resources refer to one another in every way.
 TANGLE = ("tangle",)
+#: Where an operator pauses, resumes and asks.
+STEERED = ("steered",)
 
 
 def nothing(*_args: Any, **_kwargs: Any) -> None:

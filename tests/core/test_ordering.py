@@ -57,6 +57,19 @@ def waits_for(made: Workflow) -> set[str]:
     return {dependency.split(":")[2] for dependency in made.external}
 
 
+def test_jobs_of_the_same_version_once_more_have_other_ids(mirror: Mirror) -> None:
+    """Others may have waited for the jobs before, and must not wait for these; planned again before an outcome, a
+    version has the same."""
+    net = mirror.declare(NET)
+    first = planned(mirror, net).jobs[0].id
+    assert planned(mirror, net).jobs[0].id == first
+    mirror.settle(NET)
+    second = planned(mirror, net).jobs[0].id
+    assert planned(mirror, net).jobs[0].id == second
+    mirror.settle(NET)
+    assert len({first, second, planned(mirror, net).jobs[0].id}) == 3
+
+
 # ------------------------------------------------------------------------------------------------- holding
 
 

@@ -195,6 +195,16 @@ def test_leftovers_are_what_nobody_declares(mirror: Mirror) -> None:
     assert list(mirror.world.leftovers()) == sorted([GATEWAY, PORT])
 
 
+def test_a_request_for_what_is_not_declared_is_work(mirror: Mirror) -> None:
+    """An operator asked for a resource whose declaration went: the request has to go, too, though nothing else is
+    recorded."""
+    mirror.put(keys.RECONCILE + "v2.0/nets/n", {"by": "me"})
+    assert list(mirror.world.leftovers()) == [NET]
+    assert mirror.world.needs_work(NET)
+    mirror.world.delete(keys.RECONCILE + "v2.0/nets/n")
+    assert not mirror.world.needs_work(NET)
+
+
 def test_marked_are_those_that_are_still_declared(mirror: Mirror) -> None:
     """A mark counts until it is taken back or the declaration goes."""
     mirror.declare(NET, 1, marked=True)

@@ -220,6 +220,14 @@ def test_what_was_seen_is_not_written_once_the_watch_has_ended() -> None:
     assert Player(Case(70378, 60, "swarm")).run().violation is None
 
 
+@pytest.mark.parametrize("seed", [11, 26, 96, 208])
+def test_what_is_asked_for_is_done_once(seed: int) -> None:
+    """Steered, with 20 resources: a request for what is not declared any more goes (11); jobs of the same version once
+    more are not those for which others waited (26); what was deleted without jobs is not deleted again and again (96);
+    a late mirror does not end the watch of a port that is built once more (208)."""
+    assert Player(Case(seed, 20, "steered")).run().violation is None
+
+
 @pytest.mark.parametrize("seed", [54, 298])
 def test_order_is_given_up_before_those_who_need_the_update_only(seed: int) -> None:
     """A deletion waits for those of its dependencies that use what it deletes, and for nobody else (54); a job goes on

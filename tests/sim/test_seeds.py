@@ -16,7 +16,7 @@ from sim.world import Case
 pytestmark = pytest.mark.timeout(1800)
 SEEDS = 20
 #: Profile → resources of each run. The smaller, the wilder.
-RESOURCES = {"swarm": 40, "storm": 10, "rough": 40, "tangle": 20}
+RESOURCES = {"swarm": 40, "storm": 10, "rough": 40, "tangle": 20, "steered": 20}
 
 
 @pytest.fixture(scope="module")
