@@ -67,6 +67,7 @@ class Holdings:
         self._owned: dict[int, Entry] = {}
         #: The same as others are told of it: never changed, but made anew (`_changed`).
         self._terms: Mapping[int, int] = {}
+        self._newest = 0
         self._taken_at: Mapping[int, int] = {}
         self._listed = False
         self._moving = False
@@ -298,10 +299,11 @@ class Holdings:
 
     def _changed(self) -> None:
         self._terms = {number: entry.create_revision for number, entry in self._owned.items()}
+        self._newest = max(self._newest, *self._terms.values(), 0)
         self._taken_at = {number: entry.mod_revision for number, entry in self._owned.items()}
 
     def _tell(self) -> None:
-        owned = Owned(self.terms(), self._drain.leaving, self._drain.round)
+        owned = Owned(self.terms(), self._drain.leaving, self._drain.round, self._newest)
         if owned != self._told:
             self._told = owned
             self._bridge.tell_heat(self.tenure())

@@ -70,11 +70,13 @@ class Owned:
 
     A term that differs from the one before means that somebody else may have owned it in between. `leaving`: those
     of them that are about to be given to another controller: no new job is begun there; `round` numbers the sets.
+    `newest`: the highest term that this controller has had so far; of ownerships that are later this says nothing.
     """
 
     terms: Mapping[int, int]
     leaving: frozenset[int] = frozenset()
     round: int = 0
+    newest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

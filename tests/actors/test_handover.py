@@ -59,6 +59,16 @@ def test_a_new_bridge_of_an_owner_need_not_wait() -> None:
     assert after.terms == before.terms
 
 
+def test_who_is_told_of_ownerships_hears_up_to_which_that_is() -> None:
+    """The highest term ever had, also when that has gone to another: a request under a later one is not ended."""
+    first, second = joined()
+    highest = max(first.terms.values())
+    rest(first)
+    second.run(0.5)
+    assert first.of(Owned)[-1].newest == highest
+    assert second.of(Owned)[-1].newest == max(second.terms.values()) > highest
+
+
 def test_what_leaves_is_kept_until_it_rests() -> None:
     """The old owner says what leaves and goes on writing there; once its shards rest the other has it at once."""
     first, second = joined()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.core.ownership import VSHARDS, vshard
-from actors.messages import HeatDone, Owned, Rested
+from actors.messages import HeatDone, Owned, Rested, Tenure
 from tests.actors.heat_rig import CALL_S, CREATE, STACK_S, Rig, calls_take_time, ref
 
 __all__ = ["calls_take_time"]
@@ -72,3 +72,17 @@ def test_heat_is_not_asked_for_what_is_not_ours() -> None:
     rig.host.tell(rig.heat, Owned({}), sender=rig.host.external("bridge"))
     rig.run(3 * STACK_S)
     assert rig.answers == {}
+
+
+@pytest.mark.parametrize("newest", [7, 8])
+def test_what_was_said_before_an_ownership_does_not_end_it(newest: int) -> None:
+    """While a controller takes its share, piece by piece, a shard may hear of the next piece and ask for something in
+    it before this actor has heard of the last one, which knows nothing of the request. A later word ends it."""
+    rig, number = Rig(), vshard(str(ref()))
+    free, bridge = (number + 1) % VSHARDS, rig.host.external("bridge")
+    rig.host.tell(rig.heat, Tenure({number: 8}, 1e9), sender=bridge)
+    rig.ask("a", term=8)
+    rig.run(CALL_S * 1.5)
+    rig.host.tell(rig.heat, Owned({free: 7}, newest=newest), sender=bridge)
+    rig.run(3 * STACK_S)
+    assert ("a" in rig.answers) is (newest < 8)
