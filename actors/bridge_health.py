@@ -1,7 +1,8 @@
 """What is wrong with etcd, by name, and since when: the part of the EtcdBridge that tells it.
 
 Guarantees: `up` only while the watch runs and we are a member; `since` is when that changed last; a condition
-such as NoSpace stands until the same thing has succeeded. Told to the shards and logged once per change.
+such as NoSpace stands until the same thing has succeeded; of jobs, until another version is begun. Told to the
+shards and logged once per change.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from actors.core import keys
 from actors.core.errors import ErrorClass, PortError
+from actors.core.job_ids import resource_of
 from actors.messages import StoreHealth
 from actors.ports import Delete, Put, WriteSet
 
@@ -59,7 +62,7 @@ class Health:
             sizes = {w.key: len(w.value) for w in write_set.writes if isinstance(w, Put)}
             largest = max(sizes, key=lambda key: sizes[key], default="")
             if len(self._too_large) < TOO_LARGE_MAX:
-                self._too_large[largest] = f"{largest} ({sizes.get(largest, 0)} bytes)"
+                self._too_large[_about(largest)] = f"{largest} ({sizes.get(largest, 0)} bytes)"
             self._show_too_large()
         elif failure.error_class is ErrorClass.TERMINAL:
             writes = write_set.writes if write_set is not None else ()
@@ -73,7 +76,10 @@ class Health:
         for write in write_set.writes:
             if isinstance(write, Put):
                 self.note(NO_SPACE, "")
-            if self._too_large.pop(write.key, None) is not None:
+            begun = isinstance(write, Put) and write.key.startswith(keys.ACCEPTED)
+            gone = isinstance(write, Delete) and write.key.startswith((keys.ACCEPTED, keys.STATE))
+            over = [_about(write.key), *([_jobs_of(write.key.rpartition("/")[2])] if begun or gone else [])]
+            if [one for one in over if self._too_large.pop(one, None) is not None]:
                 self._show_too_large()
         self.permitted({_part(write) for write in write_set.writes})
 
@@ -113,6 +119,16 @@ class Health:
         for what in before.conditions.keys() - conditions.keys():
             log.info("%s is over", what)
         self._bridge.tell_shards(self.told)
+
+
+def _about(key: str) -> str:
+    """What is over-size: the value of that key; of a job those of its resource, as a later version has other jobs."""
+    found = resource_of(key[len(keys.JOBS) :]) if key.startswith(keys.JOBS) else None
+    return _jobs_of(found[0].id) if found is not None else key
+
+
+def _jobs_of(resource_id: str) -> str:
+    return f"{keys.JOBS}{resource_id}"
 
 
 def _part(write: Put | Delete) -> str:

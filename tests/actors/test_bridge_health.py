@@ -9,7 +9,7 @@ import pytest
 
 from actors.core.errors import ErrorClass, PortError
 from actors.core.ownership import SHARDS, VSHARDS, assign
-from actors.ports import Entry, Put, StoreStatus, WriteSet
+from actors.ports import Delete, Entry, Put, StoreStatus, WriteSet
 from sim.fake_etcd import FakeEtcd
 from sim.fake_store import FakeSession
 from tests.actors.bridge_rig import BridgeRig, once, ref_in
@@ -89,4 +89,29 @@ def test_shards_that_could_not_be_taken_for_a_while_are_a_condition_that_ends(
     assert "PermissionDenied" in rig.health.conditions
     rig.run(1.0)
     assert len(rig.terms) == VSHARDS
+    assert rig.health.conditions == {}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        Put("/esi-worker/config/v2.0/networks/n", b"{}"),
+        Delete("/esi-worker/config/v2.0/networks/n"),
+        Delete("/state/v2.0/networks/n"),
+    ],
+    ids=["begun", "forgotten", "never begun and forgotten"],
+)
+def test_over_size_jobs_are_a_condition_until_a_later_version(later: Put | Delete) -> None:
+    """The jobs of another version have other names: it is over as soon as one is begun or the resource is gone, and not
+    when the failure itself is recorded, or something of another resource."""
+    rig = BridgeRig()
+    rig.run(1.0)
+    one = ref_in(3)
+    rig.commit("big", Put("/jobs/all/create:heat_worker:network:n:1:abcde", b"x" * 1_700_000), ref=one)
+    rig.commit("failed", Put("/state/v2.0/networks/n", b"{}"), ref=one)
+    rig.commit("other", Put("/esi-worker/config/v2.0/networks/m", b"{}"), ref=one)
+    rig.run(1.0)
+    assert "network:n:1:abcde (1700000 bytes)" in rig.health.conditions["TooLarge"]
+    rig.commit("later", later, ref=one)
+    rig.run(1.0)
     assert rig.health.conditions == {}
