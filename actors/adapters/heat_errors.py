@@ -25,7 +25,15 @@ _LONGEST = 500
 _KIND_LONGEST = 100
 #: So much of a text is looked at: finding markup that never ends takes the square of its length.
 _LOOKED_AT = 4_000
-_MARKUP = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+#: Of pages that proxies and web servers make of an error. What else stands in angle brackets is Heat's own word.
+_TAGS = (
+    "html|head|title|meta|link|style|script|body|main|header|footer|section|article|div|span|center|address|h[1-6]|p|br|hr"
+    "|b|i|u|a|em|strong|small|big|font|tt|code|pre|ul|ol|li|dl|dt|dd|table|thead|tbody|tr|th|td|img|form|input|button"
+)
+_MARKUP = re.compile(
+    rf"<(style|script|head)\b.*?</\1>|<!--.*?-->|<!doctype\b[^>]*>|</?(?:{_TAGS})(?:\s[^>]*|/)?>",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 class BrokenAnswerError(Exception):

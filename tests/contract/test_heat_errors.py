@@ -251,3 +251,23 @@ def test_an_address_that_cannot_be_reached_is_told_without_its_login() -> None:
         str(told)
         == "ConnectFailure: Unable to establish connection to http://***@heat:8004/v1/t/stacks: refused"
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("The resource could not be found.<br /><br />\n\n\n", "The resource could not be found."),
+        ("<!DOCTYPE html><html><head><title>no</title></head><BODY class='x'><h1>502</h1>", "502"),
+        ("Value '<name>' is longer than allowed", "Value '<name>' is longer than allowed"),
+        ("a < b and c > d", "a < b and c > d"),
+        ("<urlopen error [Errno 111] Connection refused>", "<urlopen error [Errno 111] Connection refused>"),
+    ],
+)
+def test_markup_is_taken_out_of_what_heat_says_and_nothing_else(
+    embedded: HttpWorld, message: str, shown: str
+) -> None:
+    """Pages are told in plain words; what Heat itself puts into angle brackets may be just what is wrong."""
+    embedded.fault(action="status", status=400, type="StackValidationFailed", message=message)
+    with pytest.raises(PortError) as caught:
+        embedded.stacks.find("t", "s")
+    assert caught.value.failure.text == shown
