@@ -50,7 +50,8 @@ def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping
         for key, entry in entries.items()
         if key.startswith(keys.JOBS)
     )
-    return Records(declared, accepted, outcome, jobs, results, bool(handlers_built(entries, p)))
+    requested = p.request in entries
+    return Records(declared, accepted, outcome, jobs, results, bool(handlers_built(entries, p)), requested)
 
 
 def is_behind(p: Paths, read: ReadDone, world: World, seen: int) -> bool:

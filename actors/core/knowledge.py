@@ -21,7 +21,7 @@ from actors.core.lines import Line, read_line
 from actors.core.members import whole
 from actors.core.model import Action, Handler, Job, Json, Ref
 from actors.core.ordering import Held, try_plan
-from actors.core.outcome import Realised, choose_action
+from actors.core.outcome import DELETE_FAILED, Realised, choose_action
 from actors.core.ownership import vshard
 from actors.core.pauses import Pause
 from actors.core.plan import PlanError
@@ -247,6 +247,9 @@ class Knowledge:
     def _unplanned(self, ref: Ref, version: int) -> Status:
         world, declared = self.world, self.world.declaration(ref)
         if declared is None:
+            left = world.outcome(ref)
+            if left is not None and left.worker_state == DELETE_FAILED and not world.requested(ref):
+                return Status(ref, left.version, "failed", settled(world, ref), error=left.error)
             reason = "is not declared any more; what is left of it is to be removed"
             return Status(ref, version, "queued", reason)
         done, built = world.outcome(ref), world.targets(ref) is not None

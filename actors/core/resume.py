@@ -25,6 +25,7 @@ class Records:
     jobs: tuple[tuple[Job, int], ...]
     results: JsonObject | None  # job_state
     exists: bool  # a stack is recorded or something is watched
+    requested: bool = False  # an operator wants it once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ def _vanished(records: Records) -> Resumption:
     maybe = records.exists or (accepted is not None and _may_have_left(accepted, outcome))
     if not maybe or (outcome is not None and outcome.worker_state == DELETE_COMPLETED):
         return Forget()
-    if accepted is None or (outcome is not None and outcome.worker_state == DELETE_FAILED):
+    failed = outcome is not None and outcome.worker_state == DELETE_FAILED
+    if accepted is None or (failed and not records.requested):
         return Nothing()  # for people: without the accepted copy nothing tells how to delete what exists
     # revision 0: the guard of T1 is that it is not declared
     return Fresh(replace(accepted, marked_for_deletion=True, revision=0))

@@ -280,6 +280,11 @@ ACCEPTED = Declared(REF, 1, {"id": "p"}, revision=4)
         ),
         ({"accepted": None, "outcome": done(1), "exists": True}, Nothing()),
         ({"outcome": done(2, "DELETE_FAILED"), "exists": True}, Nothing()),
+        (
+            {"outcome": done(2, "DELETE_FAILED"), "exists": True, "requested": True},
+            Fresh(replace(ACCEPTED, marked_for_deletion=True, revision=0)),
+        ),
+        ({"accepted": None, "outcome": done(1), "exists": True, "requested": True}, Nothing()),
         ({"outcome": Outcome(2, "StackFailed", "DELETE_FAILED", 1), "exists": False}, Nothing()),
         (
             {"outcome": Outcome(1, "StackFailed", "CREATE_FAILED", 1), "exists": False},
