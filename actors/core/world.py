@@ -342,9 +342,8 @@ class World:
 
     def needs_work(self, ref: Ref) -> bool:
         """Whether its declared version has no outcome yet, or something of it is left over."""
-        config = self._config.get(ref)
-        if config is None:
+        if ref not in self._config:
             # an outcome may be all there is: of a deletion without jobs, of a failure before the plan
-            recorded = ref in self._jobs.refs() or ref in self._accepted.refs or ref in self._outcomes
-            return (recorded or ref in self._requested.refs) and self.vanished(ref)
+            known = (self._jobs.refs(), self._accepted.refs, self._outcomes, self._requested.refs)
+            return any(ref in refs for refs in known) and self.vanished(ref)
         return not self.is_final(ref) or ref in self._jobs.refs() or ref in self._requested.refs
