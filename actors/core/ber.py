@@ -214,7 +214,8 @@ def value_of(tag: int, body: bytes) -> Value:
     if tag in (_OCTETS, _OPAQUE):
         return body
     if tag in _UNSIGNED and 1 <= len(body) <= _UNSIGNED[tag]:
-        value = int.from_bytes(body, "big", signed=True)
+        # of full size and without its leading zero, as some agents send it, it is no negative number
+        value = int.from_bytes(body, "big", signed=len(body) != _UNSIGNED[tag] - 1)
         if 0 <= value < 1 << (8 * _UNSIGNED[tag] - 8):
             return value
     if tag in _MISSING and not body:

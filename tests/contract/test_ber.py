@@ -232,6 +232,14 @@ def test_values_that_no_response_may_hold(tag, body):
         ber.value_of(tag, body)
 
 
+@pytest.mark.parametrize(("tag", "octets"), [(0x41, 4), (0x42, 4), (0x43, 4), (0x46, 8)])
+def test_an_unsigned_number_without_its_leading_zero(tag, octets):
+    """Agents that forget it exist (net-snmp's tools read them): at full size it can mean nothing else. After 248 days
+    such an agent's uptime has its highest bit set."""
+    body = b"\x80" + bytes(octets - 2) + b"\x05"
+    assert ber.value_of(tag, body) == ber.value_of(tag, b"\0" + body) == int.from_bytes(body, "big")
+
+
 @pytest.mark.parametrize("bomb", [b"\x30\x80" * 8000, b"\x30\x82\xff\xff" * 4000, bytes(16_000)])
 def test_bombs_cost_nothing(bomb):
     """Nested or endless elements are refused at once."""
