@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from actors.cli.rendezvous import make_folder
+from actors.cli.rendezvous import make_folder, unwritten
 from config.examples import load_agents
 from config.sections import Snapshot
 from config.snmp_section import SnmpSection
@@ -136,9 +136,11 @@ class Services:
             self._lock.close()
             self._lock = None
             raise ServiceError(f"{owner} runs in {self._state} already") from error
-        self._lock.truncate(0)
-        self._lock.write(f"pid {os.getpid()}")
-        self._lock.flush()
+        try:
+            self._lock.truncate(0)
+            os.write(self._lock.fileno(), f"pid {os.getpid()}".encode())
+        except OSError as error:
+            raise unwritten(self._state, error) from error
 
     def _start_etcd(self) -> None:
         self._binary = find_etcd(default_cache_dir())

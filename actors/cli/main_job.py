@@ -134,7 +134,12 @@ class Run:
             settings.heat.endpoint,
             settings.snmp.devices,
         )
-        rendezvous.write(settings.paths.state_dir, running)
+        try:
+            rendezvous.write(settings.paths.state_dir, running)
+        except SettingsError as error:
+            if not http:
+                raise
+            self._display.say(f"problem: {error}")  # what runs already is not ended by that
         if http:
             rendezvous.remember_port(settings.paths.state_dir, http)
             self._display.say(f"dashboard: http://{http}/   metrics: http://{http}/metrics")

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -68,21 +69,35 @@ def claim(state_dir: Path) -> IO[str]:
         owner = file.read().strip() or "another controller"
         file.close()
         raise TakenError(f"{owner} runs in {state_dir} already: give each its own --state-dir") from error
-    file.truncate(0)
-    file.write(f"pid {os.getpid()}")
-    file.flush()
+    try:
+        file.truncate(0)
+        os.write(file.fileno(), f"pid {os.getpid()}".encode())
+    except OSError as error:
+        file.close()
+        raise unwritten(state_dir, error) from error
     return file
 
 
+def unwritten(state_dir: Path, error: OSError) -> SettingsError:
+    """The folder can be made and not be written: its disk is full."""
+    return SettingsError(
+        f"paths.state_dir: {state_dir} cannot be written: {error.strerror}; make room, or set another one (--state-dir)"
+    )
+
+
 def write(state_dir: Path, running: Running) -> None:
-    """Say where this process's system can be found."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fields = {"pid": running.pid, "etcd": running.etcd, "http": running.http, "token": running.token}
+    """Say where this process's system can be found. Raises SettingsError."""
+    fields = {"pid": running.pid, "born": _born(running.pid), "etcd": running.etcd, "http": running.http}
+    more = {"token": running.token, "heat": running.heat, "devices": dict(running.devices)}
     fresh = state_dir / f".{NAME}.{running.pid}"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({**fields, "heat": running.heat, "devices": dict(running.devices)}, file)
-    fresh.replace(state_dir / NAME)
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({**fields, **more}, file)
+        fresh.replace(state_dir / NAME)
+    except OSError as error:
+        raise unwritten(state_dir, error) from error
 
 
 def read(state_dir: Path) -> Running | None:
@@ -91,7 +106,10 @@ def read(state_dir: Path) -> Running | None:
         value: Any = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(value, Mapping) or not isinstance(value.get("pid"), int) or not _alive(value["pid"]):
+    if not isinstance(value, Mapping) or not isinstance(value.get("pid"), int):
+        return None
+    born = _born(value["pid"])
+    if not born or value.get("born") != born:  # it was killed, and its number may be another's by now
         return None
     etcd = value.get("etcd")
     endpoints = tuple(str(e) for e in etcd) if isinstance(etcd, list) else ()
@@ -110,8 +128,9 @@ def port_before(state_dir: Path) -> int:
 
 
 def remember_port(state_dir: Path, address: str) -> None:
-    """For `port_before`. `address`: host:port."""
-    (state_dir / PORT_NAME).write_text(address.rpartition(":")[2], encoding="ascii")
+    """For `port_before`, where it can be written. `address`: host:port."""
+    with suppress(OSError):
+        (state_dir / PORT_NAME).write_text(address.rpartition(":")[2], encoding="ascii")
 
 
 def remove(state_dir: Path) -> None:
@@ -121,11 +140,13 @@ def remove(state_dir: Path) -> None:
         (state_dir / NAME).unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def _born(pid: int) -> str:
+    """When a process began, in a form that no other process has ever had; "" if there is none of that number."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return ""
+    return f"{boot} {fields[19]}"

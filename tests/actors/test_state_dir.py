@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -50,6 +52,31 @@ def test_a_folder_that_cannot_be_made_is_wrong_use(
     assert main(["--state-dir", str(place), *arguments], lambda *given: Services(*given)) == 2
     told = capsys.readouterr().err
     assert f"paths.state_dir: {place} cannot be made: Not a directory" in told
+
+
+@pytest.mark.parametrize("arguments", [[], ["controller"]])
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """One line and exit code 2, before anything is started."""
+    if arguments:
+        monkeypatch.setenv("GATEWRIGHT_ETCD__ENDPOINTS", "http://127.0.0.1:1")
+        monkeypatch.setenv("GATEWRIGHT_HEAT__ENDPOINT", "http://127.0.0.1:1/v1")
+    for name in ("lock", "controller.lock"):
+        (tmp_path / name).symlink_to("/dev/full")
+    assert main(["--state-dir", str(tmp_path), *arguments], lambda *given: Services(*given)) == 2
+    assert f"paths.state_dir: {tmp_path} cannot be written: " in capsys.readouterr().err
+
+
+def test_a_number_that_another_process_has_by_now_is_no_controller(tmp_path: Path) -> None:
+    """A controller that was killed leaves its file, and its number goes to somebody else, whom no `drain` may end."""
+    rendezvous.write(tmp_path, Running(os.getpid()))
+    assert rendezvous.read(tmp_path) == Running(os.getpid())
+    file = tmp_path / "running.json"
+    said = json.loads(file.read_text())
+    for born in ("another boot 5", "", None):
+        file.write_text(json.dumps({**said, "born": born}))
+        assert rendezvous.read(tmp_path) is None
 
 
 def test_a_second_controller_does_not_take_the_folder_of_the_first(tmp_path: Path) -> None:
