@@ -28,6 +28,7 @@ from actors.core.find import find
 from actors.core.keys import CONFIG, TEMPLATES, decode_declared, encode_declared
 from actors.core.model import Ref
 from actors.core.past import explain_at
+from actors.core.printable import short_name
 from actors.styles import STYLES
 from config.examples import Document, read_documents
 
@@ -106,7 +107,7 @@ def explanation_text(explanation: Explanation) -> Text:
     text = Text()
     for depth, step in enumerate(explanation.steps):
         pad = "  " * depth
-        name = f" ({step.name})" if step.name else ""
+        name = f" ({short_name(step.name)})" if step.name else ""
         since = (
             f" for {duration(step.since_s)}" if step.since_s is not None and step.stage != "settled" else ""
         )
@@ -161,7 +162,7 @@ def critical_text(path: CriticalPath | None) -> str:
     lines = [f"critical path: {path.wall_s:.2f} s of wall time"]
     for leg in path.legs:
         parts = ", ".join(f"{part} {seconds:.2f}" for part, seconds in leg.parts.items() if seconds >= 0.005)
-        label = f"{leg.ref.type} {leg.name or leg.ref.id[:8]}"
+        label = f"{leg.ref.type} {short_name(leg.name) or leg.ref.id[:8]}"
         spent = leg.ends_s - leg.begins_s
         lines.append(f"  {leg.begins_s - path.began_s:8.2f} s  + {spent:6.2f} s  {label}: {parts}")
     totals = " + ".join(f"{part} {seconds:.2f}" for part, seconds in path.totals.items())
@@ -274,7 +275,7 @@ def _expected_s(plans: list[Planned], durations: Durations) -> float | None:
 
 
 def _planned_text(planned: Planned) -> Text:
-    label = f"{planned.ref}" + (f" ({planned.name})" if planned.name else "")
+    label = f"{planned.ref}" + (f" ({short_name(planned.name)})" if planned.name else "")
     text = Text(f"{planned.wave + 1:3d}. ")
     if planned.error:
         return text.append(f"{label} would fail: {planned.error}", "red")

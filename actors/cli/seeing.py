@@ -27,6 +27,7 @@ from actors.core.knowledge import Knowledge, Status
 from actors.core.lines import Line
 from actors.core.ownership import SHARDS, VSHARDS, shard_number, vshard
 from actors.core.pauses import resume
+from actors.core.printable import short_name
 from actors.core.stages import FINAL, STAGES
 from actors.styles import STYLES
 
@@ -235,7 +236,7 @@ class _View:
         chosen = sorted(rows, key=lambda row: (row.stage != "failed", row.stage == "settled", row.stage))
         for row in chosen[:height]:
             since = duration(row.since_s) if row.since_s is not None else ""
-            name = self._found.known.name(row.ref)
+            name = short_name(self._found.known.name(row.ref))
             label = f"{row.ref.type} {row.ref.id[:8]}" + (f" {name}" if name else "")
             stage = Text(row.stage, STYLES.get(row.stage, ""))
             table.add_row(label, str(row.version), stage, short(self._why(row)), since)
@@ -276,7 +277,7 @@ def _history(context: Context) -> int:
 
 
 def _history_table(known: Knowledge, lines: Iterable[Line], status: Status) -> Group:
-    name = known.name(status.ref)
+    name = short_name(known.name(status.ref))
     title = f"{status.ref}" + (f" ({name})" if name else "") + f": version {status.version} is {status.stage}"
     table = Table(box=None, pad_edge=False)
     for heading in ("version", "ended", "action", "outcome", "seconds", "where they went", "retries"):

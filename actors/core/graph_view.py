@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from actors.core.knowledge import Knowledge
 from actors.core.model import Json, Ref
 from actors.core.plan_view import references
-from actors.core.printable import printable
+from actors.core.printable import printable, short_name
 from actors.core.referring import OrderedView
 
 #: stage → (fill, outline) for Mermaid and DOT; readable on white and on black.
@@ -42,7 +42,7 @@ class Node:
     @property
     def label(self) -> str:
         """Type, name and the beginning of the id."""
-        return f"{self.ref.type} {self.name or self.ref.id[:8]}"
+        return f"{self.ref.type} {short_name(self.name) or self.ref.id[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

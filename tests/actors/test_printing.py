@@ -71,3 +71,13 @@ def test_a_tree_shows_them() -> None:
     insight = Insight()
     insight.declare(NET, name=EVIL)
     assert SHOWN in as_text(build(insight.known))
+
+
+def test_a_name_stays_on_its_line_and_ends() -> None:
+    """A name that holds line breaks can feign no line of ours, and one as long as a document fills no terminal."""
+    insight = Insight()
+    insight.declare(NET, name="a\nport p v1 settled\r\n" + "y" * 100_000)
+    told = as_text(build(insight.known)).splitlines()
+    assert len(told) == 1
+    assert "a port p v1 settled y" in told[0]
+    assert len(told[0]) < 200
