@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterable
+from http.client import HTTPException
 from typing import Final
 
 from actors.core.backoff import delay_s
@@ -81,9 +83,19 @@ class OpentsdbPut:
                     _log.warning("the time-series store takes values again")
                 self._failures = 0
                 return True
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             self._failures += 1
             if self._failures == 1:
-                _log.warning("the time-series store does not take values: %s", type(error).__name__)
+                _log.warning("the time-series store does not take values: %s", _why(error))
             self._ended.wait(delay_s(self._failures, self._pause_s, 60.0, self._url))
             return False
+
+
+def _why(error: Exception) -> str:
+    """In words, of which none is the store's own."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"it answers with HTTP {error.code}"
+    if isinstance(error, HTTPException):
+        return f"no answer in HTTP ({type(error).__name__})"
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (isinstance(cause, OSError) and cause.strerror) or type(cause).__name__

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler, TCPServer
 from typing import Any, ClassVar
 
 import pytest
@@ -85,6 +86,43 @@ def test_a_failing_store_costs_nothing(store, caplog):
     put.close()
     assert len([r for r in caplog.records if "does not take" in r.message]) == 1
     assert put.dropped + put.taken == 21
+
+
+def test_the_log_says_why_a_store_does_not_take_values(store, caplog):
+    """The number of its answer, or what kept it from being reached."""
+    Store.status = 403
+    for url in (f"http://{store}", "http://127.0.0.1:1"):
+        put = OpentsdbPut(url, pause_s=0.01)
+        put.offer(1.0, [POINT])
+        until(lambda: put.dropped == 1)  # noqa: B023 - waited for at once
+        put.close()
+    told = [r.getMessage() for r in caplog.records]
+    assert told == [
+        "the time-series store does not take values: it answers with HTTP 403",
+        "the time-series store does not take values: Connection refused",
+    ]
+
+
+def test_what_speaks_no_http_is_a_store_that_fails(caplog):
+    """Another service at that address costs the points and not the thread that puts them."""
+
+    class Banner(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"SSH-2.0-x\r\n")
+            self.request.recv(65536)
+
+    with TCPServer(("127.0.0.1", 0), Banner) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        put = OpentsdbPut(f"http://127.0.0.1:{server.server_address[1]}", pause_s=0.01)
+        put.offer(1.0, [POINT])
+        try:
+            until(lambda: put.dropped == 1)
+        finally:
+            put.close()
+            server.shutdown()
+            thread.join()
+    assert "no answer in HTTP" in caplog.text
 
 
 def test_no_store_and_no_address():
