@@ -159,8 +159,10 @@ def _declaration(where: str, entry: Any, types: TypeTable) -> tuple[str, bytes]:
         raise DocumentError(f"{where}: no such type {name!r}")
     _check_json(f"{where} ({name})", body)
     rid = body.get("id") if isinstance(body, dict) else None
-    if not isinstance(rid, str) or not rid or "/" in rid:
+    if not isinstance(rid, str):
         raise DocumentError(f"{where} ({name}): body must be a table with the text 'id'")
+    if not rid or "/" in rid:
+        raise DocumentError(f"{where} ({name}): id {rid!r} must not be empty or hold a /")
     if not rid.isprintable():
         raise DocumentError(f"{where} ({name}): id {rid!r} must not hold control characters")
     if len(stack_name(Ref(name, rid))) > STACK_NAME_MAX:

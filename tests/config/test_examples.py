@@ -275,6 +275,8 @@ def test_the_mapping_language_is_used_in_all_its_ways():
         ("- {type: port, body: {id: a}, typ: x}", "declaration 1: no such member 'typ'"),
         ("- {type: prot, body: {id: a}}", "declaration 1: no such type 'prot'"),
         ("- {type: port, body: {name: a}}", "declaration 1 (port): body must be a table with the text 'id'"),
+        ("- {type: port, body: {id: a/b}}", "declaration 1 (port): id 'a/b' must not be empty or hold a /"),
+        ("- {type: port, body: {id: ''}}", "declaration 1 (port): id '' must not be empty or hold a /"),
         ("- {type: port, version: 0, body: {id: a}}", "(port a): version must be a positive integer"),
         (
             "- {type: port, body: {id: a}}\n- {type: port, body: {id: a}}",
