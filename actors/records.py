@@ -50,7 +50,7 @@ def read_records(ref: Ref, p: Paths, declared: Declared | None, entries: Mapping
         for key, entry in entries.items()
         if key.startswith(keys.JOBS)
     )
-    requested = p.request in entries
+    requested = entries[p.request].mod_revision if p.request in entries else 0
     return Records(declared, accepted, outcome, jobs, results, bool(handlers_built(entries, p)), requested)
 
 

@@ -135,8 +135,7 @@ class ResourceActor(Recorder):
 
     def _bill(self) -> None:
         run = self.run if self.state is State.RUNNING else None
-        kind = run.bill if run is not None else BILL.get(self.state, "own")
-        now = self.now()
+        kind, now = (run.bill if run is not None else BILL.get(self.state, "own")), self.now()
         if self.state is State.SETTLED:
             self.spans = Spans()  # what follows is another version's
         else:
@@ -249,8 +248,9 @@ class ResourceActor(Recorder):
         built = handlers_built(self.read, self.paths)
         self.action = action_for(declared, records, built)
         try:
-            ordered = self.holding.keeps_order(self.now())
-            made = try_plan(world, declared, records.accepted, self.action, built=built, ordered=ordered)
+            asked, ordered = records.requested, self.holding.keeps_order(self.now())
+            known = (world, declared, records.accepted, self.action)
+            made = try_plan(*known, built=built, ordered=ordered, asked=asked)
         except PlanError as error:
             failure = error.failure
             self.fail(Failure(ErrorClass.INVALID, failure.kind, f"{self.paths.config}: {failure.text}"))

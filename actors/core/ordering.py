@@ -54,14 +54,15 @@ def try_plan(
     *,
     built: frozenset[Handler] = frozenset(),
     ordered: bool = True,
+    asked: int = 0,
 ) -> Workflow | Jobless | Held:
-    """Plan now, or say what to wait for; not for the order alone unless `ordered`. Raises PlanError, with the cycle
-    printed if there is one."""
+    """Plan now, or say what to wait for; not for the order alone unless `ordered`. `asked`: the revision of the request
+    to build it once more, 0 if there is none. Raises PlanError, with the cycle printed if there is one."""
     forced: set[Ref] = set()
     while True:
         view = OrderedView(world, declared, forced, built)
         try:
-            work = partial(plan, view, declared, previous, action, salt=_salt(world, declared))
+            work = partial(plan, view, declared, previous, action, salt=_salt(declared, asked))
             made = limited(world, declared.ref, work)
         except TookTooLong as late:
             where = _mentioned_in(view, declared, late.parameter)
@@ -87,14 +88,10 @@ def try_plan(
     return made if held is None or (held.ordered and not ordered) else held
 
 
-def _salt(world: World, declared: Declared) -> str:
-    """What makes the ids of its jobs: the same as long as nothing has come of them, and others for the same version
-    once more, as others may have waited for the jobs before."""
-    outcome = world.outcome(declared.ref)
-    again = outcome is not None and outcome.version == declared.version
-    return (
-        f"{declared.revision} {outcome.revision}" if outcome is not None and again else str(declared.revision)
-    )
+def _salt(declared: Declared, asked: int) -> str:
+    """What makes the ids of its jobs: the same however often they are planned, and others for the same version once
+    more, as others may have waited for the jobs before."""
+    return f"{declared.revision} {asked}" if asked else str(declared.revision)
 
 
 def _held(world: World, declared: Declared, action: Action, producers: Collection[Ref]) -> Held | None:

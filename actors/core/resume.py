@@ -25,7 +25,7 @@ class Records:
     jobs: tuple[tuple[Job, int], ...]
     results: JsonObject | None  # job_state
     exists: bool  # a stack is recorded or something is watched
-    requested: bool = False  # an operator wants it once more
+    requested: int = 0  # the revision of an operator's request to build it once more
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "same ids",
         "jobs of a version once more are called as those before",
-        swap(ordering, "_salt", lambda _, declared: str(declared.revision)),
+        swap(ordering, "_salt", lambda declared, _: str(declared.revision)),
         STEERED,
     ),
     Bug(
