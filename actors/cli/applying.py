@@ -10,6 +10,7 @@ has its outcome, and stands an etcd that is away for a while.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,14 @@ class Written:
     error: str = ""
 
 
+def seconds(text: str) -> float:
+    """How long to wait. Raises ValueError."""
+    timeout_s = float(text)
+    if not 0 <= timeout_s < math.inf:
+        raise ValueError(text)
+    return timeout_s
+
+
 def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     """The command."""
     command = output.with_json(
@@ -56,7 +65,7 @@ def add_commands(_parser: argparse.ArgumentParser, commands: Any) -> None:
     )
     command.add_argument("--delete", action="store_true", help="mark everything in the files for deletion")
     command.add_argument("--wait", action="store_true", help="until every written version has its outcome")
-    command.add_argument("--timeout", type=float, default=600.0, metavar="S", help="how long to wait (600)")
+    command.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="how long to wait (600)")
     command.set_defaults(run=_apply)
 
 

@@ -96,7 +96,8 @@ def number(query: Query, name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ValueError(f"{name} must be a whole number that is not negative, not {text[:40]!r}")
+        wanted = "a whole number that is not negative, of at most 18 digits"
+        raise ValueError(f"{name} must be {wanted}, not {text[:40]!r}")
     return int(text)
 
 
