@@ -15,7 +15,7 @@ from actors.core.graph import show_cycle
 from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Job, JsonObject, Ref
 from actors.core.outcome import stack_was_built
-from actors.core.replacing import may_wait_for, replacement
+from actors.core.replacing import may_wait_for, once_more, replacement
 from actors.core.waiting import Waiting
 from actors.core.world import World
 from actors.ports import Entry
@@ -48,6 +48,7 @@ class Waits:
             more = len(found) - 1
             found = dict(itertools.islice(found.items(), 1))
         else:
+            live |= self._once_more()
             found, users = self._without_rings(live)
             more = len(live) - 1
             replaced, others = self._replaced()
@@ -80,6 +81,15 @@ class Waits:
     def doomed(self, live: bool) -> Failure | None:
         """Why there is no use in going on; nor in waiting, if something is `live`."""
         return self.failure(early=True) or (self.cycle() if live else None)
+
+    def _once_more(self) -> dict[str, Ref]:
+        """The jobs that build what a producer failed to."""
+        found: dict[str, Ref] = {}
+        for dependency, (ref, version) in self._external.items():
+            if ref in self._related and produces(dependency) and not self._world.live(dependency):
+                job = once_more(self._world, ref, version, [each.id for each in self._world.jobs_of(ref)])
+                found |= {job: ref} if job is not None else {}
+        return found
 
     def _replaced(self) -> tuple[dict[str, Ref], tuple[Ref, ...]]:
         """The jobs that took the place of producers before those began, and all for whom they may wait: a change there

@@ -1,4 +1,5 @@
-"""What takes the place of a job that was replaced before it began (contract 10.5 with 2.5), and who may wait for it.
+"""What takes the place of a job that was replaced before it began (contract 10.5 with 2.5), and who may wait for it;
+and of one that failed and is tried once more, under another id.
 
 Guarantees: nobody waits for a job that may wait for him, through whomever: jobs that are waited for in the place of
 others are younger than who waits, so of themselves they make rings. What may be waited for is never told too small; it
@@ -7,8 +8,12 @@ changes only with a job, a declaration or an outcome of those that are told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Handler, Ref
 from actors.core.ordering import users_before
+from actors.core.outcome import stack_was_built
 from actors.core.recorded_job import RecordedJob
 from actors.core.referring import refers_to
 from actors.core.world import World
@@ -25,6 +30,17 @@ def replacement(world: World, ref: Ref, version: int) -> RecordedJob | None:
     builds = (Action.CREATE, Action.MODIFY)
     found = (job for job in world.jobs_of(ref) if job.handler is Handler.HEAT and job.action in builds)
     return next(found, None)
+
+
+def once_more(world: World, ref: Ref, version: int, jobs: Iterable[str]) -> str | None:
+    """Which of these jobs of `ref` builds what failed at that version or a later one. Whoever had waited for the job
+    that failed, and did not fail with it (he was paused, or nobody owned him), waits for this one."""
+    outcome = world.outcome(ref)
+    if outcome is None or not outcome.error or outcome.version < version:
+        return None
+    if stack_was_built(outcome.error, ref, outcome.version):
+        return None
+    return next((job for job in jobs if produces(job) and resource_of(job) == (ref, outcome.version)), None)
 
 
 def may_wait_for(world: World, start: Ref) -> tuple[Ref, ...]:

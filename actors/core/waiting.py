@@ -16,7 +16,7 @@ from actors.core.model import Action, Declared, Handler, Ref
 from actors.core.ordering import awaits, users_before
 from actors.core.outcome import stands
 from actors.core.referring import refers_to
-from actors.core.replacing import may_wait_for, replacement
+from actors.core.replacing import may_wait_for, once_more, replacement
 from actors.core.world import World
 
 
@@ -86,9 +86,10 @@ class Waiting:
         jobs = self.world.jobs_of(ref)
         related = {other for job in jobs for other in job.resources}
         found = {other for job in jobs for other in job.needs if _is_to_come(self.world, other)}
-        for name, (other, _) in _dependencies(self.world, ref):
-            if other in related and produces(name) and self._live(name, other):
-                found.add(other)
+        for name, (other, version) in _dependencies(self.world, ref):
+            if other in related and produces(name):
+                again = once_more(self.world, other, version, self._jobs_of(other))
+                found |= {other} if self._live(name, other) or again else set()
         return found - {ref}
 
     def _ordered(self, ref: Ref) -> set[Ref]:
@@ -100,6 +101,9 @@ class Waiting:
             if live or (replaced and ref not in may_wait_for(self.world, other)):
                 found.add(other)
         return found
+
+    def _jobs_of(self, ref: Ref) -> Collection[str]:
+        return self.jobs if ref == self.planned else [job.id for job in self.world.jobs_of(ref)]
 
     def _live(self, name: str, ref: Ref) -> bool:
         return name in self.jobs if ref == self.planned else self.world.live(name)

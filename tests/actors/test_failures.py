@@ -30,6 +30,7 @@ from tests.actors.trouble import (
     document,
     error_of,
     fate_of,
+    jobs_of,
     nothing_in_flight,
     quota,
     refuse,
@@ -291,3 +292,23 @@ def test_the_store_away_for_a_while(trial: Trial) -> None:
     trial.settle(limit_s=300.0)
     assert [ref for ref in CHAIN if error_of(trial, ref)] == []
     assert len(trial.living()) == len(set(trial.living())) == 6
+
+
+def test_who_was_paused_waits_for_a_producer_that_is_tried_again() -> None:
+    """It had a plan when the producer failed, and goes on while that one is being built once more: neither does it die
+    of the failure that is being mended, nor is it built first."""
+    trial = Trial(heat=Settings(extra_s=lambda action, name: 5.0))
+    fate_of(trial, NETWORK, Fate.FAIL)
+    trial.declare_example([NETWORK, SUBNET])
+    trial.host.advance(2.0)
+    assert jobs_of(trial, SUBNET, 1), "it is planned"
+    pause = f"{keys.PAUSE}resource/{TYPES.path(SUBNET)}"
+    trial.put(pause, {"by": "me"})
+    trial.host.advance(20.0)
+    assert error_of(trial, NETWORK)
+    fate_of(trial, NETWORK, Fate.NATURAL)
+    trial.put(keys.RECONCILE + TYPES.path(NETWORK), {"by": "me"})
+    trial.host.advance(2.0)
+    trial.client.commit([WriteSet((Delete(pause),))])
+    trial.settle()
+    assert (error_of(trial, NETWORK), error_of(trial, SUBNET)) == ("", "")

@@ -134,6 +134,23 @@ def test_of_a_producer_that_ran_nothing_is_waited_for() -> None:
     assert waits.live() is None
 
 
+def test_the_job_that_builds_what_a_producer_failed_to_is_waited_for() -> None:
+    """Under its new id, by whoever did not fail with it meanwhile; so its own workflow, an update that
+    comes after its users, does not wait for him. What was built, but not seen as it should be, is there."""
+    mirror = Mirror()
+    waits = ordered(mirror)
+    user = mirror.job(PORT, refers=[NET], dependency=[f"create:heat_worker:{NET}:1:yyyyy"])
+    mirror.settle(NET, error="StackFailed: no host")
+    again = mirror.job(NET, action=Action.MODIFY)
+    assert waits.live() == (f"waits for {again}", (NET,))
+    assert waits.doomed(live=True) is None
+    params = (Param("name", ParamType.VALUE, None),)
+    update = Job(again, Action.MODIFY, Handler.HEAT, NET, 1, {}, params, (user,))
+    assert Waits(mirror.world, update).live() is None
+    mirror.settle(NET, error=f"MonitorTimeout: create:monitoring_worker:{NET}:1:xxxxx: away")
+    assert waits.live() is None
+
+
 def test_the_order_is_given_up_before_it_makes_a_ring() -> None:
     """The job that took the place waits for a gateway's, and that one comes to wait for the port: who is told of
     changes of all of them sees that it would be for ever."""

@@ -88,9 +88,11 @@ class Mirror:
         action: Action = Action.CREATE,
         handler: Handler = HEAT,
         refers: Any = (),
+        dependency: Any = (),
     ) -> str:
-        """Record an unfinished job of it that refers to these resources; returns its id."""
+        """Record an unfinished job of it that refers to these resources, and comes after these; returns its id."""
         name = f"{action}:{handler}:{ref}:{version}:xxxxx"
         params = (Param("p", ParamType.VALUE, None, tuple(refers)),)
-        self.put(keys.JOBS + name, keys.encode_job(Job(name, action, handler, ref, version, {}, params)))
+        job = Job(name, action, handler, ref, version, {}, params, tuple(dependency))
+        self.put(keys.JOBS + name, keys.encode_job(job))
         return name
