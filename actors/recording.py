@@ -65,6 +65,9 @@ class Recorder(Requester):
         self.results: JsonObject = {}
         self.run: Run | None = None
         self.ended = False  # an outcome was written since the last look
+        self.unmet = (
+            False  # an operator's request was found by the last look, and nothing can be done about it
+        )
         self.attempts = 0
         self.tried = False
         self.templates: dict[Handler, Template] = {}

@@ -207,7 +207,7 @@ class ResourceActor(Recorder):
             self.pauses += 1
             self.arm(backoff.delay_s(self.pauses, *MIRROR_PAUSE_S, str(self.ref)), "overdue")
             return
-        self.pauses, self.read, world = 0, message.entries, self.desk.world
+        self.pauses, self.unmet, self.read, world = 0, False, message.entries, self.desk.world
         self.declared, self.created = world.declaration(self.ref), world.created(self.ref)
         try:
             decision = resume.resume(read_records(self.ref, self.paths, self.declared, message.entries))
@@ -236,6 +236,7 @@ class ResourceActor(Recorder):
                 self.jobs, self.results, self.attempts = (), {}, 0
                 self.event(Event.FRESH)
             case _:
+                self.unmet = self.paths.request in self.read
                 self.event(Event.NOTHING)
 
     def _do_plan(self) -> None:
@@ -331,8 +332,7 @@ class ResourceActor(Recorder):
         self.run.begin(self.attempts)
 
     def _do_back_off(self) -> None:
-        self.attempts += 1
-        options = self.desk.options
+        self.attempts, options = self.attempts + 1, self.desk.options
         lasting = self.failure is not None and self.failure.error_class is ErrorClass.QUOTA
         base_s = options.retry_cap_s if lasting else options.retry_base_s
         delay = backoff.delay_s(self.attempts, base_s, options.retry_cap_s, f"{self.ref}:{self.version}")
@@ -344,6 +344,6 @@ class ResourceActor(Recorder):
     def _do_settle(self) -> None:
         self.reason, self.attempts = "", 0
         self.holding = Holding(self.desk.options.missing_resource_wait_s)
-        newest = self.desk.world.declaration(self.ref)
-        again = (self.declared is None and self.ended) or resume.marked_anew(newest, self.declared)
-        self.tell(self.desk.shard, Settled(self.ref, self.version, again, self.created))
+        marked = resume.marked_anew(self.desk.world.declaration(self.ref), self.declared)
+        again = marked or (self.declared is None and self.ended)
+        self.tell(self.desk.shard, Settled(self.ref, self.version, again, self.created, self.unmet))

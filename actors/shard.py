@@ -309,7 +309,7 @@ class Shard(BaseActor):
         # a new life, at whatever version; cleared away by the API server while the outcome was being written
         anew = world.created(ref) > message.created
         gone = message.version > 0 and not version and world.needs_work(ref)
-        asked = bool(version or message.version) and world.requested(ref)  # else it cannot be met
+        asked = world.requested(ref) and not message.unmet
         if newer or anew or gone or message.again or asked:  # nobody will tell of it again
             self._queue.setdefault(ref, self.now())
         self._admit()

@@ -56,12 +56,14 @@ class Report:
 class Settled:
     """ResourceActor → Shard: nothing left to do for this version; I may be passivated. `again`: but the resource
     is not declared any more, so what is recorded of it is to be looked at once more. `created`: the revision at which
-    the declaration that I know was first written (0: I know of none), so that a new life is not taken for the old."""
+    the declaration that I know was first written (0: I know of none), so that a new life is not taken for the old.
+    `unmet`: an operator's request was read that cannot be met."""
 
     ref: Ref
     version: int
     again: bool = False
     created: int = 0
+    unmet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

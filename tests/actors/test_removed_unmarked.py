@@ -6,6 +6,7 @@ import pytest
 
 from actors.core import keys
 from actors.core.knowledge import Knowledge
+from actors.messages import ReadDone
 from actors.ports import Delete, Put, StackSpec, WriteSet
 from tests.actors.rig import TYPES
 from tests.actors.trial import NETWORK, Trial, config_key
@@ -49,6 +50,19 @@ def test_retry_deletes_what_is_left(trial: Trial) -> None:
     trial.host.advance(5.0)
     trial.client.commit([WriteSet((Put(keys.RECONCILE + TYPES.path(NETWORK), b"{}"),))])
     trial.host.advance(10.0)
+    assert trial.leftovers(NETWORK) == []
+
+
+def test_a_request_is_met_that_comes_while_it_is_looked_at(trial: Trial) -> None:
+    """Whatever made its shard look: what was read then says nothing of the request."""
+    (stack,) = trial.stacks.find(TENANT, NAME)
+    trial.stacks.delete(TENANT, NAME, stack.id)
+    trial.host.advance(5.0)
+    trial.network.meddle = lambda message: (2.0 if isinstance(message, ReadDone) else 0.0,)
+    trial.declare([template("network", {}, "heat_template_version: 2014-10-16")])
+    trial.host.advance(1.0)
+    trial.client.commit([WriteSet((Put(keys.RECONCILE + TYPES.path(NETWORK), b"{}"),))])
+    trial.host.advance(30.0)
     assert trial.leftovers(NETWORK) == []
 
 
