@@ -130,8 +130,9 @@ class Waits:
         return world.needs_work(ref) and not (world.marked(ref) or world.vanished(ref))
 
     def _is_tried_again(self, ref: Ref, version: int) -> bool:
-        """Whether jobs of the version that failed are recorded: its outcome is of the time before them."""
-        return any(job.version == version for job in self._world.jobs_of(ref))
+        """Whether jobs that build the version that failed are recorded: its outcome is of the time before them."""
+        jobs = (job for job in self._world.jobs_of(ref) if job.action is not Action.LOGICAL_DELETE)
+        return any(job.version == version for job in jobs)
 
     def outputs_needed(self, results: JsonObject) -> tuple[Ref, ...]:
         """Whose stack records must be read before the job can run: none for what takes something away, so that

@@ -213,3 +213,15 @@ def test_a_producer_that_is_built_anew_dooms_nobody_yet() -> None:
     assert waits.failure(early=True) == told
     mirror.settle(NET, 3)
     assert waits.failure() is None
+
+
+def test_a_producer_that_failed_and_is_being_deleted_is_not_tried_again() -> None:
+    """Marked without a new version (contract 2.1): nobody is built in its absence."""
+    mirror = Mirror()
+    waits = ordered(mirror)
+    mirror.settle(NET, error="StackFailed: no host")
+    mirror.declare(NET, marked=True)
+    mirror.job(NET, action=Action.LOGICAL_DELETE)
+    told = waits.failure()
+    assert told is not None
+    assert told.text.endswith("StackFailed: no host")
