@@ -18,8 +18,10 @@ from actors.cli.context import Context, UsageError
 from actors.cli.reach import Installation, installation, who
 from actors.core import keys
 from actors.core.find import SHOWN_MAX, NotFoundError, find
+from actors.core.graph import producers_first
 from actors.core.json_text import compact
 from actors.core.model import Ref
+from actors.core.referring import refers_to
 from actors.ports import Delete, Put, WriteSet
 
 #: How long a drain may take before the process is ended; the process itself is done sooner.
@@ -155,7 +157,9 @@ def _retry(context: Context) -> int:
 
 def _request(context: Context, found: Installation, refs: list[Ref], text: str) -> int:
     value = compact({"by": who()})
-    sets = [WriteSet((Put(keys.RECONCILE + found.path(ref), value),)) for ref in refs]
+    # who is planned before what it needs is asked for too dies of the failure that is about to be mended
+    ordered = producers_first(refs, lambda ref: refers_to(found.known.world, ref))
+    sets = [WriteSet((Put(keys.RECONCILE + found.path(ref), value),)) for ref in ordered]
     for begin in range(0, len(sets), BATCH):
         found.store.commit(sets[begin : begin + BATCH])
     said = "\n".join(f"{ref} {text}" for ref in refs) or "nothing is failed"
