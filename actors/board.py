@@ -63,7 +63,7 @@ class MonitorBoard:
         looked_at = watched(targets)
         known = self._watches.get(ref)
         if known is not None and known.version == version and known.targets == looked_at:
-            known.since = max(known.since, since)
+            known.since, known.recorded = max(known.since, since), known.recorded and not since
             self._watch(ref)  # who registers again has not heard the statuses: the devices repeat them
             self._publish(ref, known)
             return

@@ -311,6 +311,23 @@ def test_what_etcd_held_before_does_not_end_a_watch() -> None:
         assert board(trial).statuses(SWITCH) == {}
 
 
+def test_what_etcd_held_before_does_not_end_a_watch_that_its_echo_began() -> None:
+    """An echo of the past had it watched again, before its job did; then the mirror catches up in one step, and shows
+    that nothing was watched in between."""
+    with Trial() as trial:
+        trial.declare_example([SWITCH])
+        trial.settle()
+        shard, key = trial.member("shard"), keys.TARGETS + TYPES.path(SWITCH)
+        world = trial.host.actor(shard, Shard)._desk.world  # type: ignore[union-attr]
+        version, targets = world.targets(SWITCH) or (0, ())
+        trial.host.tell(shard, Register(SWITCH, version, targets, since=world.revision + 2))
+        trial.host.advance(1.0)
+        world.put(key, encode_targets(version, ()), world.revision + 1)
+        world.revision += 3
+        board(trial).changed(SWITCH)
+        assert board(trial).statuses(SWITCH) == {"switch": "UP"}
+
+
 def _renamed(target: Target, name: str) -> Target:
     from dataclasses import replace
 
