@@ -83,12 +83,12 @@ class Waits:
         return self.failure(early=True) or (self.cycle() if live else None)
 
     def _once_more(self) -> dict[str, Ref]:
-        """The jobs that build what a producer failed to."""
+        """The jobs of producers that failed, where what they were to build is built once more."""
         found: dict[str, Ref] = {}
         for dependency, (ref, version) in self._external.items():
-            if ref in self._related and produces(dependency) and not self._world.live(dependency):
-                job = once_more(self._world, ref, version, [each.id for each in self._world.jobs_of(ref)])
-                found |= {job: ref} if job is not None else {}
+            if ref in self._related and produces(dependency):
+                jobs = [job.id for job in self._world.jobs_of(ref)]
+                found |= {dependency: ref} if once_more(self._world, ref, version, jobs) else {}
         return found
 
     def _replaced(self) -> tuple[dict[str, Ref], tuple[Ref, ...]]:

@@ -159,7 +159,7 @@ def is_unplanned(world: World, ref: Ref) -> bool:
     declared = world.declaration(ref)
     if declared is None or declared.marked_for_deletion:
         return False
-    if world.is_final(ref) and not _is_tried_once_more(world, ref):
+    if world.is_final(ref) and not is_tried_once_more(world, ref):
         return False
     if any(job.version == declared.version for job in world.jobs_of(ref)):
         return False
@@ -169,7 +169,8 @@ def is_unplanned(world: World, ref: Ref) -> bool:
         return True
 
 
-def _is_tried_once_more(world: World, ref: Ref) -> bool:
+def is_tried_once_more(world: World, ref: Ref) -> bool:
+    """Whether it failed, and an operator's request to build it all the same has not been taken up yet."""
     outcome = world.outcome(ref)
     return outcome is not None and bool(outcome.error) and world.requested(ref)
 

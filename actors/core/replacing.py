@@ -8,11 +8,11 @@ changes only with a job, a declaration or an outcome of those that are told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from actors.core.job_ids import produces, resource_of
 from actors.core.model import Action, Handler, Ref
-from actors.core.ordering import users_before
+from actors.core.ordering import is_tried_once_more, users_before
 from actors.core.outcome import stack_was_built
 from actors.core.recorded_job import RecordedJob
 from actors.core.referring import refers_to
@@ -32,15 +32,18 @@ def replacement(world: World, ref: Ref, version: int) -> RecordedJob | None:
     return next(found, None)
 
 
-def once_more(world: World, ref: Ref, version: int, jobs: Iterable[str]) -> str | None:
-    """Which of these jobs of `ref` builds what failed at that version or a later one. Whoever had waited for the job
-    that failed, and did not fail with it (he was paused, or nobody owned him), waits for this one."""
+def once_more(world: World, ref: Ref, version: int, jobs: Collection[str]) -> bool:
+    """Whether what `ref` failed at, in that version or a later one, is built once more by these jobs of it, or soon
+    will be. Whoever had waited for the job that failed, and did not fail with it (he was paused, or nobody owned him),
+    waits for that."""
     outcome = world.outcome(ref)
     if outcome is None or not outcome.error or outcome.version < version:
-        return None
+        return False
     if stack_was_built(outcome.error, ref, outcome.version):
-        return None
-    return next((job for job in jobs if produces(job) and resource_of(job) == (ref, outcome.version)), None)
+        return False
+    if jobs:
+        return any(produces(job) and resource_of(job) == (ref, outcome.version) for job in jobs)
+    return is_tried_once_more(world, ref) and not (world.marked(ref) or world.vanished(ref))
 
 
 def may_wait_for(world: World, start: Ref) -> tuple[Ref, ...]:

@@ -312,3 +312,21 @@ def test_who_was_paused_waits_for_a_producer_that_is_tried_again() -> None:
     trial.client.commit([WriteSet((Delete(pause),))])
     trial.settle()
     assert (error_of(trial, NETWORK), error_of(trial, SUBNET)) == ("", "")
+
+
+def test_who_is_resumed_with_a_producer_that_is_to_be_tried_again_waits_for_it() -> None:
+    """Everything was paused, and what failed meanwhile was asked for: it has no jobs yet as all go on."""
+    trial = Trial(heat=Settings(extra_s=lambda action, name: 5.0))
+    fate_of(trial, NETWORK, Fate.FAIL)
+    trial.declare_example([NETWORK, SUBNET])
+    trial.host.advance(2.0)
+    assert jobs_of(trial, SUBNET, 1), "it is planned"
+    trial.put(f"{keys.PAUSE}all", {"by": "me"})
+    trial.host.advance(20.0)
+    assert error_of(trial, NETWORK)
+    fate_of(trial, NETWORK, Fate.NATURAL)
+    trial.put(keys.RECONCILE + TYPES.path(NETWORK), {"by": "me"})
+    trial.host.advance(2.0)
+    trial.client.commit([WriteSet((Delete(f"{keys.PAUSE}all"),))])
+    trial.settle()
+    assert (error_of(trial, NETWORK), error_of(trial, SUBNET)) == ("", "")

@@ -135,14 +135,14 @@ def test_of_a_producer_that_ran_nothing_is_waited_for() -> None:
 
 
 def test_the_job_that_builds_what_a_producer_failed_to_is_waited_for() -> None:
-    """Under its new id, by whoever did not fail with it meanwhile; so its own workflow, an update that
+    """Whatever its id, by whoever did not fail with it meanwhile; so its own workflow, an update that
     comes after its users, does not wait for him. What was built, but not seen as it should be, is there."""
     mirror = Mirror()
     waits = ordered(mirror)
     user = mirror.job(PORT, refers=[NET], dependency=[f"create:heat_worker:{NET}:1:yyyyy"])
     mirror.settle(NET, error="StackFailed: no host")
     again = mirror.job(NET, action=Action.MODIFY)
-    assert waits.live() == (f"waits for {again}", (NET,))
+    assert waits.live() == (f"waits for create:heat_worker:{NET}:1:xxxxx", (NET,))
     assert waits.doomed(live=True) is None
     params = (Param("name", ParamType.VALUE, None),)
     update = Job(again, Action.MODIFY, Handler.HEAT, NET, 1, {}, params, (user,))
