@@ -129,7 +129,7 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
     history = HeatHistory(tmp_path)
     devices: list[Seen] = []
     world = RealWorld(controllers, recorder, history, devices, Faults(Counter()))
-    world.api = cast(Any, SimpleNamespace(reborn=set()))
+    world.api = cast(Any, SimpleNamespace(reborn=set(), operator=SimpleNamespace(asked=set())))
     made = Paper(world, engine, lives)
     made.owned(0)
     yield made
