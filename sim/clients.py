@@ -186,6 +186,8 @@ class SimStore(FakeStore):
             raise PortError(lost, "Unavailable", "UNAVAILABLE: etcdserver: leader changed")
         if host.now < self.full_until and writes:
             raise PortError(ErrorClass.QUOTA, "NoSpace", "etcdserver: mvcc: database space exceeded")
+        if "etcd" not in faults.families:
+            return
         if faults.hit("etcd.refused", place):
             raise PortError(_TRANSIENT, "Unreachable", "UNAVAILABLE: failed to connect to all addresses")
         if faults.hit("etcd.token", place):

@@ -123,6 +123,8 @@ class FakeEtcd:
         self.compacted = revision
         self._history = [one for one in self._history if one[0] > revision]
         for key, versions in list(self._versions.items()):
+            if len(versions) == 1 and isinstance(versions[0], Entry):
+                continue
             newest = max((i for i, one in enumerate(versions) if one.mod_revision <= revision), default=0)
             if isinstance(versions[newest], _Gone) and versions[newest].mod_revision <= revision:
                 newest += 1

@@ -151,6 +151,8 @@ class Injector:
     def __init__(self, seed: int, rates: Mapping[str, float], only: frozenset[str] | None = None) -> None:
         self.seed = seed
         self.rates = dict(rates)
+        #: What faults there are at all: most seeds have none of most kinds.
+        self.families = {name.partition(".")[0] for name in rates}
         self.only = only
         self.active = True
         self.hits: Counter[str] = Counter()

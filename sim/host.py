@@ -75,6 +75,8 @@ class SimHost(Mortals):
         self.listener: Callable[[Cell, object], None] | None = None
         #: Seconds (there, back) of a call that an actor makes on a thread.
         self.call_s: Callable[[Cell], tuple[float, float]] = lambda cell: (0.001, 0.001)
+        self._crashing, self._timers_late = "crash.message" in faults.rates, "timer.late" in faults.rates
+        self._lossy = not faults.rates.keys().isdisjoint(_ON_THE_WAY)
         self._dice = Dice(seed, "network")
         self._heap: list[tuple[Any, ...]] = []
         self._sequence = 0
@@ -159,8 +161,7 @@ class SimHost(Mortals):
             heapq.heappush(self._heap, (self.now, self._sequence, _DELIVER, process, to, message, origin))
             return
         due, faults = self.now + self._network_s(), self.faults
-        lossy = faults.active and not faults.rates.keys().isdisjoint(_ON_THE_WAY)
-        if lossy and not isinstance(message, ActorExitRequest):
+        if self._lossy and faults.active and not isinstance(message, ActorExitRequest):
             place = f"{origin.name}>{to.name}"
             if faults.hit("message.lost", place):
                 return
@@ -185,7 +186,7 @@ class SimHost(Mortals):
     def set_timer(self, cell: Cell, timer: Timer) -> None:
         """Have the timer fire, never early."""
         due = max(timer.due, self.now) + TIMER_S
-        if self.faults.hit("timer.late", cell.name):
+        if self._timers_late and self.faults.hit("timer.late", cell.name):
             due += 3.0 * self.faults.amount(self.faults.last)
         self._push(due, _DELIVER, cell.process, cell, TimerFired(timer), cell)
 
@@ -259,7 +260,7 @@ class SimHost(Mortals):
             message = Posted(to.inbox)
             to.inbox = []
         process, after = to.process, False
-        if sender.process is not process and self.faults.hit("crash.message", to.name):
+        if sender.process is not process and self._crashing and self.faults.hit("crash.message", to.name):
             after = self.faults.amount(self.faults.last) < 0.5
             if not after:
                 self.crash(process, f"before {kind.__name__}")

@@ -86,4 +86,5 @@ def follow(world: World, refs: frozenset[Ref] | None) -> Story:
     """Have the story of these resources told while the world runs."""
     story = Story(world, refs)
     world.invariants = [story, *world.invariants]
+    world.revising = [story, *world.revising]
     return story

@@ -111,6 +111,8 @@ class World:
         #: When all faults ended; None: they have not.
         self.calm_since: float | None = None
         self.invariants = [each(self) for each in _invariants()]
+        #: Those that look at each revision.
+        self.revising = [one for one in self.invariants if "revised" in vars(type(one))]
 
     def _workload(self) -> Workload:
         workload = draw_workload(self.case.seed, self.case.resources, ADDS.get(self.case.profile, ()))
@@ -256,7 +258,7 @@ class World:
                 self.host.record(revision, change.key, crc32(getattr(change, "value", b"")))
                 self.api.changed(change)
                 self.finals += write.root == keys.STATE and not write.deleted
-            for invariant in self.invariants:
+            for invariant in self.revising:
                 invariant.revised(writes, self._writer)
 
     def path(self, ref: Ref) -> str:
