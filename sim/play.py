@@ -8,24 +8,21 @@ ends the run.
 
 from __future__ import annotations
 
-import gc
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import actors.resource as resource_module
-from actors.core import keys, machine, ownership
+from actors.core import keys
 from actors.core.machine import Event, State
 from actors.core.model import Ref
-from actors.runtime import alarm
 from sim import catalog
 from sim.api_server import TYPES
 from sim.dice import Dice
 from sim.disasters import Disasters
 from sim.host import Busied
-from sim.invariants import Crashed, Paused, Stuck, Violation
+from sim.invariants import Paused, Stuck, Violation
+from sim.surroundings import counted_transitions, crashes, few_shards, no_alarms, no_collections
 from sim.workload import Op
 from sim.world import Case, World
 
@@ -34,8 +31,6 @@ CONVERGE_S = 1500.0
 LOOK_S = 5.0
 #: Whoever dies while it begins is missed last: after twenty-four heartbeats.
 RECOVER_S = 120.0
-#: Virtual shards of a simulated deployment.
-VSHARDS = 32
 #: A change of a port must be seen within this: two looks, a hold, and at most a write per minute while it flaps.
 SEEN_S = 240.0
 
@@ -68,7 +63,7 @@ class Player:
     def run(self) -> Result:
         """Play it to its end, or to the first broken promise."""
         world, violation = self.world, None
-        with counted_transitions() as transitions, _crashes(), _no_collections(), _few_shards(), _no_alarms():
+        with counted_transitions() as transitions, crashes(), no_collections(), few_shards(), no_alarms():
             try:
                 self._prepare(world)
                 self._phases()
@@ -104,10 +99,7 @@ class Player:
         world.api.mend()
         self._run(60.0)
         self._recover()
-        if world.api.operator.paused:
-            self._run(2 * Paused.HEARD_S)
-            world.api.operator.resume_all()
-            self._run(LOOK_S)
+        self._resume()
         world.lagging = False
         self._converge("after the faults")
         self._once_more()
@@ -117,6 +109,13 @@ class Player:
         self._unplug()
         if world.case.seed % 2 == 0:
             self._delete_all()
+
+    def _resume(self) -> None:
+        """What stayed paused goes on, after a time in which nobody may begin it."""
+        if self.world.api.operator.paused:
+            self._run(2 * Paused.HEARD_S)
+            self.world.api.operator.resume_all()
+            self._run(LOOK_S)
 
     def _run(self, seconds: float) -> None:
         host = self.world.host
@@ -265,86 +264,3 @@ class Player:
             if actor.ref == ref:
                 return f"{actor.state}: {actor.reason}"
         return "no actor is at it"
-
-
-@contextmanager
-def counted_transitions() -> Iterator[Counter[tuple[State, Event]]]:
-    """Count every step that actors take through the job machine."""
-    seen: Counter[tuple[State, Event]] = Counter()
-    table, real = machine.TABLE, vars(resource_module)["step"]
-
-    def counting(state: State, event: Event) -> machine.Transition | None:
-        if (state, event) in table:
-            seen[state, event] += 1
-        found: machine.Transition | None = real(state, event)
-        return found
-
-    setattr(resource_module, "step", counting)  # noqa: B010 - not exported on purpose
-    try:
-        yield seen
-    finally:
-        setattr(resource_module, "step", real)  # noqa: B010
-
-
-@contextmanager
-def _few_shards() -> Iterator[None]:
-    """A few resources need not be spread over 256 virtual shards, each a key to take, to fence and to mirror."""
-    real = ownership.VSHARDS
-    setattr(ownership, "VSHARDS", VSHARDS)  # noqa: B010 - a constant, but for this
-    try:
-        yield
-    finally:
-        setattr(ownership, "VSHARDS", real)  # noqa: B010
-
-
-@contextmanager
-def _no_alarms() -> Iterator[None]:
-    """Nothing here may depend on how fast the machine is: work takes as long as it takes."""
-    real = alarm.within
-    setattr(alarm, "within", lambda limit_s, work: work())  # noqa: B010 - not for the product
-    try:
-        yield
-    finally:
-        setattr(alarm, "within", real)  # noqa: B010
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """A run makes next to no cycles but its own world, which is collected when it is over."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-class _Alarm(logging.Handler):
-    """Ends the run when the product logs an exception or an impossible event."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] is not None:
-            error = record.exc_info[1]
-            trace = error.__traceback__
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
-            raise Crashed("Crash", f"{record.getMessage()}: {type(error).__name__}: {error} ({where})")
-        if record.msg.startswith("%s: impossible event"):
-            raise Crashed("Crash", record.getMessage())
-
-
-@contextmanager
-def _crashes() -> Iterator[None]:
-    logger, alarm = logging.getLogger("gatewright"), _Alarm()
-    before, propagate = logger.level, logger.propagate
-    logger.addHandler(alarm)
-    logger.setLevel(logging.ERROR)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(alarm)
-        logger.setLevel(before)
-        logger.propagate = propagate

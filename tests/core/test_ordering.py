@@ -57,21 +57,6 @@ def waits_for(made: Workflow) -> set[str]:
     return {dependency.split(":")[2] for dependency in made.external}
 
 
-def test_jobs_of_the_same_version_once_more_have_other_ids(mirror: Mirror) -> None:
-    """Others may have waited for the jobs before, and must not wait for these; planned twice for one request, a version
-    has the same."""
-    net = mirror.declare(NET)
-
-    def name(asked: int) -> str:
-        made = try_plan(mirror.world, net, None, CREATE, asked=asked)
-        assert isinstance(made, Workflow)
-        return made.jobs[0].id
-
-    assert planned(mirror, net).jobs[0].id == name(0)
-    assert name(7) == name(7)
-    assert len({name(0), name(7), name(8)}) == 3
-
-
 # ------------------------------------------------------------------------------------------------- holding
 
 
