@@ -9,7 +9,8 @@ import gc
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import actors.resource as resource_module
 from actors.core import machine, ownership
@@ -19,6 +20,17 @@ from sim.invariants import Crashed
 
 #: Virtual shards of a simulated deployment.
 VSHARDS = 32
+
+
+@contextmanager
+def _instead(owner: Any, name: str, made: Any) -> Iterator[None]:
+    """Something else under that name for a while."""
+    real = vars(owner)[name]
+    setattr(owner, name, made)
+    try:
+        yield
+    finally:
+        setattr(owner, name, real)
 
 
 @contextmanager
@@ -33,33 +45,18 @@ def counted_transitions() -> Iterator[Counter[tuple[State, Event]]]:
         found: machine.Transition | None = real(state, event)
         return found
 
-    setattr(resource_module, "step", counting)  # noqa: B010 - not exported on purpose
-    try:
+    with _instead(resource_module, "step", counting):
         yield seen
-    finally:
-        setattr(resource_module, "step", real)  # noqa: B010
 
 
-@contextmanager
-def few_shards() -> Iterator[None]:
+def few_shards() -> AbstractContextManager[None]:
     """A few resources need not be spread over 256 virtual shards, each a key to take, to fence and to mirror."""
-    real = ownership.VSHARDS
-    setattr(ownership, "VSHARDS", VSHARDS)  # noqa: B010 - a constant, but for this
-    try:
-        yield
-    finally:
-        setattr(ownership, "VSHARDS", real)  # noqa: B010
+    return _instead(ownership, "VSHARDS", VSHARDS)
 
 
-@contextmanager
-def no_alarms() -> Iterator[None]:
+def no_alarms() -> AbstractContextManager[None]:
     """Nothing here may depend on how fast the machine is: work takes as long as it takes."""
-    real = alarm.within
-    setattr(alarm, "within", lambda limit_s, work: work())  # noqa: B010 - not for the product
-    try:
-        yield
-    finally:
-        setattr(alarm, "within", real)  # noqa: B010
+    return _instead(alarm, "within", lambda _limit_s, work: work())
 
 
 @contextmanager

@@ -87,9 +87,10 @@ class Waiting:
         related = {other for job in jobs for other in job.resources}
         found = {other for job in jobs for other in job.needs if _is_to_come(self.world, other)}
         for name, (other, version) in _dependencies(self.world, ref):
-            if other in related and produces(name):
-                again = once_more(self.world, other, version, self._jobs_of(other))
-                found |= {other} if self._live(name, other) or again else set()
+            if other not in related or not produces(name):
+                continue
+            if self._live(name, other) or once_more(self.world, other, version, self._jobs_of(other)):
+                found.add(other)
         return found - {ref}
 
     def _ordered(self, ref: Ref) -> set[Ref]:
