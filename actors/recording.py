@@ -65,9 +65,7 @@ class Recorder(Requester):
         self.results: JsonObject = {}
         self.run: Run | None = None
         self.ended = False  # an outcome was written since the last look
-        self.unmet = (
-            False  # an operator's request was found by the last look, and nothing can be done about it
-        )
+        self.unmet = False  # the last look found a request of which nothing can come
         self.attempts = 0
         self.tried = False
         self.templates: dict[Handler, Template] = {}
